@@ -1,0 +1,206 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from portcullis.v1 import types_pb2 as _types_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class EventType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVENT_TYPE_UNSPECIFIED: _ClassVar[EventType]
+    EVENT_TYPE_HEARTBEAT: _ClassVar[EventType]
+    EVENT_TYPE_ANOMALY: _ClassVar[EventType]
+    EVENT_TYPE_BREAKER: _ClassVar[EventType]
+    EVENT_TYPE_BUNDLE: _ClassVar[EventType]
+    EVENT_TYPE_VERDICT: _ClassVar[EventType]
+    EVENT_TYPE_KILL_SWITCH: _ClassVar[EventType]
+EVENT_TYPE_UNSPECIFIED: EventType
+EVENT_TYPE_HEARTBEAT: EventType
+EVENT_TYPE_ANOMALY: EventType
+EVENT_TYPE_BREAKER: EventType
+EVENT_TYPE_BUNDLE: EventType
+EVENT_TYPE_VERDICT: EventType
+EVENT_TYPE_KILL_SWITCH: EventType
+
+class GetStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ComponentStatus(_message.Message):
+    __slots__ = ("name", "ok", "message")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    OK_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    ok: bool
+    message: str
+    def __init__(self, name: _Optional[str] = ..., ok: _Optional[bool] = ..., message: _Optional[str] = ...) -> None: ...
+
+class KillSwitch(_message.Message):
+    __slots__ = ("tenant", "agent", "session", "tool", "reason", "set_by", "set_at")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SET_BY_FIELD_NUMBER: _ClassVar[int]
+    SET_AT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    agent: str
+    session: str
+    tool: str
+    reason: str
+    set_by: str
+    set_at: _timestamp_pb2.Timestamp
+    def __init__(self, tenant: _Optional[str] = ..., agent: _Optional[str] = ..., session: _Optional[str] = ..., tool: _Optional[str] = ..., reason: _Optional[str] = ..., set_by: _Optional[str] = ..., set_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class GetStatusResponse(_message.Message):
+    __slots__ = ("serving", "version", "bundle_revision", "bundle_source", "bundle_loaded_at", "bundle_error", "components", "kill_switches", "breakers", "pending_approvals", "decisions", "log_dropped", "started_at")
+    SERVING_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_REVISION_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_LOADED_AT_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_ERROR_FIELD_NUMBER: _ClassVar[int]
+    COMPONENTS_FIELD_NUMBER: _ClassVar[int]
+    KILL_SWITCHES_FIELD_NUMBER: _ClassVar[int]
+    BREAKERS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    LOG_DROPPED_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    serving: bool
+    version: str
+    bundle_revision: str
+    bundle_source: str
+    bundle_loaded_at: _timestamp_pb2.Timestamp
+    bundle_error: str
+    components: _containers.RepeatedCompositeFieldContainer[ComponentStatus]
+    kill_switches: _containers.RepeatedCompositeFieldContainer[KillSwitch]
+    breakers: _containers.RepeatedCompositeFieldContainer[_types_pb2.BreakerStatus]
+    pending_approvals: int
+    decisions: int
+    log_dropped: int
+    started_at: _timestamp_pb2.Timestamp
+    def __init__(self, serving: _Optional[bool] = ..., version: _Optional[str] = ..., bundle_revision: _Optional[str] = ..., bundle_source: _Optional[str] = ..., bundle_loaded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., bundle_error: _Optional[str] = ..., components: _Optional[_Iterable[_Union[ComponentStatus, _Mapping]]] = ..., kill_switches: _Optional[_Iterable[_Union[KillSwitch, _Mapping]]] = ..., breakers: _Optional[_Iterable[_Union[_types_pb2.BreakerStatus, _Mapping]]] = ..., pending_approvals: _Optional[int] = ..., decisions: _Optional[int] = ..., log_dropped: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ReloadBundleRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReloadBundleResponse(_message.Message):
+    __slots__ = ("bundle_revision", "changed")
+    BUNDLE_REVISION_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    bundle_revision: str
+    changed: bool
+    def __init__(self, bundle_revision: _Optional[str] = ..., changed: _Optional[bool] = ...) -> None: ...
+
+class GetUsageRequest(_message.Message):
+    __slots__ = ("tenant", "agent", "session", "limit", "max_rows")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    MAX_ROWS_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    agent: str
+    session: str
+    limit: str
+    max_rows: int
+    def __init__(self, tenant: _Optional[str] = ..., agent: _Optional[str] = ..., session: _Optional[str] = ..., limit: _Optional[str] = ..., max_rows: _Optional[int] = ...) -> None: ...
+
+class UsageRow(_message.Message):
+    __slots__ = ("status", "agent", "user", "session", "tool")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    status: _types_pb2.LimitStatus
+    agent: str
+    user: str
+    session: str
+    tool: str
+    def __init__(self, status: _Optional[_Union[_types_pb2.LimitStatus, _Mapping]] = ..., agent: _Optional[str] = ..., user: _Optional[str] = ..., session: _Optional[str] = ..., tool: _Optional[str] = ...) -> None: ...
+
+class GetUsageResponse(_message.Message):
+    __slots__ = ("rows", "truncated")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    rows: _containers.RepeatedCompositeFieldContainer[UsageRow]
+    truncated: bool
+    def __init__(self, rows: _Optional[_Iterable[_Union[UsageRow, _Mapping]]] = ..., truncated: _Optional[bool] = ...) -> None: ...
+
+class ResetBreakerRequest(_message.Message):
+    __slots__ = ("tenant", "agent", "tool")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    agent: str
+    tool: str
+    def __init__(self, tenant: _Optional[str] = ..., agent: _Optional[str] = ..., tool: _Optional[str] = ...) -> None: ...
+
+class ResetBreakerResponse(_message.Message):
+    __slots__ = ("closed",)
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
+    closed: int
+    def __init__(self, closed: _Optional[int] = ...) -> None: ...
+
+class SetKillSwitchRequest(_message.Message):
+    __slots__ = ("tenant", "agent", "session", "tool", "whole_tenant", "enabled", "reason")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_TENANT_FIELD_NUMBER: _ClassVar[int]
+    ENABLED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    agent: str
+    session: str
+    tool: str
+    whole_tenant: bool
+    enabled: bool
+    reason: str
+    def __init__(self, tenant: _Optional[str] = ..., agent: _Optional[str] = ..., session: _Optional[str] = ..., tool: _Optional[str] = ..., whole_tenant: _Optional[bool] = ..., enabled: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class SetKillSwitchResponse(_message.Message):
+    __slots__ = ("kill_switches", "approvals_cancelled")
+    KILL_SWITCHES_FIELD_NUMBER: _ClassVar[int]
+    APPROVALS_CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    kill_switches: _containers.RepeatedCompositeFieldContainer[KillSwitch]
+    approvals_cancelled: int
+    def __init__(self, kill_switches: _Optional[_Iterable[_Union[KillSwitch, _Mapping]]] = ..., approvals_cancelled: _Optional[int] = ...) -> None: ...
+
+class WatchEventsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class WatchEventsResponse(_message.Message):
+    __slots__ = ("type", "at", "sequence", "message", "attributes")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    type: EventType
+    at: _timestamp_pb2.Timestamp
+    sequence: int
+    message: str
+    attributes: _containers.ScalarMap[str, str]
+    def __init__(self, type: _Optional[_Union[EventType, str]] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sequence: _Optional[int] = ..., message: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
