@@ -1,0 +1,198 @@
+package identity
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Authenticator turns the value of an authorization header into a caller.
+type Authenticator interface {
+	Authenticate(ctx context.Context, header string) (Caller, error)
+}
+
+const (
+	// maxHeaderBytes bounds what is hashed for somebody who has not proved anything yet.
+	maxHeaderBytes = 4 << 10
+	// maxCredentials bounds the comparison, which always looks at all of them.
+	maxCredentials = 1000
+	// maxAgents bounds the agents of one credential.
+	maxAgents = 10_000
+)
+
+// Credential is one bearer token, by its digest, and the caller that it stands for.
+type Credential struct {
+	// SHA256 is the digest of the token. Tokens must be random, 32 bytes or more: the digest is not salted.
+	SHA256 [sha256.Size]byte
+	// Caller is who it is. CredentialID is required; Method is filled in.
+	Caller Caller
+	// NotAfter is when it stops being valid; zero is never.
+	NotAfter time.Time
+}
+
+// Tokens is an immutable set of bearer tokens, safe for concurrent use. Rotation makes a new one.
+type Tokens struct {
+	creds []Credential
+	now   func() time.Time
+}
+
+var _ Authenticator = (*Tokens)(nil)
+
+// NewTokens checks the credentials one by one and against each other. The error names every bad one by its id.
+func NewTokens(creds []Credential, now func() time.Time) (*Tokens, error) {
+	if len(creds) == 0 {
+		return nil, errors.New("identity: no credentials: nobody could call")
+	}
+	if len(creds) > maxCredentials {
+		return nil, fmt.Errorf("identity: %d credentials, at most %d", len(creds), maxCredentials)
+	}
+	t := &Tokens{creds: slices.Clone(creds), now: now}
+	var errs []error
+	for i := range t.creds {
+		c := &t.creds[i]
+		c.Caller = c.Caller.clone()
+		c.Caller.Method = "bearer"
+		if err := checkCredential(*c); err != nil {
+			errs = append(errs, fmt.Errorf("identity: credential %d (%q): %w", i+1, c.Caller.CredentialID, err))
+		}
+	}
+	if err := errors.Join(append(errs, checkTogether(t.creds)...)...); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// name is what a tenant, an agent or a subject may be called: the same as in the protocol.
+var name = regexp.MustCompile(`^[A-Za-z0-9._:@/-]{1,128}$`)
+
+func checkCredential(c Credential) error {
+	who := c.Caller
+	machine, person := false, false
+	for i, r := range who.Roles {
+		if !r.known() || slices.Contains(who.Roles[:i], r) {
+			return fmt.Errorf("role %q is unknown or stands twice", r)
+		}
+		machine, person = machine || r.machine(), person || r.person()
+	}
+	switch {
+	case !name.MatchString(who.CredentialID):
+		return errors.New("id must be 1 to 128 letters, digits or ._:@/-")
+	case !name.MatchString(who.Subject):
+		return errors.New("subject must be 1 to 128 letters, digits or ._:@/-")
+	case !name.MatchString(who.Tenant):
+		return errors.New("tenant must be 1 to 128 letters, digits or ._:@/-")
+	case c.SHA256 == [sha256.Size]byte{} || c.SHA256 == sha256.Sum256(nil):
+		return errors.New("sha256 is that of nothing")
+	case len(who.Roles) == 0:
+		return errors.New("no roles")
+	case machine && person:
+		return errors.New("an agent or gateway can't also be approver, admin or auditor: it could approve itself")
+	case machine && len(who.Agents) == 0:
+		return errors.New("no agents that it may speak for")
+	case person && len(who.Agents) > 0:
+		return errors.New("only an agent or gateway speaks for agents")
+	case len(who.Agents) > maxAgents:
+		return fmt.Errorf("%d agents, at most %d", len(who.Agents), maxAgents)
+	case slices.Contains(who.Agents, AnyAgent) && !who.Has(RoleGateway):
+		return errors.New(`agents "*" needs the role gateway`)
+	case who.ObserveAsUser && !who.Has(RoleGateway):
+		return errors.New("observe_as_user needs the role gateway: an agent would vouch for itself")
+	}
+	for _, a := range who.Agents {
+		if a != AnyAgent && !name.MatchString(a) {
+			return fmt.Errorf(`agent %q must be 1 to 128 letters, digits or ._:@/-, or "*"`, a)
+		}
+	}
+	return nil
+}
+
+// checkTogether finds what no single credential shows: two that are one, and two by which one subject would be
+// both a machine and a person, or count as two people.
+func checkTogether(creds []Credential) (errs []error) {
+	type subject struct {
+		spelt   string
+		machine bool
+	}
+	ids, hashes, subjects := map[string]bool{}, map[[sha256.Size]byte]bool{}, map[string]subject{}
+	for i, c := range creds {
+		bad := func(what string) {
+			errs = append(errs, fmt.Errorf("identity: credential %d (%q): %s", i+1, c.Caller.CredentialID, what))
+		}
+		if ids[c.Caller.CredentialID] {
+			bad("id stands twice")
+		}
+		if hashes[c.SHA256] {
+			bad("sha256 stands twice")
+		}
+		ids[c.Caller.CredentialID], hashes[c.SHA256] = true, true
+
+		is := subject{c.Caller.Subject, Allowed(c.Caller, RoleAgent, RoleGateway)}
+		folded := c.Caller.Tenant + "\x00" + strings.ToLower(c.Caller.Subject)
+		was, seen := subjects[folded]
+		switch {
+		case !seen:
+			subjects[folded] = is
+		case was.spelt != is.spelt:
+			bad("subject is spelt in two ways")
+		case was.machine != is.machine:
+			bad("subject is a machine in one credential and a person in another: it could approve itself")
+		}
+	}
+	return errs
+}
+
+// Authenticate finds the caller of a bearer token. It compares with every credential, in the same time whether
+// one matches or none.
+func (t *Tokens) Authenticate(_ context.Context, header string) (Caller, error) {
+	token, err := bearer(header)
+	if err != nil {
+		return Caller{}, err
+	}
+	sum := sha256.Sum256([]byte(token))
+	found := -1
+	for i := range t.creds {
+		same := subtle.ConstantTimeCompare(sum[:], t.creds[i].SHA256[:])
+		found = subtle.ConstantTimeSelect(same, i, found)
+	}
+	if found < 0 {
+		return Caller{}, ErrBadCredential
+	}
+	c := t.creds[found]
+	if !c.NotAfter.IsZero() && !t.now().Before(c.NotAfter) {
+		return Caller{}, ErrBadCredential
+	}
+	return c.Caller.clone(), nil
+}
+
+func (c Caller) clone() Caller {
+	c.Roles, c.Agents = slices.Clone(c.Roles), slices.Clone(c.Agents)
+	return c
+}
+
+// bearer takes the token out of `Bearer token` (RFC 6750; the scheme in any case).
+func bearer(header string) (string, error) {
+	if len(header) > maxHeaderBytes {
+		return "", ErrBadCredential
+	}
+	header = strings.Trim(header, " \t")
+	if header == "" {
+		return "", ErrNoCredential
+	}
+	scheme, token, _ := strings.Cut(header, " ")
+	token = strings.TrimLeft(token, " ")
+	if !strings.EqualFold(scheme, "bearer") || token == "" || strings.ContainsFunc(token, notInToken) {
+		return "", ErrBadCredential
+	}
+	return token, nil
+}
+
+// notInToken is true of what RFC 6750's b64token has not.
+func notInToken(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-._~+/=", r))
+}

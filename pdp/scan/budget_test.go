@@ -1,0 +1,51 @@
+package scan
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestThreat_E1_ViewsTakeLinearTime feeds what would be slow if a run were looked at again from each of its
+// characters. The bound is a hundred times what each takes, and a fraction of what quadratic time would be.
+func TestThreat_E1_ViewsTakeLinearTime(t *testing.T) {
+	const size = 256 << 10
+	noise := make([]byte, size)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = byte(rnd.Uint32())
+	}
+	picture := encodings[0].encode(string(noise))[:size]
+	var mime strings.Builder
+	for rest := picture; len(rest) >= 76; rest = rest[76:] {
+		mime.WriteString(rest[:76] + "\n")
+	}
+	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
+	tests := map[string]struct {
+		text    string
+		decoded bool // whether anything in it may be taken for encoded text
+	}{
+		"binary percent": {fill("%ff"), false}, "binary \\x": {fill(`\xff`), false}, "percent signs": {fill("%"), false},
+		"ampersands": {fill("&"), false}, "entities": {fill("&amp"), true}, "backslashes": {fill(`\`), true},
+		"unicode escapes": {fill(`\u0041`), true}, "half surrogates": {fill(`\ud83d`), true},
+		"picture in one line": {picture, false}, "picture in lines": {mime.String(), false},
+		"zeros in lines": {fill(strings.Repeat("A", 64) + "\n"), false}, "hex": {fill("ff"), false},
+		"words with dashes": {fill("aaaaaaaaaaaaaaaa-"), false}, "one-letter words": {fill("a-"), false},
+		"zero-width": {fill("\u200ba"), true}, "accents": {fill("\u0300\u0316"), true}, "ligature of 18": {fill("\ufdfa"), true},
+		"tags": {fill("\U000E0041"), true},
+	}
+	for name, tt := range tests {
+		start := time.Now()
+		v := buildViews([]Text{{"/a", tt.text}}, Budget{}.withDefaults())
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%s: %v", name, took)
+		}
+		if !tt.decoded && (len(v.views) > 1 || len(v.undecoded) > 0) {
+			t.Errorf("%s: %d views, undecoded %v", name, len(v.views), v.undecoded)
+		}
+		if v.bytes > DefaultMaxBytes {
+			t.Errorf("%s: %d bytes of views", name, v.bytes)
+		}
+	}
+}

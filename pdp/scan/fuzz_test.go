@@ -1,0 +1,54 @@
+package scan
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// FuzzScan looks for panics, for views beyond their bounds, and for a difference from the plain meaning.
+func FuzzScan(f *testing.F) {
+	f.Add("plain", "text")
+	f.Add(canary, "4111 1111 1111 1111")
+	f.Add(insert(canary, "\u200b"), "\xff\xfe%")
+	f.Add(`\u00`, `\ud83d\u`)
+	f.Add("&#x110000;&", "%4")
+	f.Add("0x"+encodings[2].encode(canary), "A"+encodings[0].encode(canary)+"===")
+	f.Add(strings.Repeat(encodings[0].encode(strings.Repeat("line ", 20)), 3), strings.Repeat("QUJD\n", 40))
+	for _, outer := range encodings {
+		for _, inner := range encodings {
+			f.Add(outer.encode(inner.encode(canary)), "")
+		}
+	}
+	patterns := pack()
+	s := mustCompile(f, patterns)
+	f.Fuzz(func(t *testing.T, a, b string) {
+		texts := []Text{{"/a", a}, {"/b", b}}
+		r := s.Scan(context.Background(), texts, keyed, Budget{MaxBytes: 1 << 16, MaxViews: 64})
+		total, decoded := 0, 0
+		for _, v := range r.Views {
+			total += len(v.Text)
+			if !utf8.ValidString(v.Text) {
+				t.Errorf("%s is not valid UTF-8", v.Chain)
+			}
+			if last := v.Chain[strings.LastIndexByte(v.Chain, '>')+1:]; last != chainRaw && last != chainConcat && last != chainNormalised {
+				decoded += len(v.Text)
+			}
+		}
+		// Replacing an invalid byte makes three of it.
+		if total > 1<<16 || len(r.Views) > 64 || len(r.Findings) > DefaultMaxFindings || decoded > maxDecodeRatio*3*(len(a)+len(b)) {
+			t.Errorf("%d bytes, %d decoded, %d views, %d findings", total, decoded, len(r.Views), len(r.Findings))
+		}
+		if r.Incomplete {
+			return
+		}
+		got := counts(r)
+		delete(got, RuleUndecoded+"@/a")
+		delete(got, RuleUndecoded+"@/b")
+		if want := oneByOne(patterns, r.Views); !maps.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+}

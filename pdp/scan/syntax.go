@@ -1,0 +1,111 @@
+package scan
+
+import (
+	"errors"
+	"regexp"
+	"regexp/syntax"
+	"strings"
+)
+
+// maxRegexBytes bounds what one row may ask the compiler to do; regexp itself bounds the program.
+const maxRegexBytes = 4 << 10
+
+// compileRegex compiles a row's regex, or says what is wrong with it.
+func compileRegex(expr string) (*regexp.Regexp, Reason, string) {
+	switch {
+	case expr == "":
+		return nil, ReasonBadRegex, "a pattern needs a regex"
+	case len(expr) > maxRegexBytes:
+		return nil, ReasonBadRegex, "longer than 4096 bytes"
+	}
+	tree, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		if what := pcreOnly(expr, err); what != "" {
+			return nil, ReasonNotRE2, what + " is PCRE, not RE2; write it without (a capture and a validator, or two patterns)"
+		}
+		return nil, ReasonBadRegex, err.Error()
+	}
+	if minLength(tree) == 0 {
+		return nil, ReasonMatchesEmpty, "matches the empty string, so it would match everywhere"
+	}
+	re, err := regexp.Compile(expr)
+	if err != nil {
+		return nil, ReasonBadRegex, err.Error()
+	}
+	return re, "", ""
+}
+
+// pcreOnly names the construct that made RE2 refuse, if it is one that other engines have.
+func pcreOnly(expr string, err error) string {
+	e, ok := errors.AsType[*syntax.Error](err)
+	if !ok {
+		return ""
+	}
+	at := e.Expr
+	if at == "(?P" { // the parser quotes no more than that
+		at = expr[max(strings.Index(expr, "(?P="), strings.Index(expr, "(?P>"), 0):]
+	}
+	groups := []struct{ prefix, name string }{
+		{"(?=", "a look-ahead"}, {"(?!", "a negative look-ahead"},
+		{"(?<=", "a look-behind"}, {"(?<!", "a negative look-behind"},
+		{"(?>", "an atomic group"}, {"(?|", "a branch reset"}, {"(?#", "a comment group"},
+		{"(?(", "a conditional"}, {"(?R", "a recursion"}, {"(?&", "a recursion"}, {"(?P>", "a recursion"},
+		{"(?P=", "a back-reference"}, {"(?'", "a quoted group name"}, {"(*", "a backtracking verb"},
+	}
+	switch e.Code {
+	case syntax.ErrInvalidEscape:
+		if len(e.Expr) < 2 {
+			return ""
+		}
+		switch c := e.Expr[1]; {
+		case c >= '1' && c <= '9', c == 'k', c == 'g':
+			return "a back-reference"
+		case strings.IndexByte("ZGKRXhHNeuoc", c) >= 0:
+			return "the escape " + e.Expr[:2]
+		}
+	case syntax.ErrInvalidRepeatOp:
+		if strings.HasSuffix(e.Expr, "+") {
+			return "a possessive quantifier"
+		}
+	case syntax.ErrMissingRepeatArgument:
+		if strings.HasPrefix(e.Expr, "*") {
+			return "a backtracking verb"
+		}
+	default:
+		for _, g := range groups {
+			if strings.HasPrefix(at, g.prefix) {
+				return g.name
+			}
+		}
+	}
+	return ""
+}
+
+// minLength is the least number of runes that a match can have. Zero means that the expression can match
+// without consuming anything, such as `x*` or `\b`, which a probe with a few strings would not always show.
+func minLength(re *syntax.Regexp) int {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return len(re.Rune)
+	case syntax.OpCharClass, syntax.OpAnyCharNotNL, syntax.OpAnyChar, syntax.OpNoMatch:
+		return 1
+	case syntax.OpCapture, syntax.OpPlus:
+		return minLength(re.Sub[0])
+	case syntax.OpRepeat:
+		return re.Min * minLength(re.Sub[0])
+	case syntax.OpConcat:
+		n := 0
+		for _, sub := range re.Sub {
+			n += minLength(sub)
+		}
+		return n
+	case syntax.OpAlternate:
+		n := minLength(re.Sub[0])
+		for _, sub := range re.Sub[1:] {
+			n = min(n, minLength(sub))
+		}
+		return n
+	default: // star, quest, assertions and the empty match
+		return 0
+	}
+}
