@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	pb "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
+)
+
+type approvalsCmd struct {
+	List    approvalsListCmd    `cmd:"" help:"List approvals, newest first."`
+	Show    approvalsShowCmd    `cmd:"" help:"Show one approval with what would be done."`
+	Approve approvalsApproveCmd `cmd:"" help:"Approve one action, once."`
+	Reject  approvalsRejectCmd  `cmd:"" help:"Reject one action."`
+	Watch   approvalsWatchCmd   `cmd:"" help:"Show asks and verdicts as they come."`
+}
+
+type approvalsListCmd struct {
+	remote
+	All   bool   `help:"Also those that have ended."`
+	Agent string `help:"Only this agent."`
+	Tool  string `help:"Only this tool."`
+	Max   int    `default:"200" help:"At most so many rows."`
+}
+
+// Run prints a row an approval, over as many pages as it takes.
+func (c approvalsListCmd) Run(ctx context.Context, io streams) error {
+	conn, err := c.connect(asApprover)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	client := pb.NewApprovalServiceClient(conn)
+	req := &pb.ListApprovalsRequest{Agent: c.Agent, Tool: c.Tool}
+	if !c.All {
+		req.States = []pb.ApprovalState{pb.ApprovalState_APPROVAL_STATE_PENDING}
+	}
+	rows := 0
+	for rows < c.Max {
+		req.PageSize = int32(min(200, c.Max-rows)) //nolint:gosec // 1 to 200
+		resp, err := client.ListApprovals(ctx, req)
+		if err != nil {
+			return err
+		}
+		for _, a := range resp.GetApprovals() {
+			rows++
+			if err := c.row(io.out, a); err != nil {
+				return err
+			}
+		}
+		if resp.GetNextPageToken() == "" {
+			break
+		}
+		req.PageToken = resp.GetNextPageToken()
+	}
+	if rows == 0 && !c.JSON {
+		_, err = fmt.Fprintln(io.out, "nothing is waiting")
+	}
+	return err
+}
+
+func (c approvalsListCmd) row(w io.Writer, a *pb.Approval) error {
+	if c.JSON {
+		return printJSON(w, a)
+	}
+	return printApprovalRow(w, a)
+}
+
+func printApprovalRow(w io.Writer, a *pb.Approval) error {
+	_, err := fmt.Fprintf(w, "%s  %-9s %-16s %-20s %-24s %s\n", a.GetId(), short(a.GetState().String(), "APPROVAL_STATE_"),
+		plain(a.GetPrincipal().GetAgent()), plain(a.GetTool()), codesOf(a.GetReasons()), left(a))
+	return err
+}
+
+func codesOf(reasons []*pb.Reason) string {
+	codes := make([]string, len(reasons))
+	for i, r := range reasons {
+		codes[i] = r.GetCode()
+	}
+	return strings.Join(codes, ",")
+}
+
+func left(a *pb.Approval) string {
+	if a.GetState() != pb.ApprovalState_APPROVAL_STATE_PENDING {
+		return a.GetEndedAt().AsTime().Format(time.RFC3339)
+	}
+	return time.Until(a.GetExpiresAt().AsTime()).Round(time.Second).String() + " left"
+}
+
+type approvalsShowCmd struct {
+	remote
+	ID string `arg:"" help:"The approval."`
+}
+
+// Run prints the reviewer's view.
+func (c approvalsShowCmd) Run(ctx context.Context, io streams) error {
+	conn, err := c.connect(asApprover)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	resp, err := pb.NewApprovalServiceClient(conn).GetApproval(ctx, &pb.GetApprovalRequest{ApprovalId: c.ID})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(io.out, resp)
+	}
+	return printApproval(io.out, resp)
+}
+
+func printApproval(w io.Writer, resp *pb.GetApprovalResponse) error {
+	a, v := resp.GetApproval(), resp.GetView()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s  %s\n", a.GetId(), short(a.GetState().String(), "APPROVAL_STATE_"), left(a))
+	fmt.Fprintf(&b, "agent    %s (tenant %s, session %s)\n", plain(a.GetPrincipal().GetAgent()), plain(a.GetPrincipal().GetTenant()), plain(a.GetPrincipal().GetSession()))
+	if u := a.GetPrincipal().GetUser(); u != "" {
+		fmt.Fprintf(&b, "for      %s\n", plain(u))
+	}
+	fmt.Fprintf(&b, "wants    %s %s %s\n", short(a.GetKind().String(), "ACTION_KIND_"), plain(a.GetTool()), plain(a.GetServer()))
+	fmt.Fprintf(&b, "digest   %s\n", a.GetActionDigest())
+	for _, r := range a.GetReasons() {
+		fmt.Fprintf(&b, "because  %s: %s\n", r.GetCode(), plain(r.GetMessage()))
+	}
+	for _, vote := range a.GetVotes() {
+		fmt.Fprintf(&b, "vote     %s %s %s\n", plain(vote.GetSubject()), short(vote.GetVerdict().String(), "VERDICT_"), plain(vote.GetComment()))
+	}
+	if v != nil {
+		fmt.Fprintf(&b, "action   %d bytes\n%s\n", v.GetActionBytes(), indent(v.GetActionJson()))
+		if v.GetTruncated() {
+			fmt.Fprintf(&b, "         CUT HERE: you have not seen all of it\n")
+		}
+		for _, f := range v.GetFindings() {
+			fmt.Fprintf(&b, "found    %s %s at %s (%d)\n", f.GetCategory(), f.GetRule(), plain(f.GetPointer()), f.GetCount())
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func indent(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, l := range lines {
+		lines[i] = "         " + plain(l)
+	}
+	return strings.Join(lines, "\n")
+}
+
+type verdictFlags struct {
+	remote
+	ID      string `arg:"" help:"The approval."`
+	Comment string `short:"m" help:"Why."`
+	Digest  string `help:"The digest that you saw; anything else is refused."`
+}
+
+type approvalsApproveCmd struct{ verdictFlags }
+
+// Run approves.
+func (c approvalsApproveCmd) Run(ctx context.Context, io streams) error {
+	return c.submit(ctx, io, pb.Verdict_VERDICT_APPROVE)
+}
+
+type approvalsRejectCmd struct{ verdictFlags }
+
+// Run rejects.
+func (c approvalsRejectCmd) Run(ctx context.Context, io streams) error {
+	return c.submit(ctx, io, pb.Verdict_VERDICT_REJECT)
+}
+
+func (c verdictFlags) submit(ctx context.Context, io streams, v pb.Verdict) error {
+	conn, err := c.connect(asApprover)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	resp, err := pb.NewApprovalServiceClient(conn).SubmitVerdict(ctx, &pb.SubmitVerdictRequest{
+		ApprovalId: c.ID, Verdict: v, Comment: c.Comment, ExpectedDigest: c.Digest,
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		if err := printJSON(io.out, resp); err != nil {
+			return err
+		}
+	} else if err := printApprovalRow(io.out, resp.GetApproval()); err != nil {
+		return err
+	}
+	if !resp.GetApplied() {
+		return &exitError{3, fmt.Errorf("the verdict changed nothing: %s", resp.GetReason())}
+	}
+	return nil
+}
+
+type approvalsWatchCmd struct {
+	remote
+	After uint64 `help:"Resume after this cursor."`
+}
+
+// Run prints a row a change until it is interrupted.
+func (c approvalsWatchCmd) Run(ctx context.Context, io_ streams) error {
+	conn, err := c.connect(asApprover)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	stream, err := pb.NewApprovalServiceClient(conn).WatchApprovals(ctx, &pb.WatchApprovalsRequest{AfterCursor: c.After})
+	if err != nil {
+		return explain(err)
+	}
+	for {
+		msg, err := stream.Recv()
+		switch {
+		case ctx.Err() != nil, errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return explain(err)
+		case msg.GetHeartbeat():
+		case c.JSON:
+			if err := printJSON(io_.out, msg); err != nil {
+				return err
+			}
+		default:
+			if err := printApprovalRow(io_.out, msg.GetApproval()); err != nil {
+				return err
+			}
+		}
+	}
+}

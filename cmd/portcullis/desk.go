@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
+	"github.com/portcullis-pdp/portcullis/pdp/event"
+)
+
+// desk is the approval queue as the server sees it: every verdict is on record.
+type desk struct {
+	*approval.Queue
+	*program
+}
+
+// SubmitVerdict gives a verdict. It is durable before it is logged, and logged before it is answered.
+func (d desk) SubmitVerdict(ctx context.Context, id string, who approval.Voter, v approval.Verdict, comment, digest string) (approval.Result, error) {
+	result, err := d.Queue.SubmitVerdict(ctx, id, who, v, comment, digest)
+	if err != nil {
+		return result, err
+	}
+	a := result.Approval
+	line := &decisionlog.Verdict{
+		ApprovalID: id, DecisionID: a.DecisionID, Principal: principalOf(a), Tool: a.Tool, ActionDigest: a.Digest,
+		Caller:  decisionlog.Caller{Subject: who.Subject},
+		Verdict: string(v), Applied: result.Applied, Reason: result.Reason, State: string(a.State), Comment: comment,
+	}
+	for _, r := range who.Roles {
+		line.Caller.Roles = append(line.Caller.Roles, string(r))
+	}
+	d.record(decisionlog.Entry{Type: decisionlog.TypeVerdict, Verdict: line})
+	d.events.Publish(event.Event{
+		Type: event.Verdict, Tenant: a.Tenant,
+		Message: who.Subject + " said " + string(v) + " to " + a.Tool + " of agent " + a.Agent,
+		Attributes: map[string]string{
+			"approval_id": id, "verdict": string(v), "state": string(a.State), "agent": a.Agent, "tool": a.Tool,
+		},
+	})
+	return result, nil
+}
+
+// followAgain is how long to wait before following the approvals again after the stream broke.
+const followAgain = time.Second
+
+// followApprovals records what becomes of approvals without a verdict: asked, redeemed, run out, withdrawn.
+func (p *program) followApprovals(ctx context.Context) {
+	var cursor uint64
+	for ctx.Err() == nil {
+		changes, err := p.approvals.WatchAll(ctx, approval.Filter{}, cursor, nil)
+		if err == nil {
+			for e, broken := range changes {
+				if err = broken; err != nil {
+					break
+				}
+				if e.Cursor > 0 {
+					cursor = e.Cursor
+					p.approvalChanged(e.Approval)
+				}
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		p.log.Error("approvals are not followed; their ends are missing in the decision log", "error", err)
+		cursor = 0
+		select {
+		case <-ctx.Done():
+		case <-time.After(followAgain):
+		}
+	}
+}
+
+func (p *program) approvalChanged(a approval.Approval) {
+	change, at := "", a.EndedAt
+	switch {
+	case a.Use != approval.Unused:
+		change, at = string(a.Use), a.RedeemedAt
+	case a.State == approval.Expired, a.State == approval.Cancelled:
+		change = string(a.State)
+	case a.Sequence == 1:
+		change, at = "created", a.Created
+	default: // a verdict, which has a line of its own
+		return
+	}
+	p.record(decisionlog.Entry{Type: decisionlog.TypeApproval, Time: at, Approval: &decisionlog.Approval{
+		ApprovalID: a.ID, DecisionID: a.DecisionID, Principal: principalOf(a), Tool: a.Tool, ActionDigest: a.Digest,
+		BundleRevision: a.BundleRevision, Change: change, State: string(a.State), Cause: a.Cause, Quorum: int32(a.Quorum), //nolint:gosec // at most 10
+	}})
+	if change == string(approval.Expired) || change == string(approval.Cancelled) {
+		p.events.Publish(event.Event{
+			Type: event.Verdict, Tenant: a.Tenant, Message: "ask for " + a.Tool + " of agent " + a.Agent + " " + change,
+			Attributes: map[string]string{"approval_id": a.ID, "state": string(a.State), "agent": a.Agent, "tool": a.Tool},
+		})
+	}
+}
+
+func principalOf(a approval.Approval) decisionlog.Principal {
+	return decisionlog.Principal{Tenant: a.Tenant, Agent: a.Agent, Session: a.Session, Run: a.Run, User: a.User}
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
+	"github.com/portcullis-pdp/portcullis/pdp/event"
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
+	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
+	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/server"
+)
+
+// office is what operators can look at and do, every act of it on record.
+type office struct{ *program }
+
+// maxListed bounds the breakers in a status.
+const maxListed = 100
+
+// Status gathers what the rooms say about themselves.
+func (o office) Status(ctx context.Context, tenant string) (server.StatusReport, error) {
+	active, err := o.policies.Active()
+	if err != nil {
+		return server.StatusReport{}, err
+	}
+	report := server.StatusReport{
+		Version: version, BundleRevision: active.Revision, BundleSource: o.policies.Source(), BundleLoadedAt: active.LoadedAt,
+		KillSwitches: o.switches.List(tenant), Breakers: o.breakers.List(tenant, maxListed),
+		PendingApprovals: o.pending(ctx, tenant), Decisions: o.metrics.Decisions(),
+		LogDropped: int64(o.decisions.Health().Dropped), StartedAt: o.started, //nolint:gosec // a count of lines
+	}
+	if err := o.policies.LastError(); err != nil {
+		report.BundleError = err.Error()
+	}
+	return report, nil
+}
+
+// pending counts the asks that wait; an empty tenant means all.
+func (p *program) pending(ctx context.Context, tenant string) int64 {
+	n, err := p.approvals.Pending(ctx, tenant)
+	if err != nil {
+		p.log.Error("pending approvals cannot be counted", "error", err.Error())
+	}
+	return int64(n)
+}
+
+// Reload loads the bundle again.
+func (o office) Reload(ctx context.Context) (string, bool, error) { return o.policies.Reload(ctx) }
+
+// Usage lists counters.
+func (o office) Usage(ctx context.Context, tenant string, f server.UsageFilter) ([]server.UsageRow, bool, error) {
+	active, err := o.policies.Active()
+	if err != nil {
+		return nil, false, err
+	}
+	rows, truncated, err := o.limits.Usage(ctx, tenant, active.Tables.Limits, limit.UsageFilter{
+		Agent: f.Agent, Session: f.Session, Limit: f.Limit, MaxRows: f.MaxRows,
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	out := make([]server.UsageRow, len(rows))
+	for i, r := range rows {
+		who := r.Subject
+		out[i] = server.UsageRow{Status: r.Status, Agent: who.Agent, User: who.User, Session: who.Session, Tool: who.Tool}
+	}
+	return out, truncated, nil
+}
+
+// ResetBreaker closes breakers.
+func (o office) ResetBreaker(ctx context.Context, caller identity.Caller, tenant, agent, tool string) (int, error) {
+	n, err := o.breakers.Reset(ctx, tenant, agent, tool)
+	o.acted(caller, "breaker_reset", decisionlog.Target{Tenant: tenant, Agent: agent, Tool: tool}, "", int64(n), err)
+	if n > 0 {
+		o.metrics.BreakerChanged(string(limit.Closed))
+		o.events.Publish(event.Event{
+			Type: event.Breaker, Tenant: tenant, Message: caller.Subject + " closed breakers of agent " + agent,
+			Attributes: map[string]string{"agent": agent, "tool": tool, "state": string(limit.Closed)},
+		})
+	}
+	return n, err
+}
+
+// SetKillSwitch stops, or lets go. What waits for a person and is stopped is withdrawn.
+func (o office) SetKillSwitch(ctx context.Context, caller identity.Caller, s killswitch.Switch, on bool) ([]killswitch.Switch, int, error) {
+	s.SetBy = caller.Subject
+	list, err := o.switches.Set(ctx, s, on)
+	cancelled := 0
+	if on && !errors.Is(err, killswitch.ErrNothing) && !errors.Is(err, killswitch.ErrTooMany) {
+		var stopped error
+		cancelled, stopped = o.approvals.CancelWhere(ctx, approval.Scope{
+			Tenant: s.Tenant, Agent: s.Agent, Session: s.Session, Tool: s.Tool,
+		}, "kill switch")
+		err = errors.Join(err, stopped)
+	}
+	act, word := "kill_switch_cleared", " let go "
+	if on {
+		act, word = "kill_switch_set", " stopped "
+	}
+	target := decisionlog.Target{Tenant: s.Tenant, Agent: s.Agent, Session: s.Session, Tool: s.Tool}
+	o.acted(caller, act, target, s.Reason, int64(cancelled), err)
+	if err == nil {
+		o.events.Publish(event.Event{
+			Type: event.KillSwitch, Tenant: s.Tenant, Message: caller.Subject + word + describe(target),
+			Attributes: map[string]string{"agent": s.Agent, "session": s.Session, "tool": s.Tool},
+		})
+	}
+	return list, cancelled, err
+}
+
+func describe(t decisionlog.Target) string {
+	out := ""
+	for _, part := range []struct{ name, value string }{{"agent ", t.Agent}, {"session ", t.Session}, {"tool ", t.Tool}} {
+		if part.value == "" {
+			continue
+		}
+		if out != "" {
+			out += ", "
+		}
+		out += part.name + part.value
+	}
+	if out == "" {
+		return "the whole tenant"
+	}
+	return out
+}
+
+// Events is where events come from.
+func (o office) Events() *event.Hub { return o.events }
+
+func (p *program) acted(caller identity.Caller, act string, on decisionlog.Target, reason string, affected int64, err error) {
+	line := &decisionlog.Admin{
+		Caller: decisionlog.Caller{Subject: caller.Subject, CredentialID: caller.CredentialID, Method: caller.Method},
+		Act:    act, Target: on, Reason: reason, Applied: err == nil, Affected: affected,
+	}
+	if err != nil {
+		line.Error = err.Error()
+	}
+	p.record(decisionlog.Entry{Type: decisionlog.TypeAdmin, Admin: line})
+}
+
+// condition is one part of the server's health.
+type condition struct {
+	name string
+	look func(ctx context.Context) error
+}
+
+func (c condition) Name() string                    { return c.name }
+func (c condition) Check(ctx context.Context) error { return c.look(ctx) }
+
+// checks are the conditions of health.
+func (p *program) checks() []server.Check {
+	return []server.Check{
+		condition{"bundle", func(context.Context) error { _, err := p.policies.Active(); return err }},
+		condition{"state", func(context.Context) error {
+			return errors.Join(p.state.Health(), p.limits.Health(), p.breakers.Health())
+		}},
+		condition{"decision_log", func(context.Context) error { return p.decisions.Health().Err }},
+		condition{"approvals", func(context.Context) error { return p.approvals.Health() }},
+	}
+}

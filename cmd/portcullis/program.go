@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/portcullis-pdp/portcullis/bundles"
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/decision"
+	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
+	"github.com/portcullis-pdp/portcullis/pdp/event"
+	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
+	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/metrics"
+	"github.com/portcullis-pdp/portcullis/pdp/policy"
+	"github.com/portcullis-pdp/portcullis/pdp/provenance"
+	"github.com/portcullis-pdp/portcullis/pdp/server"
+	"github.com/portcullis-pdp/portcullis/pdp/store/embedded"
+)
+
+// program is one server's rooms, built and valid, with nothing listening. close gives back what complete has opened,
+// in the opposite order.
+type program struct {
+	log       *slog.Logger
+	started   time.Time
+	events    *event.Hub
+	metrics   *metrics.Metrics
+	policies  *policy.Manager
+	evaluator *policy.Evaluator
+	limits    *limit.Engine
+	breakers  *limit.Breakers
+	approvals *approval.Queue
+	switches  *killswitch.Board
+	decisions *decisionlog.Log
+	state     *embedded.KV
+	engine    *decision.Engine
+	tracing   *tracing
+	closers   []func() error
+}
+
+// sweepEvery is how often what is over is forgotten.
+const sweepEvery = time.Minute
+
+// complete builds the rooms.
+func (c serveCmd) complete(ctx context.Context, at places, log *slog.Logger) (p *program, err error) {
+	p = &program{log: log, started: time.Now(), events: event.NewHub(time.Now), metrics: metrics.New()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if err := p.openState(at); err != nil {
+		return p, err
+	}
+	if err := p.openLog(c, at); err != nil {
+		return p, err
+	}
+	if err := p.openPolicies(ctx, c); err != nil {
+		return p, err
+	}
+	if p.evaluator, err = policy.NewEvaluator(c.Memo); err != nil {
+		return p, err
+	}
+	p.closers = append(p.closers, func() error { p.evaluator.Close(); return nil })
+	if p.tracing, err = openTracing(ctx, c.OTLP); err != nil {
+		return p, err
+	}
+	p.closers = append(p.closers, p.tracing.close)
+	p.engine, err = decision.New(decision.Config{DeniedPaths: []string{at.data, at.operator, filepath.Dir(at.keyFile)}}, decision.Deps{
+		Policies: p.policies, Evaluator: p.evaluator, Limits: p.limits, Breakers: p.breakers,
+		Sessions:  provenance.New(provenance.Config{}, p.state.Space("session/"), time.Now),
+		Approvals: p.approvals, Switches: p.switches, Records: p.state.Space("decision/"), Keys: at.keys,
+		Log: p.decisions, Events: p.events, Observer: p.metrics, Logger: log, Now: time.Now,
+	})
+	return p, err
+}
+
+// openState opens the database and what lives in it.
+func (p *program) openState(at places) error {
+	store, err := embedded.Open(at.data)
+	if err != nil {
+		return err
+	}
+	p.closers = append(p.closers, store.Close)
+	if p.state, err = store.OpenKV("state"); err != nil {
+		return err
+	}
+	p.closers = append(p.closers, p.state.Close)
+	ledger, err := store.OpenLedger()
+	if err != nil {
+		return err
+	}
+	if p.limits, err = limit.New(limit.Config{}, ledger, time.Now); err != nil {
+		return err
+	}
+	p.closers = append(p.closers, timely(p.limits.Close))
+	if p.breakers, err = limit.NewBreakers(limit.BreakerConfig{}, ledger, time.Now); err != nil {
+		return err
+	}
+	p.closers = append(p.closers, timely(p.breakers.Close))
+	asks, err := store.OpenApprovals(approval.ReplayWindow)
+	if err != nil {
+		return err
+	}
+	if p.approvals, err = approval.New(approval.Config{}, asks, at.keys, time.Now); err != nil {
+		return err
+	}
+	p.switches, err = killswitch.Open(context.Background(), store, time.Now)
+	return err
+}
+
+func (p *program) openLog(c serveCmd, at places) (err error) {
+	cfg := decisionlog.DefaultConfig(filepath.Join(at.data, decisionsDir))
+	cfg.Mode, cfg.Sync = decisionlog.Mode(c.LogMode), c.LogSync
+	if p.decisions, err = decisionlog.Open(cfg, time.Now); err != nil {
+		return err
+	}
+	p.closers = append(p.closers, timely(p.decisions.Close))
+	return nil
+}
+
+// timely bounds what closing may take.
+func timely(closing func(ctx context.Context) error) func() error {
+	return func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		return closing(ctx)
+	}
+}
+
+// openPolicies loads the bundle. The built-in one was tested when it was built; any other runs its tests now.
+func (p *program) openPolicies(ctx context.Context, c serveCmd) error {
+	var fixed []*policy.Bundle
+	if c.Dev {
+		demo, err := fs.Sub(bundles.Demo, "demo")
+		if err != nil {
+			return err
+		}
+		b, err := policy.ReadFS(demo, "demo agents")
+		if err != nil {
+			return err
+		}
+		fixed = append(fixed, b)
+	}
+	origin, err := stack(c.Bundle, fixed...)
+	if err != nil {
+		return err
+	}
+	tools, err := toolchain()
+	if err != nil {
+		return err
+	}
+	p.policies, err = policy.NewManager(ctx, policy.ManagerConfig{
+		Origin: origin, Toolchain: tools, Tested: len(c.Bundle) == 0, Now: time.Now, Log: p.log, OnLoad: p.bundleLoaded,
+	})
+	if err != nil {
+		return err
+	}
+	active, err := p.policies.Active()
+	if err != nil {
+		return err
+	}
+	p.metrics.BundleLoaded(active.Revision, false)
+	return nil
+}
+
+// bundleLoaded hears of every reload that changed something or failed.
+func (p *program) bundleLoaded(revision string, err error) {
+	p.metrics.BundleLoaded(revision, err != nil)
+	act := decisionlog.Admin{
+		Caller: decisionlog.Caller{Subject: "portcullis"}, Act: "bundle_reloaded", Applied: err == nil, BundleRevision: revision,
+	}
+	message := "bundle " + revision + " is active"
+	if err != nil {
+		act.Error = "the bundle did not load; the server's own log says why"
+		message = "a bundle did not load; " + revision + " stays active"
+	}
+	p.record(decisionlog.Entry{Type: decisionlog.TypeAdmin, Admin: &act})
+	p.events.Publish(event.Event{Type: event.Bundle, Message: message, Attributes: map[string]string{"revision": revision}})
+}
+
+// record writes a line that has no answer to hold back. The log's health shows a failure; it is never silent.
+func (p *program) record(e decisionlog.Entry) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := p.decisions.Append(ctx, e); err != nil {
+		p.log.Error("decision log failed", "type", e.Type, "error", err.Error())
+	}
+}
+
+// serverConfig is the edge's part of the flags.
+func (c serveCmd) serverConfig() server.Config {
+	hold := c.Hold
+	if hold == 0 {
+		hold = -1
+	}
+	return server.Config{
+		Listen: c.Listen, CertFile: c.TLSCert, KeyFile: c.TLSKey, DevMode: c.Dev, Hold: hold, Drain: c.Drain,
+	}
+}
+
+func (p *program) serverDeps(at places) server.Deps {
+	p.metrics.Watch(metrics.Sources{
+		MemoStats:  p.evaluator.MemoStats,
+		LogDropped: func() uint64 { return p.decisions.Health().Dropped },
+		LogFailing: func() bool { return p.decisions.Health().Err != nil },
+		Pending:    func() float64 { return float64(p.pending(context.Background(), "")) },
+	})
+	return server.Deps{
+		Engine: p.engine, Approvals: desk{p.approvals, p}, Admin: office{p}, Authenticator: at.auth, Checks: p.checks(),
+		Metrics: p.metrics.Registry, Logger: p.log, Tracer: p.tracing.provider(),
+	}
+}
+
+// run serves until ctx ends, with the background work beside it, and closes everything.
+func (p *program) run(ctx context.Context, srv *server.Server, ready func(addr string) error) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	serving, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	wg.Go(func() { p.approvals.Run(background) })
+	wg.Go(func() { p.followApprovals(background) })
+	wg.Go(func() { p.sweep(background) })
+	wg.Go(func() {
+		if err := p.policies.Run(background); err != nil {
+			p.log.Error("the bundle is not watched: changes need ReloadBundle", "error", err.Error())
+		}
+	})
+	var announced error
+	wg.Go(func() {
+		select {
+		case <-srv.Listening():
+			if announced = ready(srv.Addr().String()); announced != nil {
+				cancel()
+			}
+		case <-background.Done():
+		}
+	})
+	err := srv.Run(serving)
+	stop()
+	wg.Wait()
+	if errors.Is(err, server.ErrListen) {
+		err = &exitError{4, err}
+	}
+	if errors.Is(err, server.ErrStuck) {
+		return errors.Join(err, announced) // what they use must not be closed under them
+	}
+	return errors.Join(err, announced, p.close())
+}
+
+func (p *program) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := p.engine.Sweep(); err != nil {
+			p.log.Error("sweep failed; it is tried again", "error", err.Error())
+		}
+	}
+}
+
+func (p *program) close() error {
+	var errs []error
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		errs = append(errs, p.closers[i]())
+	}
+	p.closers = nil
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("shut down: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+package approval
+
+import (
+	"time"
+
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
+)
+
+// State is where an approval stands. All but Pending are final.
+type State string
+
+// The states.
+const (
+	Pending   State = "pending"
+	Approved  State = "approved"
+	Rejected  State = "rejected"
+	Expired   State = "expired"
+	Cancelled State = "cancelled"
+)
+
+// States are all states.
+var States = []State{Pending, Approved, Rejected, Expired, Cancelled}
+
+// Use is what became of an approved approval. It is set once and final.
+type Use string
+
+// The uses.
+const (
+	// Unused: may still be redeemed, if it was approved.
+	Unused Use = ""
+	// Redeemed: used, by the decision in RedeemedBy.
+	Redeemed Use = "redeemed"
+	// Lapsed: nobody redeemed it before it ran out.
+	Lapsed Use = "lapsed"
+	// Revoked: withdrawn after it was approved, for example by a kill switch.
+	Revoked Use = "revoked"
+)
+
+// Verdict is what a person says.
+type Verdict string
+
+// The verdicts.
+const (
+	Approve Verdict = "approve"
+	Reject  Verdict = "reject"
+)
+
+// Reason is why a person has to look: a static message of policy, no argument value.
+type Reason struct {
+	Code     string `json:"code"`
+	Rule     string `json:"rule"`
+	Message  string `json:"message"`
+	Severity string `json:"severity"`
+}
+
+// Ask is an action that a person has to decide on. The caller has authenticated Tenant and RequestedBy.
+type Ask struct {
+	Tenant, Agent, Session, Run, User string
+	// RequestedBy is the subject of the credential that asked. It can't vote, and only it may redeem.
+	RequestedBy                      string
+	Kind, Tool, Server, SchemaDigest string
+	// Digest is the canonical action's; BundleRevision that of the policy which asked.
+	Digest, BundleRevision string
+	Reasons                []Reason
+	// Rules are the ids of the rules that asked.
+	Rules []string
+	// View is what the reviewer is shown (JSON), Action the canonical action. Both are kept encrypted and erased.
+	View, Action                         []byte
+	EstimateCostMicroUSD, EstimateTokens int64
+	// TTL is how long the ask waits, and how long a yes is good for, from now on; 0 is the default, more than the
+	// maximum is the maximum.
+	TTL time.Duration
+	// Quorum is how many people must approve; 0 is 1.
+	Quorum int
+	// DecisionID is the decision that asked.
+	DecisionID string
+}
+
+// Vote is one person's answer. Applied is false for one that came too late to count.
+type Vote struct {
+	Subject string    `json:"subject"`
+	Verdict Verdict   `json:"verdict"`
+	Comment string    `json:"comment,omitempty"`
+	At      time.Time `json:"at"`
+	Applied bool      `json:"applied"`
+}
+
+// Approval is an ask and what became of it. It holds no argument value. What the queue hands out is the caller's
+// own copy, but for the slices, which must not be changed.
+type Approval struct {
+	ID                   string    `json:"id"` // UUIDv7
+	Tenant               string    `json:"tenant"`
+	Agent                string    `json:"agent"`
+	Session              string    `json:"session"`
+	Run                  string    `json:"run,omitempty"`
+	User                 string    `json:"user,omitempty"`
+	RequestedBy          string    `json:"requested_by"`
+	Kind                 string    `json:"kind"`
+	Tool                 string    `json:"tool"`
+	Server               string    `json:"server,omitempty"`
+	SchemaDigest         string    `json:"schema_digest,omitempty"`
+	Digest               string    `json:"digest"`
+	BundleRevision       string    `json:"bundle_revision"`
+	DecisionID           string    `json:"decision_id"`
+	Reasons              []Reason  `json:"reasons,omitempty"`
+	Rules                []string  `json:"rules,omitempty"`
+	EstimateCostMicroUSD int64     `json:"estimate_cost_micro_usd"`
+	EstimateTokens       int64     `json:"estimate_tokens"`
+	Quorum               int       `json:"quorum"`
+	Created              time.Time `json:"created"`
+	Expires              time.Time `json:"expires"`
+
+	State State `json:"state"`
+	// EndedAt is when State became final, zero while pending. Cause says why it was cancelled or revoked.
+	EndedAt time.Time `json:"ended_at,omitzero"`
+	Cause   string    `json:"cause,omitempty"`
+	Votes   []Vote    `json:"votes,omitempty"`
+	Use     Use       `json:"use,omitempty"`
+	// RedeemedBy is the decision that used it, RedeemedAt when.
+	RedeemedBy string    `json:"redeemed_by,omitempty"`
+	RedeemedAt time.Time `json:"redeemed_at,omitzero"`
+	// Sequence numbers the changes of this approval, from 1.
+	Sequence uint64 `json:"sequence"`
+}
+
+// Live says whether anything can still come of it: it waits for a verdict or for its use.
+func (a *Approval) Live() bool {
+	return a.State == Pending || a.State == Approved && a.Use == Unused
+}
+
+// Missing is how many people must still approve; 0 once the state is final.
+func (a *Approval) Missing() int {
+	if a.State != Pending {
+		return 0
+	}
+	return max(a.Quorum-a.approvals(), 0)
+}
+
+// Voter is who gives a verdict, as the credential says.
+type Voter struct {
+	Subject string
+	Tenant  string
+	Roles   []identity.Role
+}
+
+// Result is what a verdict or a cancellation did. If Applied is false nothing was changed by it; Reason says why, in
+// upper snake case, and Approval is what stands.
+type Result struct {
+	Approval Approval
+	Applied  bool
+	Reason   string
+}
+
+// Revealed is what a reviewer may look at while it is pending.
+type Revealed struct {
+	Approval     Approval
+	View, Action []byte
+}
+
+// Redemption is the action that an approval shall be used for. Every field must be what was approved, and the
+// estimates at most.
+type Redemption struct {
+	Tenant, Agent, Session, RequestedBy        string
+	Digest, Tool, SchemaDigest, BundleRevision string
+	EstimateCostMicroUSD, EstimateTokens       int64
+}
+
+// Filter picks approvals. Empty fields match all.
+type Filter struct {
+	Tenant, Agent, Tool string
+	States              []State
+}
+
+// Scope is what a kill switch stops: all non-empty fields must match, the tool's case is ignored. The tenant is
+// never empty.
+type Scope struct {
+	Tenant, Agent, Session, Tool string
+}
+
+// Event is an approval as it stood after a change, or a sign of life (Heartbeat) that changes nothing.
+type Event struct {
+	Approval  Approval
+	Heartbeat bool
+	// Cursor is what to pass to WatchAll to resume after this event; 0 while the first list is under way.
+	Cursor uint64
+}

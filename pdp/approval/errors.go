@@ -1,0 +1,100 @@
+package approval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Problem is the kind of an Error, for whoever makes a code of it.
+type Problem int
+
+// The problems.
+const (
+	Invalid            Problem = iota + 1 // the request is malformed
+	NotFound                              // no such approval for this tenant
+	Denied                                // this person may not vote on it
+	FailedPrecondition                    // used, ended, or bound to something else
+	Exhausted                             // over a cap, or a stream that fell behind
+	OutOfRange                            // a cursor that is too old, or not of this store
+	Unavailable                           // the store failed; nothing was promised
+)
+
+// Error is every error of this package but a context's. Its text holds no argument value.
+type Error struct {
+	Problem Problem
+	// Reason is stable, in upper snake case.
+	Reason string
+	// Field is what does not match or is malformed.
+	Field  string
+	Detail string
+	cause  error
+}
+
+func (e *Error) Error() string {
+	text := "approval: " + e.Detail
+	if e.Field != "" {
+		text = "approval: " + e.Field + ": " + e.Detail
+	}
+	if e.Problem == Unavailable {
+		text += ": " + e.cause.Error()
+	}
+	return text
+}
+
+func (e *Error) Unwrap() error { return e.cause }
+
+// Is matches an Error of the same reason, and of the same field where the target names one.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Reason == e.Reason && (t.Field == "" || t.Field == e.Field)
+}
+
+// ErrTooManyPending is what ErrAskRate and ErrQueueFull have in common: the ask was refused to keep the queue short.
+var ErrTooManyPending = errors.New("too many asks are pending")
+
+// The errors to compare with errors.Is.
+var (
+	ErrNotFound     = &Error{Problem: NotFound, Reason: "APPROVAL_NOT_FOUND", Detail: "there is no such approval"}
+	ErrNotApprover  = &Error{Problem: Denied, Reason: "NOT_AN_APPROVER", Detail: "only a person's credential with the role approver may vote"}
+	ErrSelfApproval = &Error{Problem: Denied, Reason: "SELF_APPROVAL", Detail: "who asked cannot approve"}
+	// ErrDigest: the reviewer saw another action.
+	ErrDigest = &Error{Problem: FailedPrecondition, Reason: "DIGEST_MISMATCH", Field: "expected_digest", Detail: "the approval covers another action than the one that was reviewed"}
+	// ErrEnded: the action is erased.
+	ErrEnded = &Error{Problem: FailedPrecondition, Reason: "APPROVAL_ENDED", Detail: "the approval has ended, and its action can no longer be looked at"}
+
+	// Why an approval can't be redeemed. ErrMismatch has the field.
+	ErrMismatch  = &Error{Problem: FailedPrecondition, Reason: "APPROVAL_MISMATCH", Detail: "not what was approved"}
+	ErrPending   = &Error{Problem: FailedPrecondition, Reason: "APPROVAL_PENDING", Detail: "nobody has approved it yet"}
+	ErrRejected  = &Error{Problem: FailedPrecondition, Reason: "APPROVAL_REJECTED", Detail: "it was rejected"}
+	ErrExpired   = &Error{Problem: FailedPrecondition, Reason: "APPROVAL_EXPIRED", Detail: "it has run out"}
+	ErrCancelled = &Error{Problem: FailedPrecondition, Reason: "APPROVAL_CANCELLED", Detail: "it was withdrawn"}
+	ErrUsed      = &Error{Problem: FailedPrecondition, Reason: "APPROVAL_USED", Detail: "it was used already"}
+
+	// ErrAskRate: this agent has too many asks pending. ErrQueueFull: the tenant or the whole queue has.
+	ErrAskRate   = &Error{Problem: Exhausted, Reason: "ASK_RATE", Detail: "too many asks of this agent are pending", cause: ErrTooManyPending}
+	ErrQueueFull = &Error{Problem: Exhausted, Reason: "QUEUE_FULL", Detail: "too many asks are pending", cause: ErrTooManyPending}
+
+	ErrSlow            = &Error{Problem: Exhausted, Reason: "SLOW_READER", Detail: "the reader fell behind: list, and watch again"}
+	ErrTooManyWatchers = &Error{Problem: Exhausted, Reason: "TOO_MANY_WATCHERS", Detail: "too many streams watch approvals"}
+	ErrCursor          = &Error{Problem: OutOfRange, Reason: "CURSOR_OUT_OF_RANGE", Detail: "the cursor is too old or not of this server: list, and watch again"}
+)
+
+func mismatch(field string) error {
+	return &Error{Problem: ErrMismatch.Problem, Reason: ErrMismatch.Reason, Field: field, Detail: ErrMismatch.Detail}
+}
+
+func invalid(field, format string, args ...any) error {
+	return &Error{Problem: Invalid, Reason: "INVALID", Field: field, Detail: fmt.Sprintf(format, args...)}
+}
+
+// failed wraps what the store says. Errors of this package and of contexts stay what they are.
+func failed(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ours := errors.AsType[*Error](err); ours || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &Error{Problem: Unavailable, Reason: "STATE_UNAVAILABLE", Detail: "cannot " + doing, cause: err}
+}

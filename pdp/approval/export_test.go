@@ -1,0 +1,22 @@
+package approval
+
+import "context"
+
+// Sweep does once what Run does over and over.
+func (q *Queue) Sweep(ctx context.Context) error {
+	if _, err := q.sweep(ctx); err != nil {
+		return err
+	}
+	return q.trim(ctx)
+}
+
+// Watching is how many streams wait.
+func (q *Queue) Watching() int {
+	q.watchers.mu.Lock()
+	defer q.watchers.mu.Unlock()
+	n := len(q.watchers.all)
+	for _, m := range q.watchers.one {
+		n += len(m)
+	}
+	return n
+}

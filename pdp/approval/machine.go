@@ -1,0 +1,217 @@
+package approval
+
+import (
+	"slices"
+	"time"
+)
+
+// This file is the state machine, and the only code that writes State or Use:
+//
+//	pending ──┬─► approved ──┬─► (use) redeemed     once, by one decision, before it runs out
+//	          ├─► rejected   ├─► (use) lapsed       ran out unused
+//	          ├─► expired    └─► (use) revoked      withdrawn unused
+//	          └─► cancelled
+//
+// Every function here is pure: it changes the record that it is given, by the time that it is given, and is called
+// inside the store's transaction. Each change of a record appends one Change.
+
+// allowed are the transitions of the verdict.
+var allowed = map[State][]State{Pending: {Approved, Rejected, Expired, Cancelled}}
+
+// begin makes the record of a new ask.
+func begin(a Approval, contentBytes int64) Record {
+	a.State = Pending
+	rec := Record{Approval: a, ContentBytes: contentBytes, Due: a.Expires}
+	rec.note(a.Created)
+	return rec
+}
+
+// enter moves to a final state, if that is allowed from where it is.
+func (r *Record) enter(to State, at time.Time, retention time.Duration) bool {
+	if !slices.Contains(allowed[r.Approval.State], to) {
+		return false
+	}
+	r.Approval.State, r.Approval.EndedAt = to, at
+	if to != Approved { // an approved one is due when it runs out, unless it is used before
+		r.Due = at.Add(retention)
+	}
+	return true
+}
+
+// spend ends the time in which an approved one can be redeemed.
+func (r *Record) spend(use Use, at time.Time, retention time.Duration) bool {
+	if r.Approval.State != Approved || r.Approval.Use != Unused {
+		return false
+	}
+	r.Approval.Use, r.Due = use, at.Add(retention)
+	return true
+}
+
+// note numbers a change.
+func (r *Record) note(at time.Time) {
+	a := &r.Approval
+	r.Changes = append(r.Changes, Change{At: at, State: a.State, Use: a.Use, Votes: len(a.Votes)})
+	a.Sequence = uint64(len(r.Changes))
+}
+
+// settle does what time alone does. It says the moment of expiry, not the moment of looking, so that it does not
+// matter who looks first. Everything else begins with it: what has run out has ended, whether or not the sweeper was
+// there.
+func (r *Record) settle(now time.Time, retention time.Duration) bool {
+	a := &r.Approval
+	if now.Before(a.Expires) {
+		return false
+	}
+	if !r.enter(Expired, a.Expires, retention) && !r.spend(Lapsed, a.Expires, retention) {
+		return false
+	}
+	r.note(a.Expires)
+	return true
+}
+
+// vote counts a verdict, or records that it came too late. The reason is empty if it was applied.
+func (r *Record) vote(v Vote, retention time.Duration) (bool, string) {
+	r.settle(v.At, retention)
+	a := &r.Approval
+	repeated := slices.ContainsFunc(a.Votes, func(o Vote) bool {
+		return o.Verdict == v.Verdict && samePerson(o.Subject, v.Subject)
+	})
+	if a.State != Pending {
+		if repeated {
+			return false, "ALREADY_VOTED"
+		}
+		if len(a.Votes) < maxVotes {
+			a.Votes = append(a.Votes, v)
+			r.note(v.At)
+		}
+		return false, endedReasons[a.State]
+	}
+	if repeated {
+		return false, "ALREADY_VOTED"
+	}
+	v.Applied = true
+	a.Votes = append(a.Votes, v)
+	switch {
+	case v.Verdict == Reject:
+		r.enter(Rejected, v.At, retention)
+	case a.approvals() >= a.Quorum:
+		r.enter(Approved, v.At, retention)
+	}
+	r.note(v.At)
+	return true, ""
+}
+
+var endedReasons = map[State]string{
+	Approved: "APPROVAL_APPROVED", Rejected: "APPROVAL_REJECTED", Expired: "APPROVAL_EXPIRED", Cancelled: "APPROVAL_CANCELLED",
+}
+
+// approvals counts the people who said yes in time. One who said no as well has ended it already.
+func (a *Approval) approvals() int {
+	var people []string
+	for _, v := range a.Votes {
+		if v.Applied && v.Verdict == Approve && !slices.ContainsFunc(people, func(p string) bool { return samePerson(p, v.Subject) }) {
+			people = append(people, v.Subject)
+		}
+	}
+	return len(people)
+}
+
+// cancel withdraws what is pending or approved and not yet used.
+func (r *Record) cancel(now time.Time, cause string, retention time.Duration) (bool, string) {
+	r.settle(now, retention)
+	switch a := &r.Approval; {
+	case r.enter(Cancelled, now, retention), r.spend(Revoked, now, retention):
+		a.Cause = cause
+		r.note(now)
+		return true, ""
+	case a.State == Approved:
+		return false, "APPROVAL_" + map[Use]string{Redeemed: "USED", Lapsed: "EXPIRED", Revoked: "CANCELLED"}[a.Use]
+	default:
+		return false, endedReasons[a.State]
+	}
+}
+
+// redeemable says whether it may be used for this now, or why not. Binding comes first: who asks with another action
+// learns nothing about the state.
+func (r *Record) redeemable(want Redemption) error {
+	a := &r.Approval
+	for _, b := range []struct {
+		field string
+		same  bool
+	}{
+		{"tenant", want.Tenant == a.Tenant},
+		{"agent", want.Agent == a.Agent},
+		{"session", want.Session == a.Session},
+		{"requested_by", want.RequestedBy == a.RequestedBy},
+		{"digest", want.Digest == a.Digest},
+		{"tool", want.Tool == a.Tool},
+		{"schema_digest", want.SchemaDigest == a.SchemaDigest},
+		{"bundle_revision", want.BundleRevision == a.BundleRevision},
+		{"estimate.cost_micro_usd", want.EstimateCostMicroUSD <= a.EstimateCostMicroUSD},
+		{"estimate.tokens", want.EstimateTokens <= a.EstimateTokens},
+	} {
+		if !b.same {
+			return mismatch(b.field)
+		}
+	}
+	switch a.State {
+	case Approved:
+	case Pending:
+		return ErrPending
+	case Rejected:
+		return ErrRejected
+	case Expired:
+		return ErrExpired
+	default:
+		return ErrCancelled
+	}
+	switch a.Use {
+	case Unused:
+		return nil
+	case Lapsed:
+		return ErrExpired
+	case Revoked:
+		return ErrCancelled
+	default:
+		return ErrUsed
+	}
+}
+
+// redeem uses it up. The same decision may say so twice.
+func (r *Record) redeem(now time.Time, want Redemption, decisionID string, retention time.Duration) error {
+	r.settle(now, retention)
+	a := &r.Approval
+	err := r.redeemable(want)
+	if err == ErrUsed && a.RedeemedBy == decisionID { //nolint:errorlint // the very value, from the line above
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.spend(Redeemed, now, retention)
+	a.RedeemedBy, a.RedeemedAt = decisionID, now
+	r.note(now)
+	return nil
+}
+
+// asOf is the approval as it stood after change n, counted from 1.
+func (r *Record) asOf(n uint64) Approval {
+	a, c := r.Approval, r.Changes[n-1]
+	a.State, a.Use, a.Sequence = c.State, c.Use, n
+	a.Votes = slices.Clip(a.Votes[:c.Votes])
+	if c.State == Pending {
+		a.EndedAt = time.Time{}
+	}
+	if c.State != Cancelled && c.Use != Revoked {
+		a.Cause = ""
+	}
+	if c.Use != Redeemed {
+		a.RedeemedBy, a.RedeemedAt = "", time.Time{}
+	}
+	return a
+}
+
+// final is the sequence at which the state became final, 0 while it is pending.
+func (r *Record) final() uint64 {
+	return uint64(slices.IndexFunc(r.Changes, func(c Change) bool { return c.State != Pending }) + 1)
+}

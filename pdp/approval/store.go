@@ -1,0 +1,86 @@
+package approval
+
+import (
+	"context"
+	"time"
+)
+
+// Record is an approval as the store keeps it.
+type Record struct {
+	Approval Approval `json:"approval"`
+	// Changes is its history: the n-th entry is what sequence n changed. Entries are only appended.
+	Changes []Change `json:"changes"`
+	// Due is when the sweeper has to look at it: it expires, lapses or is old enough to be removed.
+	Due time.Time `json:"due"`
+	// ContentBytes is the size of the sealed content.
+	ContentBytes int64 `json:"content_bytes"`
+}
+
+// Change is what a moment of an approval differed in.
+type Change struct {
+	At    time.Time `json:"at"`
+	State State     `json:"state"`
+	Use   Use       `json:"use,omitempty"`
+	Votes int       `json:"votes"`
+}
+
+// ChangeRef points at one change of one approval; Cursor orders the changes of all.
+type ChangeRef struct {
+	Cursor   uint64
+	ID       string
+	Sequence uint64
+}
+
+// Effect is what an update makes of a record.
+type Effect int
+
+// The effects.
+const (
+	Keep   Effect = iota // leave it as it was
+	Write                // store it as changed
+	Remove               // forget it
+)
+
+// Caps are what Insert must check in its transaction.
+type Caps struct {
+	PerAgent, PerTenant, Total int
+	ContentBytes               int64
+}
+
+// Store is where the truth is. Writes are serialised, atomic and durable when they return; a failed one changed
+// nothing. For every new entry of Record.Changes a write appends one ChangeRef with the next cursor, in the same
+// transaction. The content of a record is there exactly as long as Approval.Live. It knows no state machine.
+type Store interface {
+	// Insert adds a pending record, or returns ErrAskRate or ErrQueueFull and adds nothing.
+	Insert(ctx context.Context, rec Record, content []byte, caps Caps) error
+	// Update hands the record to change and stores what came of it. change may run more than once, and must not
+	// call the store. ErrNotFound if there is none.
+	Update(ctx context.Context, id string, change func(*Record) Effect) error
+	// UpdateAll does the same for many, in one transaction or several, and skips those that are not there.
+	UpdateAll(ctx context.Context, ids []string, change func(*Record) Effect) error
+	// Load returns a record, or ErrNotFound.
+	Load(ctx context.Context, id string) (Record, error)
+	// Content returns a live record with its content, read at one moment. The content is nil once erased.
+	Content(ctx context.Context, id string) (Record, []byte, error)
+	// Scan visits records in these states, newest first, beginning after the id (empty: at the newest), until
+	// visit returns false.
+	Scan(ctx context.Context, states []State, after string, visit func(Record) bool) error
+	// Live returns the ids of live records of a tenant, and of one agent if it is not empty. An empty tenant: all.
+	Live(ctx context.Context, tenant, agent string) ([]string, error)
+	// Due returns at most limit ids that are due at a time, earliest first, and when the next one after them is
+	// due (zero: none).
+	Due(ctx context.Context, at time.Time, limit int) ([]string, time.Time, error)
+	// Surplus returns at most limit ids of the oldest ended records beyond the newest keep.
+	Surplus(ctx context.Context, keep, limit int) ([]string, error)
+	// Snapshot returns all pending records, oldest first, and the newest cursor, read at one moment.
+	Snapshot(ctx context.Context) ([]Record, uint64, error)
+	// Changes returns at most limit changes after a cursor, or ErrCursor if not all of them are kept any more, or
+	// the cursor is not one that was given out.
+	Changes(ctx context.Context, after uint64, limit int) ([]ChangeRef, error)
+}
+
+// Sealer encrypts for one purpose. pdp/seal does it.
+type Sealer interface {
+	Encrypt(purpose string, associatedData, plaintext []byte) ([]byte, error)
+	Decrypt(purpose string, associatedData, blob []byte) ([]byte, error)
+}

@@ -1,0 +1,246 @@
+package approval
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync"
+	"time"
+)
+
+// changesBatch is how many changes a watcher reads at once.
+const changesBatch = 128
+
+// watchers are the streams that wait. They hold no events: a change only wakes them, and they read from the store
+// what is new to them. So a writer never waits for a reader, the order is the store's, and a reader that is slow costs
+// nothing but the window it may fall behind by.
+type watchers struct {
+	mu  sync.Mutex
+	one map[string]map[chan struct{}]struct{} // by approval
+	n   int                                   // in one
+	all map[chan struct{}]struct{}
+}
+
+func newWatchers() watchers {
+	return watchers{one: map[string]map[chan struct{}]struct{}{}, all: map[chan struct{}]struct{}{}}
+}
+
+// join adds a watcher of one approval, or of all if id is empty. It is woken for everything that is committed after
+// this returns.
+func (w *watchers) join(id string, most int) (wake chan struct{}, leave func(), err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	wake = make(chan struct{}, 1)
+	if id == "" {
+		if len(w.all) >= maxAllWatchers {
+			return nil, nil, ErrTooManyWatchers
+		}
+		w.all[wake] = struct{}{}
+	} else {
+		if w.n >= most {
+			return nil, nil, ErrTooManyWatchers
+		}
+		if w.one[id] == nil {
+			w.one[id] = map[chan struct{}]struct{}{}
+		}
+		w.one[id][wake] = struct{}{}
+		w.n++
+	}
+	return wake, sync.OnceFunc(func() { w.leave(id, wake) }), nil
+}
+
+func (w *watchers) leave(id string, wake chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if id == "" {
+		delete(w.all, wake)
+		return
+	}
+	w.n--
+	if delete(w.one[id], wake); len(w.one[id]) == 0 {
+		delete(w.one, id)
+	}
+}
+
+// changed wakes whoever waits for these approvals, and the sweeper. It never blocks.
+func (q *Queue) changed(ids ...string) {
+	if len(ids) == 0 {
+		return
+	}
+	w := &q.watchers
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range ids {
+		for wake := range w.one[id] {
+			poke(wake)
+		}
+	}
+	for wake := range w.all {
+		poke(wake)
+	}
+	poke(q.sooner)
+}
+
+func poke(wake chan struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default: // it knows
+	}
+}
+
+// Watch yields what becomes of one approval: with after 0 as it stands now, else every change after that sequence
+// number, then each change as it comes, in order, none twice. It ends with the final state (at once and without an
+// event if after is that already), with ctx (and its error), or when the loop is left. With a non-nil beat it also
+// yields a heartbeat on every tick. Errors at once: ErrNotFound, ErrTooManyWatchers, ErrCursor for a sequence number
+// that was never given out. The watcher is let go when ctx ends or the loop is left.
+func (q *Queue) Watch(ctx context.Context, id string, after uint64, beat <-chan time.Time) (iter.Seq2[Event, error], error) {
+	wake, leave, err := q.watchers.join(id, q.cfg.MaxWatchers)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := q.load(ctx, id)
+	if err == nil && after > rec.Approval.Sequence {
+		err = ErrCursor
+	}
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, leave)
+	return func(yield func(Event, error) bool) {
+		defer leave()
+		defer stop()
+		for {
+			last := rec.Approval.Sequence
+			if final := rec.final(); final > 0 {
+				last = final
+			}
+			if after == 0 {
+				after = last - 1
+			}
+			for after < last {
+				after++
+				if !yield(Event{Approval: rec.asOf(after)}, nil) {
+					return
+				}
+			}
+			if rec.final() > 0 {
+				return
+			}
+			if !await(ctx, wake, beat, Event{}, yield) {
+				return
+			}
+			// Also after a heartbeat: should a wake-up get lost (the sweeper does not run, another process wrote), it
+			// is found here.
+			if rec, err = q.load(ctx, id); err != nil {
+				yield(Event{}, err)
+				return
+			}
+		}
+	}, nil
+}
+
+// await blocks until something may have changed. It yields heartbeats and the end of ctx, and returns false if the
+// stream is over.
+func await(ctx context.Context, wake chan struct{}, beat <-chan time.Time, sign Event, yield func(Event, error) bool) bool {
+	select {
+	case <-wake:
+		return true
+	case <-beat:
+		sign.Heartbeat = true
+		return yield(sign, nil)
+	case <-ctx.Done():
+		yield(Event{}, ctx.Err())
+		return false
+	}
+}
+
+// WatchAll yields the approvals that match, after each change, in the order of the changes. With cursor 0 it begins
+// with those that are pending (if the filter asks for these); else it resumes after that cursor. Event.Cursor is
+// what to resume from. A cursor that is older than the replay window is ErrCursor, at once; a reader that falls
+// behind by more than the window gets ErrSlow, in the loop. Heartbeats and the end are as with Watch.
+func (q *Queue) WatchAll(ctx context.Context, f Filter, cursor uint64, beat <-chan time.Time) (iter.Seq2[Event, error], error) {
+	wake, leave, err := q.watchers.join("", 0)
+	if err != nil {
+		return nil, err
+	}
+	var first []Event
+	if cursor == 0 {
+		first, cursor, err = q.begin(ctx, f)
+	} else {
+		_, err = q.store.Changes(ctx, cursor, 1)
+	}
+	if err != nil {
+		leave()
+		return nil, failed("read the changes", err)
+	}
+	stop := context.AfterFunc(ctx, leave)
+	return func(yield func(Event, error) bool) {
+		defer leave()
+		defer stop()
+		for _, e := range first {
+			if !yield(e, nil) {
+				return
+			}
+		}
+		first = nil
+		for {
+			refs, err := q.store.Changes(ctx, cursor, changesBatch)
+			if errors.Is(err, ErrCursor) {
+				err = ErrSlow
+			}
+			if err != nil {
+				yield(Event{}, failed("read the changes", err))
+				return
+			}
+			for _, ref := range refs {
+				cursor = ref.Cursor
+				e, ok, err := q.eventOf(ctx, ref, f)
+				if err != nil {
+					yield(Event{}, err)
+					return
+				}
+				if ok && !yield(e, nil) {
+					return
+				}
+			}
+			if len(refs) == 0 && !await(ctx, wake, beat, Event{Cursor: cursor}, yield) {
+				return
+			}
+		}
+	}, nil
+}
+
+// begin lists what is pending and the cursor of that moment. Only the last event carries it: whoever is cut off in the
+// middle of the list begins again.
+func (q *Queue) begin(ctx context.Context, f Filter) ([]Event, uint64, error) {
+	recs, cursor, err := q.store.Snapshot(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	var events []Event
+	for _, rec := range recs {
+		if f.matches(&rec.Approval) {
+			events = append(events, Event{Approval: rec.Approval})
+		}
+	}
+	if n := len(events); n > 0 {
+		events[n-1].Cursor = cursor
+	}
+	return events, cursor, nil
+}
+
+// eventOf is the approval as it stood after a change; false if it does not match or is gone.
+func (q *Queue) eventOf(ctx context.Context, ref ChangeRef, f Filter) (Event, bool, error) {
+	rec, err := q.store.Load(ctx, ref.ID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Event{}, false, nil
+	case err != nil:
+		return Event{}, false, failed("read the approval", err)
+	case ref.Sequence == 0 || ref.Sequence > uint64(len(rec.Changes)):
+		return Event{}, false, failed("read the changes", errors.New("a change is not in its record"))
+	}
+	a := rec.asOf(ref.Sequence)
+	return Event{Approval: a, Cursor: ref.Cursor}, f.matches(&a), nil
+}

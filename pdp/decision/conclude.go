@@ -1,0 +1,145 @@
+package decision
+
+import (
+	"context"
+	"errors"
+
+	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/provenance"
+)
+
+// conclude carries the answer out: asks a person, redeems an approval, seals a memory item. Whatever fails here
+// denies.
+func (e *Engine) conclude(ctx context.Context, j *judgement) error {
+	ctx, cancel := timely(ctx)
+	defer cancel()
+	switch j.effect {
+	case RequireApproval:
+		e.askPerson(ctx, j)
+	case Allow:
+		return e.allow(ctx, j)
+	case Deny:
+	}
+	return nil
+}
+
+// askPerson puts the action to a person. The approval is durable before the answer says so (I7).
+func (e *Engine) askPerson(ctx context.Context, j *judgement) {
+	canonical, err := j.req.Action.Canonical()
+	if err != nil {
+		e.Logger.Error("cannot write the action down for a reviewer", "decision_id", j.id, "error", err.Error())
+		j.deny("APPROVAL_UNAVAILABLE", "engine.approval", "A person would have to approve this, and cannot be asked now.", "medium")
+		return
+	}
+	p, a := j.req.Principal, j.req.Action
+	reasons := make([]approval.Reason, len(j.reasons))
+	for i, r := range j.reasons {
+		reasons[i] = approval.Reason{Code: r.Code, Rule: r.Rule, Message: r.Message, Severity: r.Severity}
+	}
+	created, err := e.Approvals.Create(ctx, approval.Ask{
+		Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Run: p.Run, User: p.User,
+		RequestedBy: j.caller.Subject, DecisionID: j.id,
+		Kind: string(a.Kind), Tool: a.Tool, Server: a.Server, SchemaDigest: a.SchemaDigest,
+		Digest: j.digest, BundleRevision: j.snapshot.Revision,
+		Reasons: reasons, Rules: j.ask.rules, Action: canonical, View: j.view(canonical),
+		EstimateCostMicroUSD: a.Estimate.CostMicroUSD, EstimateTokens: a.Estimate.Tokens,
+		TTL: j.ask.ttl, Quorum: j.ask.quorum,
+	})
+	switch {
+	case errors.Is(err, approval.ErrTooManyPending):
+		j.deny("APPROVALS_FULL", "engine.approval", "Too many actions of this agent are waiting for a person. Wait for those first.", "medium")
+	case err != nil:
+		e.stateFailure(j, "approvals", err)
+	default:
+		j.ticket = &Ticket{ID: created.ID, State: string(created.State), ExpiresAt: created.Expires, Quorum: created.Quorum}
+	}
+}
+
+// allow uses up the approval, if there is one, and looks at the kill switches once more: one may have been set since
+// the decision began.
+func (e *Engine) allow(ctx context.Context, j *judgement) error {
+	if j.approval != nil {
+		if err := e.Approvals.Redeem(ctx, j.approval.ID, j.redemption(), j.id); err != nil {
+			return err
+		}
+		j.redeemed = true
+		j.ticket = &Ticket{
+			ID: j.approval.ID, State: string(j.approval.State),
+			ExpiresAt: j.approval.Expires, Quorum: j.approval.Quorum,
+		}
+	}
+	if s, stopped := e.Switches.Match(j.target()); stopped {
+		j.deny("KILL_SWITCH", "engine.kill_switch", killMessage(s.WholeTenant), "critical")
+		return nil
+	}
+	if j.req.Action.Kind == action.KindMemoryWrite {
+		if err := e.sealItem(j); err != nil {
+			e.Logger.Error("cannot seal a memory item; the write is denied", "decision_id", j.id, "error", err.Error())
+			j.deny("SEAL_UNAVAILABLE", "engine.memory", "The memory item could not be sealed, so the write is denied.", "high")
+		}
+	}
+	return nil
+}
+
+// remember keeps what comes after the decision needs: its record, and what the session did. If that fails, an allow
+// becomes a deny: a session that forgets is not one that policy has judged.
+func (e *Engine) remember(ctx context.Context, j *judgement) {
+	a := j.req.Action
+	step := provenance.Step{Digest: j.digest, Labels: j.labels()}
+	if j.effect == Allow {
+		switch a.Kind {
+		case action.KindToolCall:
+			step.AllowedTool = a.Tool
+		case action.KindMemoryWrite:
+			step.MemoryPut = joined(a.Memory.Layer, a.Memory.Key)
+		case action.KindMemoryDelete:
+			step.MemoryGone = joined(a.Memory.Layer, a.Memory.Key)
+		case action.KindToolResult, action.KindModelOutput, action.KindMemoryRead, action.KindMessage, action.KindHTTPRequest:
+		}
+	}
+	if err := e.Sessions.Record(ctx, j.sessionID(), step); err != nil {
+		e.forgotten(j, "session", err)
+	}
+	r := &record{
+		Subject: j.subject(), Kind: a.Kind, Tool: a.Tool, Digest: j.digest, Effect: j.effect, At: j.now,
+		Usage: a.Estimate,
+	}
+	if err := e.saveRecord(j.id, r); err != nil {
+		e.forgotten(j, "records", err)
+	}
+}
+
+func (e *Engine) forgotten(j *judgement, what string, err error) {
+	if j.effect == Deny {
+		e.Logger.Error("state engine failed after a deny", "decision_id", j.id, "part", what, "error", err.Error())
+		return
+	}
+	j.ticket, j.grant = nil, nil
+	e.stateFailure(j, what, err)
+}
+
+// settleAnswer gives back what an answer other than allow must not keep.
+func (e *Engine) settleAnswer(ctx context.Context, j *judgement) {
+	if j.effect != Allow {
+		e.giveBack(ctx, j)
+	}
+}
+
+// giveBack returns the reservation (all but attempts) and the breaker's probe. A failure here only over-counts.
+func (e *Engine) giveBack(ctx context.Context, j *judgement) {
+	ctx, cancel := timely(ctx)
+	defer cancel()
+	if j.reserved {
+		j.reserved = false
+		if err := e.Limits.Refund(ctx, j.id); err != nil {
+			e.Logger.Error("refund failed; the limits count this action", "decision_id", j.id, "error", err.Error())
+		}
+	}
+	if j.probing {
+		j.probing = false
+		if err := e.Breakers.Release(ctx, j.id); err != nil {
+			e.Logger.Error("breaker probe not released; it times out", "decision_id", j.id, "error", err.Error())
+		}
+	}
+}

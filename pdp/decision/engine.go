@@ -1,0 +1,239 @@
+package decision
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
+	"github.com/portcullis-pdp/portcullis/pdp/event"
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
+	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
+	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/policy"
+	"github.com/portcullis-pdp/portcullis/pdp/provenance"
+	"github.com/portcullis-pdp/portcullis/pdp/scan"
+	"github.com/portcullis-pdp/portcullis/pdp/seal"
+)
+
+// Config steers the pipeline. Zero fields take the defaults.
+type Config struct {
+	EvalTimeout time.Duration // one evaluation of policy; 250 ms
+	ScanTimeout time.Duration // inspection of one action; 250 ms
+	AllowFor    time.Duration // an allow is good for this long; 60 s
+	SettleFor   time.Duration // an outcome may be reported for this long; 24 h
+	ReplayFor   time.Duration // a request id is remembered for this long; 10 min
+	ReplayMax   int           // request ids remembered at once; 200,000
+	ReplayAgent int           // of them by one tenant and agent; 20,000
+	Scan        scan.Budget
+	// DeniedPaths are folders that no action may name: where the PDP keeps its data and its keys.
+	DeniedPaths []string
+}
+
+func (c Config) withDefaults() Config {
+	span := func(field *time.Duration, value time.Duration) {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	span(&c.EvalTimeout, 250*time.Millisecond)
+	span(&c.ScanTimeout, 250*time.Millisecond)
+	span(&c.AllowFor, time.Minute)
+	span(&c.SettleFor, 24*time.Hour)
+	span(&c.ReplayFor, 10*time.Minute)
+	if c.ReplayMax == 0 {
+		c.ReplayMax = 200_000
+	}
+	if c.ReplayAgent == 0 {
+		c.ReplayAgent = 20_000
+	}
+	return c
+}
+
+// Validate refuses a configuration that would weaken a decision.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	for name, d := range map[string]time.Duration{
+		"eval timeout": c.EvalTimeout, "scan timeout": c.ScanTimeout, "allow for": c.AllowFor,
+		"settle for": c.SettleFor, "replay for": c.ReplayFor,
+	} {
+		if d < 0 {
+			return fmt.Errorf("%s is negative", name)
+		}
+	}
+	if c.EvalTimeout > 10*time.Second || c.ScanTimeout > 10*time.Second {
+		return errors.New("evaluation and inspection take at most 10 s: an agent is waiting")
+	}
+	if c.AllowFor > time.Hour {
+		return errors.New("an allow is good for at most an hour: an answer is not for later")
+	}
+	return nil
+}
+
+// Policies gives the snapshot to pin.
+type Policies interface {
+	Active() (*policy.Snapshot, error)
+}
+
+// Log keeps the record. An error means that the decision must not be given.
+type Log interface {
+	Append(ctx context.Context, e decisionlog.Entry) error
+}
+
+// Records keeps what outcomes and results refer to. Put may be durable a little later.
+type Records interface {
+	Get(key string) ([]byte, error)
+	Put(key string, value []byte) error
+	Sweep(limit int, dead func(key string, value []byte) bool) (int, error)
+}
+
+// Observer counts. It is called once a decision and must not block.
+type Observer interface {
+	Decided(effect Effect, codes []string, took time.Duration)
+	Anomaly(name string)
+	BreakerChanged(state string)
+}
+
+// Deps are the rooms that a decision goes through.
+type Deps struct {
+	Policies  Policies
+	Evaluator *policy.Evaluator
+	Limits    *limit.Engine
+	Breakers  *limit.Breakers
+	Sessions  *provenance.Sessions
+	Approvals *approval.Queue
+	Switches  *killswitch.Board
+	Records   Records
+	Keys      *seal.Keys
+	Log       Log
+	Events    *event.Hub
+	Observer  Observer
+	Logger    *slog.Logger
+	Now       func() time.Time
+}
+
+// Engine decides. It is safe for concurrent use; all its state is in the rooms of Deps, but for the request ids of
+// the last minutes, which live in memory: losing them may charge a repeated request twice, never too little.
+type Engine struct {
+	cfg    Config
+	Deps                     // rooms
+	replay *replay           // request ids of the last minutes
+	claims [64]chan struct{} // one outcome of a decision at a time
+
+	lastSequence atomic.Uint64 // of memory writes
+}
+
+// New makes an engine of valid parts.
+func New(cfg Config, deps Deps) (*Engine, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("decision: %w", err)
+	}
+	e := &Engine{cfg: cfg.withDefaults(), Deps: deps}
+	e.replay = newReplay(e.cfg, deps.Now)
+	for i := range e.claims {
+		e.claims[i] = make(chan struct{}, 1)
+	}
+	return e, nil
+}
+
+// Decide judges one action. Policy saying no is a Response; an error is about the request or the caller, and always
+// an *Error or one of the typed errors of identity, action and approval.
+func (e *Engine) Decide(ctx context.Context, caller identity.Caller, req Request) (Response, error) {
+	snapshot, err := e.Policies.Active()
+	if err != nil {
+		return Response{}, &Error{Problem: Unavailable, Reason: "NO_BUNDLE", Detail: "no policy bundle is active"}
+	}
+	return e.decide(ctx, caller, req, snapshot)
+}
+
+// DecideBatch judges actions in order on one snapshot. Each has its own result, as if it had been alone.
+func (e *Engine) DecideBatch(ctx context.Context, caller identity.Caller, reqs []Request) []Result {
+	out := make([]Result, len(reqs))
+	snapshot, err := e.Policies.Active()
+	for i, req := range reqs {
+		if err != nil {
+			out[i].Err = &Error{Problem: Unavailable, Reason: "NO_BUNDLE", Detail: "no policy bundle is active"}
+			continue
+		}
+		out[i].Response, out[i].Err = e.decide(ctx, caller, req, snapshot)
+	}
+	return out
+}
+
+func (e *Engine) decide(ctx context.Context, caller identity.Caller, req Request, snapshot *policy.Snapshot) (Response, error) {
+	j, err := e.open(caller, req, snapshot)
+	if err != nil {
+		return Response{}, err
+	}
+	if req.RequestID == "" {
+		return e.judge(ctx, j)
+	}
+	return e.once(ctx, j)
+}
+
+// open identifies the caller and starts a judgement.
+func (e *Engine) open(caller identity.Caller, req Request, snapshot *policy.Snapshot) (*judgement, error) {
+	tenant, err := caller.Bind(req.Principal.Tenant, req.Principal.Agent)
+	if err != nil {
+		return nil, err
+	}
+	req.Principal.Tenant = tenant
+	digest, err := req.Action.Digest()
+	if err != nil {
+		return nil, err
+	}
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	profile, known := snapshot.Tables.Profile(tenant, req.Principal.Agent)
+	return &judgement{
+		id: id, now: e.Now().UTC(), caller: caller, req: req, digest: digest, snapshot: snapshot,
+		profile: profile, knownAgent: known, took: map[string]time.Duration{},
+	}, nil
+}
+
+// contentDigest names a text without holding it.
+func contentDigest(text string) string {
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
+}
+
+func (j *judgement) target() killswitch.Target {
+	p := j.req.Principal
+	return killswitch.Target{Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Tool: j.req.Action.Tool}
+}
+
+func (j *judgement) sessionID() provenance.ID {
+	p := j.req.Principal
+	return provenance.ID{Tenant: p.Tenant, Agent: p.Agent, Session: p.Session}
+}
+
+func (j *judgement) subject() limit.Subject {
+	p := j.req.Principal
+	return limit.Subject{
+		Tenant: p.Tenant, Agent: p.Agent, User: p.User, Session: p.Session,
+		Tool: j.countedTool(), Kind: string(j.req.Action.Kind),
+	}
+}
+
+// countedTool is the tool under which limits count. Names that the bundle does not know share one counter, so that
+// made-up names make no keys.
+func (j *judgement) countedTool() string {
+	if tool := j.req.Action.Tool; tool == "" || j.snapshot.Tables.KnowsTool(tool) {
+		return tool
+	}
+	return "(unknown)"
+}
+
+func (j *judgement) wants() limit.Amounts {
+	a := j.req.Action
+	return limit.Amounts{
+		Calls: 1, CostMicroUSD: a.Estimate.CostMicroUSD, Tokens: a.Estimate.Tokens,
+		Bytes: int64(a.ArgumentsBytes) + int64(len(a.Content)),
+	}
+}

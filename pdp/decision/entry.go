@@ -1,0 +1,99 @@
+package decision
+
+import (
+	"slices"
+	"time"
+
+	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
+	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/scan"
+)
+
+// entry is the line of the decision log: all that explains the answer, and no value of the action.
+func (j *judgement) entry(took time.Duration) decisionlog.Entry {
+	p, a := j.req.Principal, j.req.Action
+	d := &decisionlog.Decision{
+		DecisionID: j.id, RequestID: j.req.RequestID, Caller: callerEntry(j.caller),
+		Principal: decisionlog.Principal{
+			Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Run: p.Run, User: p.User, Profile: j.profile,
+		},
+		Action: decisionlog.Action{
+			Kind: string(a.Kind), Tool: a.Tool, Server: a.Server, SchemaDigest: a.SchemaDigest, Digest: j.digest,
+			CallID: a.CallID, ArgumentsBytes: int64(a.ArgumentsBytes), ContentBytes: int64(len(a.Content)),
+			Estimate: usageEntry(a.Estimate), InReplyTo: a.InReplyTo, FromAgent: a.FromAgent,
+		},
+		Effect: string(j.effect), Findings: findingEntries(j.findings), Degraded: j.degraded,
+		BundleRevision: j.snapshot.Revision, DurationMicros: took.Microseconds(),
+		Breakers: breakerEntries(j.breakers), StageMicros: map[string]int64{},
+	}
+	for name, t := range j.took {
+		d.StageMicros[name] = t.Microseconds()
+	}
+	for _, r := range j.reasons {
+		d.Reasons = append(d.Reasons, decisionlog.Reason{
+			Code: r.Code, Rule: r.Rule, Message: r.Message, Severity: r.Severity, Findings: findingEntries(r.Findings),
+		})
+	}
+	for _, o := range j.obligations {
+		d.Obligations = append(d.Obligations, o.ID)
+	}
+	for _, s := range j.limits {
+		d.Limits = append(d.Limits, decisionlog.Limit{Name: s.Name, Used: s.Used, Max: s.Max, Exceeded: s.Exceeded})
+	}
+	if j.ticket != nil {
+		d.Approval = &decisionlog.ApprovalRef{ID: j.ticket.ID, State: j.ticket.State, Redeemed: j.redeemed}
+	}
+	return decisionlog.Entry{Time: j.now, Type: decisionlog.TypeDecision, Decision: d}
+}
+
+func outcomeEntry(now time.Time, caller identity.Caller, o Outcome, r *record, result OutcomeResult) decisionlog.Entry {
+	out := &decisionlog.Outcome{
+		DecisionID: o.DecisionID, Caller: callerEntry(caller), Tool: r.Tool, Status: string(o.Status),
+		Principal: decisionlog.Principal{
+			Tenant: r.Subject.Tenant, Agent: r.Subject.Agent, Session: r.Subject.Session, User: r.Subject.User,
+		},
+		Applied: result.Applied, Charged: usageEntry(result.Charged), Breakers: breakerEntries(result.Breakers),
+	}
+	if o.Actual != nil {
+		u := usageEntry(*o.Actual)
+		out.Actual = &u
+	}
+	return decisionlog.Entry{Time: now, Type: decisionlog.TypeOutcome, Outcome: out}
+}
+
+func callerEntry(c identity.Caller) decisionlog.Caller {
+	return decisionlog.Caller{
+		Subject: c.Subject, Roles: roleNames(c.Roles), CredentialID: c.CredentialID, Method: c.Method,
+	}
+}
+
+func usageEntry(u action.Usage) decisionlog.Usage {
+	return decisionlog.Usage{CostMicroUSD: u.CostMicroUSD, Tokens: u.Tokens}
+}
+
+func findingEntries(findings []scan.Finding) []decisionlog.Finding {
+	out := make([]decisionlog.Finding, len(findings))
+	for i, f := range findings {
+		out[i] = decisionlog.Finding(f)
+	}
+	return out
+}
+
+func breakerEntries(breakers []limit.BreakerStatus) []decisionlog.Breaker {
+	out := make([]decisionlog.Breaker, len(breakers))
+	for i, b := range breakers {
+		out[i] = decisionlog.Breaker{Name: b.Name, Key: b.Key, State: string(b.State), Failures: b.Failures}
+	}
+	return out
+}
+
+func roleNames(roles []identity.Role) []string {
+	out := make([]string, len(roles))
+	for i, r := range roles {
+		out[i] = string(r)
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,166 @@
+package decision
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	policyv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/policy/v1"
+	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/policy"
+)
+
+// evaluate asks policy and merges its answer with what the engine holds by itself. Policy can only be stricter.
+func (e *Engine) evaluate(ctx context.Context, j *judgement) error {
+	limited, cancel := context.WithTimeout(ctx, e.cfg.EvalTimeout)
+	defer cancel()
+	answer, err := e.Evaluator.Evaluate(limited, j.snapshot, j.input())
+	if err != nil {
+		e.policyFailure(j, err)
+		return nil
+	}
+	j.merge(answer)
+	return nil
+}
+
+// policyFailure denies where policy gave no decision (I1), each way of failing with its own code.
+func (e *Engine) policyFailure(j *judgement, err error) {
+	code := policy.ReasonError
+	if f, ok := errors.AsType[*policy.Failure](err); ok {
+		code = f.Reason
+	}
+	e.Logger.Error("policy gave no decision; the action is denied",
+		"decision_id", j.id, "revision", j.snapshot.Revision, "reason", code, "error", err.Error())
+	j.deny(code, "engine.policy", "The policy could not decide about this action, so it is denied.", "high")
+}
+
+// merge takes over policy's answer: deny before ask before allow, and never wider than the engine's own.
+func (j *judgement) merge(answer *policyv1.Decision) {
+	j.effect = effectOf(answer.GetEffect())
+	for _, r := range answer.GetReasons() {
+		if j.effect == Deny && r.GetEffect() == "ask" {
+			continue // asking would not help, so nobody is told that it might
+		}
+		reason := Reason{Code: r.GetCode(), Rule: r.GetRule(), Message: r.GetMessage(), Severity: r.GetSeverity()}
+		for _, f := range j.findings {
+			if slices.Contains(r.GetFindings(), f.Rule) {
+				reason.Findings = append(reason.Findings, f)
+			}
+		}
+		j.reasons = append(j.reasons, reason)
+		if r.GetEffect() == "ask" {
+			j.ask.rules = append(j.ask.rules, r.GetRule())
+		}
+	}
+	slices.SortStableFunc(j.reasons, func(a, b Reason) int { return severityRank(b.Severity) - severityRank(a.Severity) })
+	for _, o := range answer.GetObligations() {
+		j.obligations = append(j.obligations, Obligation{ID: o.GetId(), Type: o.GetType(), Properties: o.GetProperties()})
+	}
+	j.ask.ttl = time.Duration(answer.GetApproval().GetTtlSeconds()) * time.Second
+	j.ask.quorum = int(answer.GetApproval().GetQuorum())
+	if j.openBreaker() && j.effect != Deny { // held here too, whatever the bundle says
+		j.deny("BREAKER_OPEN", "engine.breaker", "This tool failed too often; wait before trying again.", "medium")
+	}
+	if j.softNo && j.effect == Allow {
+		j.effect = RequireApproval
+		j.ask.rules = append(j.ask.rules, "engine.limits")
+		j.reasons = append(j.reasons, Reason{
+			Code: "LIMIT_NEEDS_APPROVAL", Rule: "engine.limits", Severity: "medium",
+			Message: "A limit is used up that a person may lift for this action.",
+		})
+	}
+	if j.effect == Allow {
+		j.reasons = nil
+	}
+	for _, b := range j.breakers {
+		if wait := b.RetryAt.Sub(j.now); b.State != limit.Closed && !b.Probe && wait > j.retryAfter {
+			j.retryAfter = wait
+		}
+	}
+}
+
+// effectOf reads an effect that the schema has already checked; anything else is a deny.
+func effectOf(s string) Effect {
+	switch Effect(s) {
+	case Allow:
+		return Allow
+	case RequireApproval:
+		return RequireApproval
+	}
+	return Deny
+}
+
+func (j *judgement) openBreaker() bool {
+	return slices.ContainsFunc(j.breakers, func(b limit.BreakerStatus) bool { return b.State != limit.Closed && !b.Probe })
+}
+
+// input is all that policy may look at.
+func (j *judgement) input() policy.Input {
+	p, a := j.req.Principal, j.req.Action
+	in := &policyv1.Input{
+		Principal: &policyv1.Principal{
+			Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Run: p.Run, User: p.User,
+			Profile: j.profile, Known: j.knownAgent, DelegationDepth: int32(len(p.Delegation)), //nolint:gosec // at most 8
+			AuthenticatedBy: j.caller.Method, Roles: roleNames(j.caller.Roles),
+		},
+		Action: &policyv1.Action{
+			Kind: string(a.Kind), Tool: a.Tool, Server: a.Server,
+			ContentBytes: int64(len(a.Content)), ArgumentsBytes: int64(a.ArgumentsBytes), Digest: j.digest,
+			Estimate:       &policyv1.Usage{CostMicroUsd: a.Estimate.CostMicroUSD, Tokens: a.Estimate.Tokens},
+			Memory:         &policyv1.Memory{Seal: j.memory.seal, Labels: j.memory.labels},
+			InReplyToKnown: j.repliedTo != nil,
+		},
+		Session: &policyv1.Session{
+			Labels: j.session.Labels, Tools: j.session.Tools, MemoryItems: j.session.MemoryItems,
+			Repeats: j.session.Repeats, StartedAt: stamp(j.session.StartedAt), Ended: j.session.Ended,
+		},
+		Approval: &policyv1.Approval{State: "none"},
+		Degraded: j.degraded,
+		Now:      &policyv1.Now{Time: stamp(j.now), Ns: j.now.UnixNano()},
+	}
+	if a.Memory != nil {
+		in.Action.Memory.Layer = a.Memory.Layer
+		in.Action.Memory.ItemBytes = int64(len(a.Content))
+	}
+	if j.approval != nil {
+		in.Approval = &policyv1.Approval{State: "approved", Approvers: j.approvers}
+	}
+	for _, f := range j.facts {
+		in.Facts = append(in.Facts, factInput(f))
+	}
+	for _, f := range j.findings {
+		in.Findings = append(in.Findings, &policyv1.Finding{
+			Rule: f.Rule, Category: f.Category, Severity: f.Severity, Confidence: f.Confidence,
+			Pointer: f.Pointer, Count: f.Count, Fingerprint: f.Fingerprint,
+		})
+	}
+	for _, s := range j.limits {
+		in.Limits = append(in.Limits, &policyv1.Limit{
+			Name: s.Name, Exceeded: s.Exceeded, Used: s.Used, Remaining: s.Remaining, Max: s.Max,
+			WindowSeconds: s.WindowSeconds, ResetsAt: stamp(s.ResetsAt), OnExceed: string(s.OnExceed),
+		})
+	}
+	for _, b := range j.breakers {
+		in.Breakers = append(in.Breakers, &policyv1.Breaker{
+			Name: b.Name, State: string(b.State), Failures: b.Failures, RetryAt: stamp(b.RetryAt), Probe: b.Probe,
+		})
+	}
+	return policy.Input{Input: in, Arguments: a.Arguments}
+}
+
+// stamp is RFC 3339 in UTC; empty for no time.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+func factInput(f action.Fact) *policyv1.Fact {
+	return &policyv1.Fact{
+		Pointer: f.Pointer, Type: f.Type, Class: f.Class, Host: f.Host, Scheme: f.Scheme,
+		Flags: f.Flags, Programs: f.Programs, NearMissOf: f.NearMissOf,
+	}
+}

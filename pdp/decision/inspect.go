@@ -1,0 +1,84 @@
+package decision
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/scan"
+)
+
+// refuse answers what needs no look at the content: a kill switch, and delegation that nothing here can verify.
+func (e *Engine) refuse(_ context.Context, j *judgement) error {
+	if s, stopped := e.Switches.Match(j.target()); stopped {
+		j.deny("KILL_SWITCH", "engine.kill_switch", killMessage(s.WholeTenant), "critical")
+		return nil
+	}
+	if len(j.req.Principal.Delegation) > 0 {
+		j.deny("DELEGATION_UNVERIFIED", "engine.delegation",
+			"The request carries delegation tokens, which this server cannot verify, so the action is denied.", "high")
+	}
+	return nil
+}
+
+func killMessage(tenant bool) string {
+	if tenant {
+		return "An operator has stopped all agents. Do not try again."
+	}
+	return "An operator has stopped this agent, session or tool. Do not try again."
+}
+
+// inspect works out facts and findings. What could not be inspected is never clean: it is degraded, and policy asks.
+func (e *Engine) inspect(ctx context.Context, j *judgement) error {
+	a := &j.req.Action
+	j.facts = a.Facts(action.FactOptions{DeniedPaths: e.cfg.DeniedPaths, KnownTools: j.snapshot.Tables.ToolNames()})
+	for _, f := range j.facts {
+		if f.Type == "truncated" {
+			j.degrade("facts_truncated")
+		}
+	}
+	limited, cancel := context.WithTimeout(ctx, e.cfg.ScanTimeout)
+	defer cancel()
+	result := j.snapshot.Scanner.Scan(limited, texts(a), func(text string) string {
+		return e.Keys.Fingerprint(j.req.Principal.Tenant, text)
+	}, e.cfg.Scan)
+	j.findings = result.Findings
+	if result.Incomplete {
+		j.degrade("scan_incomplete")
+	}
+	return nil
+}
+
+func texts(a *action.Action) []scan.Text {
+	from := a.Texts()
+	out := make([]scan.Text, len(from))
+	for i, t := range from {
+		out[i] = scan.Text{Pointer: t.Pointer, Value: t.Value}
+	}
+	return out
+}
+
+// labels are what a session has come into contact with through this action: what arrived, not what was sent.
+func (j *judgement) labels() []string {
+	var out []string
+	switch j.req.Action.Kind {
+	case action.KindToolResult, action.KindMemoryRead, action.KindMessage:
+		for _, f := range j.findings {
+			if !strings.HasPrefix(f.Rule, anomalyPrefix) {
+				out = append(out, "seen:"+f.Category)
+			}
+		}
+	}
+	if j.req.Action.Kind == action.KindToolResult {
+		out = append(out, "seen:tool_result")
+	}
+	return append(out, j.memory.labels...)
+}
+
+// timely gives state engines a bound: no decision waits longer for one.
+func timely(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, stateTimeout)
+}
+
+const stateTimeout = 5 * time.Second

@@ -1,0 +1,182 @@
+package decision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
+	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/policy"
+	"github.com/portcullis-pdp/portcullis/pdp/provenance"
+	"github.com/portcullis-pdp/portcullis/pdp/scan"
+)
+
+// judgement is one decision on its way. Each stage fills in its part and reads those before it.
+type judgement struct {
+	// from the request and the caller
+	id         string
+	now        time.Time
+	caller     identity.Caller
+	req        Request
+	digest     string
+	snapshot   *policy.Snapshot
+	profile    string
+	knownAgent bool
+	charged    bool // an earlier answer to the same request id was an allow: do not charge again
+
+	// inspect
+	facts    []action.Fact
+	findings []scan.Finding
+	degraded []string
+
+	// look up
+	session     provenance.Facts
+	memory      memoryState
+	repliedTo   *record // the decision that a result belongs to, if this session made it
+	approval    *approval.Approval
+	approvers   []string
+	breakers    []limit.BreakerStatus
+	reserved    bool
+	limits      []limit.Status
+	softNo      bool // a limit that asks is exceeded and nobody approved
+	probing     bool
+	ask         askTerms
+	effect      Effect
+	reasons     []Reason
+	obligations []Obligation
+
+	// conclude
+	ticket     *Ticket
+	grant      *MemoryGrant
+	retryAfter time.Duration
+	redeemed   bool
+	took       map[string]time.Duration
+}
+
+// askTerms is how policy wants a person to be asked.
+type askTerms struct {
+	ttl    time.Duration
+	quorum int
+	rules  []string
+}
+
+// stage is one step of the way. It returns an error only for what is wrong with the request itself.
+type stage struct {
+	name string
+	run  func(*Engine, context.Context, *judgement) error
+}
+
+// stages are the way of a decision, in order. A stage that settles the answer (a deny of the engine's own) skips the
+// rest.
+var stages = []stage{
+	{"refuse", (*Engine).refuse},     // kill switches and claims that cannot be checked: cheap, first
+	{"inspect", (*Engine).inspect},   // facts and findings of the content
+	{"look_up", (*Engine).lookUp},    // session, memory, breakers, the decision replied to, the approval
+	{"reserve", (*Engine).reserve},   // limits: all or none
+	{"evaluate", (*Engine).evaluate}, // Rego
+	{"conclude", (*Engine).conclude}, // ask a person, redeem, or give back
+}
+
+// judge takes a judgement all the way. A decision that has begun is finished even if the caller hangs up: what was
+// reserved must be given back or logged.
+func (e *Engine) judge(ctx context.Context, j *judgement) (Response, error) {
+	ctx = context.WithoutCancel(ctx)
+	begun := e.Now()
+	for _, s := range stages {
+		at := e.Now()
+		err := s.run(e, ctx, j)
+		j.took[s.name] = e.Now().Sub(at)
+		if err != nil {
+			e.giveBack(ctx, j)
+			return Response{}, err
+		}
+		if j.effect == Deny {
+			break
+		}
+	}
+	e.remember(ctx, j)
+	e.settleAnswer(ctx, j)
+	took := e.Now().Sub(begun)
+	if err := e.Log.Append(ctx, j.entry(took)); err != nil {
+		e.unlogged(ctx, j, err)
+	}
+	e.Observer.Decided(j.effect, codes(j.reasons), took)
+	return j.response(e.cfg.AllowFor), nil
+}
+
+// unlogged turns an answer that could not be recorded into a deny (I7: never silent).
+func (e *Engine) unlogged(ctx context.Context, j *judgement, err error) {
+	e.Logger.Error("decision log failed; the action is denied", "decision_id", j.id, "error", err.Error())
+	j.ticket, j.grant, j.obligations = nil, nil, nil
+	j.reasons = nil
+	j.deny("LOG_UNAVAILABLE", "engine.log", "The decision could not be recorded, so the action is denied.", "high")
+	e.giveBack(ctx, j)
+}
+
+// deny settles the judgement. What policy said before is kept: all reasons are shown.
+func (j *judgement) deny(code, rule, message, severity string) {
+	j.effect = Deny
+	j.reasons = append(j.reasons, Reason{Code: code, Rule: rule, Message: message, Severity: severity})
+}
+
+// degrade notes that something is not known or was not done.
+func (j *judgement) degrade(what string) {
+	if !slices.Contains(j.degraded, what) {
+		j.degraded = append(j.degraded, what)
+		slices.Sort(j.degraded)
+	}
+}
+
+func (j *judgement) response(allowFor time.Duration) Response {
+	r := Response{
+		DecisionID: j.id, Effect: j.effect, Reasons: j.reasons, Obligations: j.obligations, Approval: j.ticket,
+		Limits: j.limits, RetryAfter: j.retryAfter, Memory: j.grant, Degraded: j.degraded,
+		ActionDigest: j.digest, BundleRevision: j.snapshot.Revision, Findings: j.findings,
+		ExpiresAt: j.now.Add(allowFor),
+	}
+	if j.ticket != nil && j.effect == RequireApproval {
+		r.ExpiresAt = j.ticket.ExpiresAt
+	}
+	return r
+}
+
+func codes(reasons []Reason) []string {
+	out := make([]string, len(reasons))
+	for i, r := range reasons {
+		out[i] = r.Code
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// severityRank orders severities; an unknown one ranks lowest.
+func severityRank(s string) int {
+	return slices.Index([]string{"info", "low", "medium", "high", "critical"}, strings.ToLower(s))
+}
+
+// newID makes a UUIDv7: unique, and in the order of time.
+func newID() (string, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("make an id: %w", err)
+	}
+	return id.String(), nil
+}
+
+// stateFailure words a failing state engine. It is a deny, never an error of the call.
+func (e *Engine) stateFailure(j *judgement, what string, err error) {
+	e.Logger.Error("state engine failed; the action is denied", "decision_id", j.id, "part", what, "error", err.Error())
+	code, message := "STATE_UNAVAILABLE", "The state that this decision needs is not available, so the action is denied."
+	if errors.Is(err, limit.ErrStateFull) || errors.Is(err, provenance.ErrFull) {
+		code, message = "LIMIT_STATE_FULL", "Too many counters or sessions are in use for this agent, so the action is denied."
+	}
+	j.deny(code, "engine.state", message, "high")
+}

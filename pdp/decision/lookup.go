@@ -1,0 +1,157 @@
+package decision
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/event"
+	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/scan"
+)
+
+// anomalyPrefix begins the rule id of findings that a crossed threshold raises.
+const anomalyPrefix = "anomaly."
+
+// lookUp fetches what was there before: the session, the memory item, the breakers, the decision that a result
+// belongs to, and the approval to redeem.
+func (e *Engine) lookUp(ctx context.Context, j *judgement) error {
+	ctx, cancel := timely(ctx)
+	defer cancel()
+	var err error
+	if j.approval, err = e.findApproval(ctx, j); err != nil {
+		return err
+	}
+	if j.session, err = e.Sessions.Facts(ctx, j.sessionID(), j.digest); err != nil {
+		e.stateFailure(j, "session", err)
+		return nil
+	}
+	j.memory = e.checkSeal(j)
+	if j.repliedTo, err = e.findReplied(j); err != nil {
+		e.stateFailure(j, "records", err)
+		return nil
+	}
+	if j.breakers, err = e.Breakers.Check(ctx, j.snapshot.Tables.Breakers, j.subject(), j.id); err != nil {
+		e.stateFailure(j, "breakers", err)
+		return nil
+	}
+	j.probing = slices.ContainsFunc(j.breakers, func(b limit.BreakerStatus) bool { return b.Probe })
+	return nil
+}
+
+// findApproval returns the approval that the request wants to redeem, if it may. Anything else is an error of the
+// request: the first use of an approval stands, and another action is not what a person said yes to.
+func (e *Engine) findApproval(ctx context.Context, j *judgement) (*approval.Approval, error) {
+	if j.req.ApprovalID == "" {
+		return nil, nil
+	}
+	found, err := e.Approvals.Check(ctx, j.req.ApprovalID, j.redemption())
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range found.Votes {
+		if v.Verdict == approval.Approve {
+			j.approvers = append(j.approvers, v.Subject)
+		}
+	}
+	slices.Sort(j.approvers)
+	return &found, nil
+}
+
+func (j *judgement) redemption() approval.Redemption {
+	p, a := j.req.Principal, j.req.Action
+	return approval.Redemption{
+		Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, RequestedBy: j.caller.Subject,
+		Digest: j.digest, Tool: a.Tool, SchemaDigest: a.SchemaDigest, BundleRevision: j.snapshot.Revision,
+		EstimateCostMicroUSD: a.Estimate.CostMicroUSD, EstimateTokens: a.Estimate.Tokens,
+	}
+}
+
+// findReplied returns the decision that a result says it belongs to, if this very session was allowed to make the
+// call. Anything else is unknown to policy.
+func (e *Engine) findReplied(j *judgement) (*record, error) {
+	if j.req.Action.Kind != action.KindToolResult {
+		return nil, nil
+	}
+	r, err := e.loadRecord(j.req.Action.InReplyTo)
+	switch {
+	case errors.Is(err, errNoRecord):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	p := j.req.Principal
+	same := r.Subject.Tenant == p.Tenant && r.Subject.Agent == p.Agent && r.Subject.Session == p.Session
+	if !same || r.Effect != Allow || (j.req.Action.Tool != "" && j.req.Action.Tool != r.Tool) {
+		return nil, nil
+	}
+	return r, nil
+}
+
+// reserve charges every limit or none. A hard limit denies here, whatever policy would say.
+func (e *Engine) reserve(ctx context.Context, j *judgement) error {
+	ctx, cancel := timely(ctx)
+	defer cancel()
+	defs := j.snapshot.Tables.Limits
+	want := j.wants()
+	if j.charged { // by the first answer to this request id
+		want = limit.Amounts{}
+	}
+	statuses, err := e.Limits.Reserve(ctx, j.id, defs, j.subject(), want, j.now.Add(e.cfg.SettleFor),
+		limit.ReserveOptions{Approved: j.approval != nil})
+	j.limits = statuses
+	if err != nil {
+		e.stateFailure(j, "limits", err)
+		return nil
+	}
+	j.reserved = true
+	for _, s := range j.limits {
+		if !s.Exceeded {
+			continue
+		}
+		switch s.OnExceed {
+		case limit.Deny:
+			j.reserved = false // nothing was charged
+			j.deny("LIMIT_EXCEEDED", "engine.limits", "The limit "+s.Name+" is used up, so the action is denied.", "medium")
+			if wait := s.ResetsAt.Sub(j.now); wait > j.retryAfter {
+				j.retryAfter = wait
+			}
+		case limit.RequireApproval:
+			j.softNo = j.approval == nil
+		case limit.Alert:
+			e.anomaly(j, s)
+		}
+	}
+	return nil
+}
+
+// anomaly raises a crossed threshold: a finding that policy can act on, a metric and an event.
+func (e *Engine) anomaly(j *judgement, s limit.Status) {
+	j.findings = append(j.findings, scan.Finding{
+		Rule: anomalyPrefix + s.Name, Category: "suspicion", Severity: "medium", Confidence: "high", Count: 1,
+	})
+	e.raise(j.subject(), s)
+}
+
+func (e *Engine) raise(who limit.Subject, s limit.Status) {
+	e.Observer.Anomaly(s.Name)
+	e.Events.Publish(event.Event{
+		Type: event.Anomaly, Tenant: who.Tenant,
+		Message: "threshold " + s.Name + " crossed by agent " + who.Agent,
+		Attributes: map[string]string{
+			"threshold": s.Name, "agent": who.Agent, "session": who.Session, "tool": who.Tool,
+			"scope": strings.Join(dimensions(s.Scope), ","),
+		},
+	})
+}
+
+func dimensions(scope []limit.Dimension) []string {
+	out := make([]string, len(scope))
+	for i, d := range scope {
+		out[i] = string(d)
+	}
+	return out
+}

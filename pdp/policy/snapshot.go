@@ -1,0 +1,128 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+
+	"github.com/portcullis-pdp/portcullis/pdp/scan"
+)
+
+// Snapshot is everything that a decision depends on, compiled from one bundle. It never changes: a reload makes
+// another one. Decisions pin it, so it is freed when the last of them is done. Safe for concurrent use.
+type Snapshot struct {
+	Revision string
+	Name     string // what the manifest calls the revision
+	Source   string
+	LoadedAt time.Time
+	Tables   Tables
+	Scanner  *scan.Scanner
+
+	query         rego.PreparedEvalQuery
+	paths         projection
+	readsArgs     bool
+	generation    uint64
+	modulesByPath map[string]string // sources, to find what a reload changed
+	testsByPath   map[string]string
+}
+
+// generations numbers snapshots, so that a memo entry of one is never taken for an answer of another, not even of
+// the same revision loaded twice.
+var generations atomic.Uint64
+
+// LoadOptions steer Load. The zero value is not valid: Toolchain is needed.
+type LoadOptions struct {
+	Toolchain *Toolchain
+	// TestBudget bounds the run of the bundle's own tests. 0: 30 s, for a first load.
+	TestBudget time.Duration
+	// Since is the snapshot that is active: only tests that a change can reach are run. Nil: all.
+	Since *Snapshot
+	// SkipTests is for the bundle that is built into the program: its tests ran when it was built.
+	SkipTests bool
+	Now       func() time.Time
+}
+
+// Load builds a snapshot from b, or says everything that is wrong with it, with file and line. It changes nothing
+// outside: the caller swaps.
+func Load(ctx context.Context, b *Bundle, opt LoadOptions) (*Snapshot, error) {
+	compiler, err := opt.Toolchain.compile(b)
+	if err != nil {
+		return nil, fmt.Errorf("bundle %s: %w", b.Source, err)
+	}
+	tables, err := readTables(b.Data)
+	if err != nil {
+		return nil, fmt.Errorf("bundle %s: %w", b.Source, err)
+	}
+	scanner, err := scan.Compile(tables.Patterns)
+	if err != nil {
+		return nil, fmt.Errorf("bundle %s: tables/patterns: %w", b.Source, err)
+	}
+	if !opt.SkipTests {
+		if err := opt.Toolchain.test(ctx, b, opt); err != nil {
+			return nil, fmt.Errorf("bundle %s: %w", b.Source, err)
+		}
+	}
+	query, err := rego.New(
+		rego.Query(Entrypoint),
+		rego.Compiler(compiler),
+		rego.Store(inmem.NewFromObjectWithOpts(b.Data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))),
+		rego.StrictBuiltinErrors(true),
+		rego.Capabilities(opt.Toolchain.capabilities),
+	).PrepareForEval(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("bundle %s: prepare %s: %w", b.Source, Entrypoint, err)
+	}
+	paths := inputPaths(compiler)
+	s := &Snapshot{
+		Revision: b.Revision(), Name: b.Name, Source: b.Source, LoadedAt: opt.Now(),
+		Tables: tables, Scanner: scanner,
+		query: query, generation: generations.Add(1),
+		readsArgs:     reads(paths, "action", "arguments"),
+		modulesByPath: b.Modules, testsByPath: b.Tests,
+	}
+	s.paths = newProjection(paths)
+	// One decision on an empty input, which must come out as a deny: the entrypoint is there, evaluates, and does not
+	// allow what it knows nothing about.
+	answer, err := s.evaluate(ctx, Input{Input: emptyInput()})
+	if err != nil {
+		return nil, fmt.Errorf("bundle %s: trial decision: %w", b.Source, err)
+	}
+	if answer.GetEffect() == "allow" {
+		return nil, fmt.Errorf("bundle %s: trial decision: an empty input is allowed", b.Source)
+	}
+	return s, nil
+}
+
+// reads reports whether any of the paths touches what stands at the given place.
+func reads(paths [][]string, place ...string) bool {
+	for _, p := range paths {
+		if covers(p, place) || covers(place, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// ErrNoBundle says that there is no active snapshot.
+var ErrNoBundle = errors.New("no policy bundle is active")
+
+// Holder has the active snapshot behind one atomic pointer.
+type Holder struct {
+	active atomic.Pointer[Snapshot]
+}
+
+// Active returns the snapshot to pin for one decision.
+func (h *Holder) Active() (*Snapshot, error) {
+	if s := h.active.Load(); s != nil {
+		return s, nil
+	}
+	return nil, ErrNoBundle
+}
+
+// Swap makes s the active snapshot and returns the one before.
+func (h *Holder) Swap(s *Snapshot) *Snapshot { return h.active.Swap(s) }

@@ -1,0 +1,183 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/scan"
+)
+
+// Tables are those tables of the bundle that the engine reads itself. All others are for Rego alone.
+type Tables struct {
+	// Limits are the rows of `limits`, then those of `anomalies`, which only alert.
+	Limits   []limit.Definition
+	Breakers []limit.BreakerDefinition
+	Patterns []scan.Pattern
+	Memory   MemoryTable
+
+	agents    agentsTable
+	toolNames []string
+	knownTool map[string]bool
+	profiles  map[string]bool
+}
+
+// MemoryTable is what the engine needs of the table `memory`.
+type MemoryTable struct {
+	// TTLSeconds is how long a sealed item may be loaded.
+	TTLSeconds int64 `json:"ttl_seconds"`
+}
+
+type agentsTable struct {
+	DefaultProfile string     `json:"default_profile"`
+	Agents         []agentRow `json:"agents"`
+}
+
+type agentRow struct {
+	Agent   string `json:"agent"`
+	Tenant  string `json:"tenant"`
+	Profile string `json:"profile"`
+}
+
+type profileRow struct {
+	Name  string   `json:"name"`
+	Tools []string `json:"tools"`
+}
+
+// Profile is the profile of an agent, and whether the table names it. An unknown agent gets the default, which the
+// bundle sets to the strictest.
+func (t *Tables) Profile(tenant, agent string) (profile string, known bool) {
+	for _, row := range t.agents.Agents {
+		if row.Agent == agent && (row.Tenant == "" || row.Tenant == tenant) {
+			return row.Profile, true
+		}
+	}
+	return t.agents.DefaultProfile, false
+}
+
+// ToolNames lists every tool that the bundle knows, sorted. It must not be changed.
+func (t *Tables) ToolNames() []string { return t.toolNames }
+
+// KnowsTool says whether any profile or table names the tool.
+func (t *Tables) KnowsTool(tool string) bool { return t.knownTool[tool] }
+
+// readTables checks and reads what the engine needs of data.tables.
+func readTables(data map[string]any) (Tables, error) {
+	tree, ok := data["tables"].(map[string]any)
+	if !ok {
+		return Tables{}, errors.New("the bundle has no tables")
+	}
+	var (
+		out      Tables
+		limits   struct{ Limits []limit.Definition }
+		alerts   struct{ Anomalies []anomalyRow }
+		breakers struct{ Breakers []limit.BreakerDefinition }
+		patterns struct{ Patterns []scan.Pattern }
+		profiles struct{ Profiles []profileRow }
+		tools    struct{ Tools []struct{ Tool string } }
+		blocked  struct{ Tools []string }
+	)
+	err := errors.Join(
+		strict(tree, "limits", &limits), strict(tree, "anomalies", &alerts), strict(tree, "breakers", &breakers),
+		strict(tree, "patterns", &patterns), strict(tree, "agents", &out.agents),
+		loose(tree, "memory", &out.Memory), loose(tree, "profiles", &profiles),
+		loose(tree, "tools", &tools), loose(tree, "blocked", &blocked),
+	)
+	if err != nil {
+		return Tables{}, err
+	}
+	out.Limits, out.Breakers, out.Patterns = limits.Limits, breakers.Breakers, patterns.Patterns
+	for _, row := range alerts.Anomalies {
+		out.Limits = append(out.Limits, row.Definition)
+	}
+	out.knownTool, out.profiles = map[string]bool{}, map[string]bool{}
+	for _, p := range profiles.Profiles {
+		out.profiles[p.Name] = true
+		for _, tool := range p.Tools {
+			out.knownTool[tool] = true
+		}
+	}
+	for _, row := range tools.Tools {
+		out.knownTool[row.Tool] = true
+	}
+	for _, tool := range blocked.Tools {
+		out.knownTool[tool] = true
+	}
+	for tool := range out.knownTool {
+		out.toolNames = append(out.toolNames, tool)
+	}
+	slices.Sort(out.toolNames)
+	return out, out.validate()
+}
+
+// anomalyRow is a limit that only alerts, with what Rego makes of it.
+type anomalyRow struct {
+	limit.Definition
+	Effect string `json:"effect"`
+}
+
+func (t *Tables) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	seen := map[string]bool{}
+	for _, d := range t.Limits {
+		if err := d.Validate(); err != nil {
+			bad("tables/limits or tables/anomalies: %s: %w", d.Name, err)
+		}
+		if seen[d.Name] {
+			bad("tables/limits or tables/anomalies: %s stands there twice", d.Name)
+		}
+		seen[d.Name] = true
+		for _, tool := range d.Tools {
+			if !t.knownTool[tool] {
+				bad("tables/limits: %s: no profile or table knows the tool %s: is it misspelt?", d.Name, tool)
+			}
+		}
+	}
+	for _, d := range t.Breakers {
+		if err := d.Validate(); err != nil {
+			bad("tables/breakers: %s: %w", d.Name, err)
+		}
+	}
+	if t.Memory.TTLSeconds < 1 || t.Memory.TTLSeconds > 366*86_400 {
+		bad("tables/memory: ttl_seconds is 1 second to a year, not %d", t.Memory.TTLSeconds)
+	}
+	if !t.profiles[t.agents.DefaultProfile] {
+		bad("tables/agents: default_profile %s is no profile", t.agents.DefaultProfile)
+	}
+	for _, row := range t.agents.Agents {
+		if !t.profiles[row.Profile] {
+			bad("tables/agents: agent %s has the profile %s, which is none", row.Agent, row.Profile)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// strict reads a table of which the engine knows every field.
+func strict(tree map[string]any, name string, into any) error { return read(tree, name, into, true) }
+
+// loose reads those fields of a table that the engine needs.
+func loose(tree map[string]any, name string, into any) error { return read(tree, name, into, false) }
+
+func read(tree map[string]any, name string, into any, known bool) error {
+	table, there := tree[name]
+	if !there {
+		return fmt.Errorf("tables/%s is missing", name)
+	}
+	raw, err := json.Marshal(table)
+	if err != nil {
+		return fmt.Errorf("tables/%s: %w", name, err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if known {
+		decoder.DisallowUnknownFields()
+	}
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("tables/%s: %s", name, strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
+}

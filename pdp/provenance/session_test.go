@@ -1,0 +1,218 @@
+package provenance
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+type memory struct {
+	mu   sync.Mutex
+	data map[string][]byte
+	err  error
+}
+
+func (m *memory) Get(key string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.data[key], m.err
+}
+
+func (m *memory) Put(key string, value []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.data[key] = value
+	return m.err
+}
+
+func (m *memory) Sweep(_ int, dead func(string, []byte) bool) (int, error) {
+	before := len(m.data)
+	maps.DeleteFunc(m.data, dead)
+	return before - len(m.data), m.err
+}
+
+type clock struct{ t time.Time }
+
+func (c *clock) now() time.Time { return c.t }
+
+func room(cfg Config) (*Sessions, *memory, *clock) {
+	store, c := &memory{data: map[string][]byte{}}, &clock{time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}
+	return New(cfg, store, c.now), store, c
+}
+
+var someone = ID{"acme", "a1", "s1"}
+
+func TestSessionRemembersWhatItDid(t *testing.T) {
+	s, store, c := room(Config{})
+	for range 3 {
+		step := Step{Digest: "d", AllowedTool: "search", Labels: []string{"injection_seen"}, MemoryPut: "long/k"}
+		if err := s.Record(t.Context(), someone, step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := New(Config{}, store, c.now) // as after a restart
+	got, err := again.Facts(t.Context(), someone, "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Repeats != 3 || got.MemoryItems != 1 || !slices.Equal(got.Tools, []string{"search"}) ||
+		!slices.Equal(got.Labels, []string{"injection_seen"}) || got.Ended {
+		t.Fatalf("facts: %+v", got)
+	}
+	if err := again.Record(t.Context(), someone, Step{MemoryGone: "long/k"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := again.Facts(t.Context(), someone, ""); got.MemoryItems != 0 {
+		t.Fatalf("deleted item still counts: %+v", got)
+	}
+}
+
+func TestSessionEnds(t *testing.T) {
+	for name, tc := range map[string]struct {
+		busyEvery, after time.Duration
+		ended            bool
+	}{
+		"busy":             {30 * time.Minute, 5 * time.Hour, false},
+		"idle":             {0, time.Hour, true},
+		"too old":          {30 * time.Minute, 24 * time.Hour, true},
+		"a minute to idle": {0, 59 * time.Minute, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _, c := room(Config{})
+			start := c.t
+			if err := s.Record(t.Context(), someone, Step{Digest: "d"}); err != nil {
+				t.Fatal(err)
+			}
+			for tc.busyEvery > 0 && c.t.Sub(start)+tc.busyEvery < tc.after {
+				c.t = c.t.Add(tc.busyEvery)
+				if err := s.Record(t.Context(), someone, Step{Digest: "d"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.t = start.Add(tc.after)
+			got, err := s.Facts(t.Context(), someone, "d")
+			if err != nil || got.Ended != tc.ended {
+				t.Fatalf("ended = %v, %v; want %v", got.Ended, err, tc.ended)
+			}
+		})
+	}
+}
+
+func TestThreat_A6_EndedSessionIdIsRefusedForAsLong(t *testing.T) {
+	s, _, c := room(Config{})
+	if err := s.Record(t.Context(), someone, Step{Labels: []string{"tainted"}}); err != nil {
+		t.Fatal(err)
+	}
+	c.t = c.t.Add(2 * time.Hour)
+	if err := s.Record(t.Context(), someone, Step{Digest: "again"}); err != nil { // must not revive it
+		t.Fatal(err)
+	}
+	if err := s.Sweep(); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := s.Facts(t.Context(), someone, ""); !got.Ended || !slices.Equal(got.Labels, []string{"tainted"}) {
+		t.Fatalf("ended session came back: %+v", got)
+	}
+	c.t = c.t.Add(24 * time.Hour)
+	if err := s.Sweep(); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := s.Facts(t.Context(), someone, ""); got.Ended {
+		t.Fatal("id is refused for longer than a lifetime")
+	}
+}
+
+func TestClockStepBackDoesNotReviveASession(t *testing.T) {
+	s, _, c := room(Config{})
+	if err := s.Record(t.Context(), someone, Step{}); err != nil {
+		t.Fatal(err)
+	}
+	start := c.t
+	c.t = start.Add(-time.Hour)
+	if err := s.Record(t.Context(), someone, Step{}); err != nil {
+		t.Fatal(err)
+	}
+	c.t = start.Add(time.Hour)
+	if got, _ := s.Facts(t.Context(), someone, ""); !got.Ended {
+		t.Fatal("not ended an hour after its last action")
+	}
+}
+
+func TestThreat_E5_SessionsPerAgentAreCapped(t *testing.T) {
+	s, _, c := room(Config{MaxPerAgent: 100})
+	open := func(id ID) error {
+		if _, err := s.Facts(t.Context(), id, "d"); err != nil {
+			return err
+		}
+		return s.Record(t.Context(), id, Step{Digest: "d"})
+	}
+	for i := range 100 {
+		if err := open(ID{"acme", "a1", fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := open(ID{"acme", "a1", "one more"}); !errors.Is(err, ErrFull) {
+		t.Fatalf("got %v, want ErrFull", err)
+	}
+	if err := open(ID{"acme", "a2", "other agent"}); err != nil {
+		t.Fatalf("another agent pays for it: %v", err)
+	}
+	if err := open(ID{"acme", "a1", "7"}); err != nil {
+		t.Fatalf("a live session was refused: %v", err)
+	}
+	c.t = c.t.Add(time.Hour)
+	if err := open(ID{"acme", "a1", "one more"}); err != nil {
+		t.Fatalf("idle sessions still count: %v", err)
+	}
+}
+
+func TestRepeatsOverCountWhenCountersRunOut(t *testing.T) {
+	s, _, _ := room(Config{MaxDigests: 2})
+	for _, d := range []string{"a", "b", "c", "d", "c"} {
+		if err := s.Record(t.Context(), someone, Step{Digest: d}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for digest, want := range map[string]int64{"a": 1, "c": 3, "never": 3} {
+		if got, _ := s.Facts(t.Context(), someone, digest); got.Repeats != want {
+			t.Errorf("repeats of %s = %d, want %d", digest, got.Repeats, want)
+		}
+	}
+}
+
+func TestStoreFailureIsAnError(t *testing.T) {
+	s, store, _ := room(Config{})
+	store.err = errors.New("disk gone")
+	if _, err := s.Facts(t.Context(), someone, "d"); !errors.Is(err, ErrStore) {
+		t.Fatalf("Facts: %v, want ErrStore", err)
+	}
+	if err := s.Record(t.Context(), someone, Step{}); !errors.Is(err, ErrStore) {
+		t.Fatalf("Record: %v, want ErrStore", err)
+	}
+}
+
+func TestKeysDoNotCollide(t *testing.T) {
+	if (ID{"a", "b1:c", "d"}).key() == (ID{"a", "b", "1:cd"}).key() {
+		t.Fatal("two sessions share a key")
+	}
+}
+
+func TestConcurrentStepsAllCount(t *testing.T) {
+	s, _, _ := room(Config{})
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if err := s.Record(t.Context(), someone, Step{Digest: "d"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got, _ := s.Facts(t.Context(), someone, "d"); got.Repeats != 50 {
+		t.Fatalf("repeats = %d, want 50", got.Repeats)
+	}
+}

@@ -1,0 +1,184 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"google.golang.org/grpc"
+
+	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
+)
+
+// Approvals is the queue of what people are asked: pdp/approval's. What it finds by an id may be another tenant's; the
+// handlers look at that before they show or change anything.
+type Approvals interface {
+	Get(ctx context.Context, id string) (approval.Approval, error)
+	Reveal(ctx context.Context, id string) (approval.Revealed, error)
+	List(ctx context.Context, f approval.Filter, pageSize int, pageToken string) ([]approval.Approval, string, error)
+	SubmitVerdict(ctx context.Context, id string, voter approval.Voter, verdict approval.Verdict, comment, expectedDigest string) (approval.Result, error)
+	Watch(ctx context.Context, id string, after uint64, beat <-chan time.Time) (iter.Seq2[approval.Event, error], error)
+	WatchAll(ctx context.Context, f approval.Filter, cursor uint64, beat <-chan time.Time) (iter.Seq2[approval.Event, error], error)
+}
+
+const defaultPageSize = 50
+
+// approvalService is what people call.
+type approvalService struct {
+	portcullisv1.UnimplementedApprovalServiceServer
+	approvals Approvals
+	heartbeat time.Duration
+}
+
+func (s *approvalService) ListApprovals(ctx context.Context, in *portcullisv1.ListApprovalsRequest) (*portcullisv1.ListApprovalsResponse, error) {
+	tenant, err := ownTenant(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	filter := approval.Filter{Tenant: tenant, Agent: in.GetAgent(), Tool: in.GetTool()}
+	for _, state := range in.GetStates() {
+		if state == portcullisv1.ApprovalState_APPROVAL_STATE_UNSPECIFIED {
+			return nil, invalid("INVALID_FIELD", "states", "holds an unspecified state")
+		}
+		filter.States = append(filter.States, stateFrom(state))
+	}
+	page, next, err := s.approvals.List(ctx, filter, cmp.Or(int(in.GetPageSize()), defaultPageSize), in.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	return &portcullisv1.ListApprovalsResponse{Approvals: each(page, approvalTo), NextPageToken: next}, nil
+}
+
+// GetApproval shows what the reviewer must see as long as there is something to decide; after that, the record alone.
+func (s *approvalService) GetApproval(ctx context.Context, in *portcullisv1.GetApprovalRequest) (*portcullisv1.GetApprovalResponse, error) {
+	tenant, err := ownTenant(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	found, err := ofTenant(ctx, s.approvals, tenant, in.GetApprovalId())
+	if err != nil {
+		return nil, err
+	}
+	revealed, err := s.approvals.Reveal(ctx, found.ID)
+	if errors.Is(err, approval.ErrEnded) {
+		return &portcullisv1.GetApprovalResponse{Approval: approvalTo(found)}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	view, err := viewTo(revealed.View)
+	if err != nil {
+		return nil, err
+	}
+	return &portcullisv1.GetApprovalResponse{Approval: approvalTo(revealed.Approval), View: view}, nil
+}
+
+// ofTenant finds an approval. For a tenant, those of others do not exist.
+func ofTenant(ctx context.Context, approvals Approvals, tenant, id string) (approval.Approval, error) {
+	found, err := approvals.Get(ctx, id)
+	if err == nil && (tenant == "" || found.Tenant != tenant) {
+		return approval.Approval{}, approval.ErrNotFound
+	}
+	return found, err
+}
+
+func (s *approvalService) SubmitVerdict(ctx context.Context, in *portcullisv1.SubmitVerdictRequest) (*portcullisv1.SubmitVerdictResponse, error) {
+	switch {
+	case in.GetGrant() != nil:
+		return nil, invalid("NOT_SUPPORTED", "grant", "this server does not cover later asks: approve each one")
+	case in.GetEditedArgumentsJson() != "":
+		return nil, invalid("NOT_SUPPORTED", "edited_arguments_json", "this server does not change arguments: reject, and let the agent ask again")
+	}
+	caller, _ := identity.FromContext(ctx)
+	verdict := approval.Reject
+	if in.GetVerdict() == portcullisv1.Verdict_VERDICT_APPROVE {
+		verdict = approval.Approve
+	}
+	result, err := s.approvals.SubmitVerdict(ctx, in.GetApprovalId(), approval.Voter{Subject: caller.Subject, Tenant: caller.Tenant, Roles: caller.Roles},
+		verdict, cleanComment(in.GetComment()), in.GetExpectedDigest())
+	if err != nil {
+		return nil, err
+	}
+	return &portcullisv1.SubmitVerdictResponse{Applied: result.Applied, Approval: approvalTo(result.Approval), Reason: result.Reason}, nil
+}
+
+func (s *approvalService) WatchApprovals(in *portcullisv1.WatchApprovalsRequest, stream grpc.ServerStreamingServer[portcullisv1.WatchApprovalsResponse]) error {
+	ctx := stream.Context()
+	tenant, err := ownTenant(ctx, "")
+	if err != nil {
+		return err
+	}
+	beat := time.NewTicker(s.heartbeat)
+	defer beat.Stop()
+	events, err := s.approvals.WatchAll(ctx, approval.Filter{Tenant: tenant}, in.GetAfterCursor(), beat.C)
+	if err != nil {
+		return err
+	}
+	if err := stream.SendHeader(nil); err != nil { // accepted: nothing that happens from now on is missed
+		return err
+	}
+	for e, err := range events {
+		if err != nil {
+			return err
+		}
+		out := &portcullisv1.WatchApprovalsResponse{Cursor: e.Cursor, Heartbeat: e.Heartbeat}
+		if !e.Heartbeat {
+			out.Approval = approvalTo(e.Approval)
+		}
+		if err := stream.Send(out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WatchVerdict is for those whom the ask concerns: the credential that asked, as long as it may speak for the agent,
+// and the people of the tenant. To everybody else there is no such approval.
+func (s *decisionService) WatchVerdict(in *portcullisv1.WatchVerdictRequest, stream grpc.ServerStreamingServer[portcullisv1.WatchVerdictResponse]) error {
+	ctx := stream.Context()
+	caller, _ := identity.FromContext(ctx)
+	found, err := ofTenant(ctx, s.approvals, caller.Tenant, in.GetApprovalId())
+	if err != nil {
+		return err
+	}
+	if !concerns(caller, found) {
+		return approval.ErrNotFound
+	}
+	noteDecision(ctx, found.DecisionID)
+	beat := time.NewTicker(s.heartbeat)
+	defer beat.Stop()
+	events, err := s.approvals.Watch(ctx, found.ID, in.GetAfterSequence(), beat.C)
+	if err != nil {
+		return err
+	}
+	if err := stream.SendHeader(nil); err != nil { // accepted, even where there is nothing to say yet
+		return err
+	}
+	last := found
+	for e, err := range events {
+		if err != nil {
+			return err
+		}
+		if !e.Heartbeat {
+			last = e.Approval
+		}
+		if err := stream.Send(verdictTo(last, e.Heartbeat)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func concerns(caller identity.Caller, a approval.Approval) bool {
+	if a.Tenant != caller.Tenant {
+		return false
+	}
+	if identity.Allowed(caller, machines...) {
+		return caller.Subject == a.RequestedBy && caller.MaySpeakFor(a.Tenant, a.Agent)
+	}
+	return identity.Allowed(caller, reviewers...)
+}

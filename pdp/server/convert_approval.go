@@ -1,0 +1,68 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/decision"
+)
+
+func approvalTo(a approval.Approval) *portcullisv1.Approval {
+	return &portcullisv1.Approval{
+		Id: a.ID, State: stateTo(string(a.State)), DecisionId: a.DecisionID, Sequence: a.Sequence,
+		Principal: &portcullisv1.Principal{Tenant: a.Tenant, Agent: a.Agent, Session: a.Session, Run: a.Run, User: a.User},
+		Kind:      kindTo(a.Kind), Tool: a.Tool, Server: a.Server, ActionDigest: a.Digest, BundleRevision: a.BundleRevision,
+		Reasons: each(a.Reasons, func(r approval.Reason) *portcullisv1.Reason {
+			return &portcullisv1.Reason{Code: r.Code, Rule: r.Rule, Message: r.Message, Severity: severityTo(r.Severity)}
+		}),
+		CreatedAt: timeTo(a.Created), ExpiresAt: timeTo(a.Expires), EndedAt: timeTo(a.EndedAt),
+		Quorum: int32Of(a.Quorum), Votes: each(a.Votes, voteTo),
+		RedeemedAt: timeTo(a.RedeemedAt), RedeemedBy: a.RedeemedBy,
+		Estimate: &portcullisv1.Usage{CostMicroUsd: a.EstimateCostMicroUSD, Tokens: a.EstimateTokens},
+	}
+}
+
+func voteTo(v approval.Vote) *portcullisv1.Vote {
+	out := &portcullisv1.Vote{
+		Subject: v.Subject, Verdict: portcullisv1.Verdict_VERDICT_REJECT, Comment: cleanComment(v.Comment), At: timeTo(v.At), Applied: v.Applied,
+	}
+	if v.Verdict == approval.Approve {
+		out.Verdict = portcullisv1.Verdict_VERDICT_APPROVE
+	}
+	return out
+}
+
+// verdictTo is what the asker hears. Of the votes it hears the last comment that counted.
+func verdictTo(a approval.Approval, heartbeat bool) *portcullisv1.WatchVerdictResponse {
+	out := &portcullisv1.WatchVerdictResponse{
+		ApprovalId: a.ID, State: stateTo(string(a.State)), Sequence: a.Sequence, Heartbeat: heartbeat,
+		ExpiresAt: timeTo(a.Expires), ApprovalsMissing: int32Of(a.Missing()),
+	}
+	for _, v := range a.Votes {
+		if v.Applied {
+			out.Comment = cleanComment(v.Comment)
+		}
+	}
+	return out
+}
+
+func stateFrom(s portcullisv1.ApprovalState) approval.State {
+	return approval.State(strings.ToLower(strings.TrimPrefix(s.String(), "APPROVAL_STATE_")))
+}
+
+// viewTo reads the view that pdp/decision wrote when it asked.
+func viewTo(raw []byte) (*portcullisv1.ReviewView, error) {
+	if len(raw) == 0 {
+		return nil, nil //nolint:nilnil // erased: there is none
+	}
+	var v decision.View
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return nil, fmt.Errorf("read the reviewer's view: %w", err)
+	}
+	return &portcullisv1.ReviewView{
+		ActionJson: v.ActionJSON, ActionBytes: v.ActionBytes, Truncated: v.Truncated, Findings: findingsTo(v.Findings),
+	}, nil
+}

@@ -1,0 +1,323 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
+)
+
+// The buckets of approvals. approvals_index.go says what their rows are.
+var (
+	approvalsBucket        = []byte("approvals")         // id → record, JSON
+	approvalContentsBucket = []byte("approval_contents") // id → sealed content, while live
+	approvalStatesBucket   = []byte("approval_states")   // state, id → live or not
+	approvalLiveBucket     = []byte("approval_live")     // tenant, agent, id, while live
+	approvalDueBucket      = []byte("approval_due")      // due, id
+	approvalCountsBucket   = []byte("approval_counts")   // scope → number of pending asks, or of bytes
+	approvalChangesBucket  = []byte("approval_changes")  // cursor → sequence, id; the newest window of them
+)
+
+// Approvals implements approval.Store: every write is one synced transaction. It is safe for concurrent use; bbolt
+// lets one writer in at a time, and readers see the last committed state.
+type Approvals struct {
+	db     *bbolt.DB
+	window uint64
+}
+
+var _ approval.Store = (*Approvals)(nil)
+
+// OpenApprovals returns the approvals of this database. window is how many changes are kept to resume from.
+func (s *Store) OpenApprovals(window int) (*Approvals, error) {
+	if window < 1 {
+		return nil, fmt.Errorf("replay window of approvals is %d", window)
+	}
+	err := s.buckets(approvalsBucket, approvalContentsBucket, approvalStatesBucket, approvalLiveBucket,
+		approvalDueBucket, approvalCountsBucket, approvalChangesBucket)
+	if err != nil {
+		return nil, err
+	}
+	return &Approvals{db: s.db, window: uint64(window)}, nil
+}
+
+// Insert adds a pending record within the caps.
+func (s *Approvals) Insert(ctx context.Context, rec approval.Record, content []byte, caps approval.Caps) error {
+	return s.write(ctx, func(tx approvalsTx) error {
+		a := &rec.Approval
+		if tx.bucket(approvalsBucket).Get([]byte(a.ID)) != nil {
+			return fmt.Errorf("approval %s is there already", a.ID)
+		}
+		switch {
+		case tx.count(agentScope(a)) >= int64(caps.PerAgent):
+			return approval.ErrAskRate
+		case tx.count(tenantScope(a)) >= int64(caps.PerTenant), tx.count(pendingScope) >= int64(caps.Total),
+			tx.count(bytesScope)+rec.ContentBytes > caps.ContentBytes:
+			return approval.ErrQueueFull
+		}
+		if err := tx.bucket(approvalContentsBucket).Put([]byte(a.ID), content); err != nil {
+			return err
+		}
+		return tx.replace(nil, &rec)
+	})
+}
+
+// Update changes one record in one transaction.
+func (s *Approvals) Update(ctx context.Context, id string, change func(*approval.Record) approval.Effect) error {
+	return s.write(ctx, func(tx approvalsTx) error { return tx.update(id, change) })
+}
+
+// UpdateAll changes many records in one transaction.
+func (s *Approvals) UpdateAll(ctx context.Context, ids []string, change func(*approval.Record) approval.Effect) error {
+	return s.write(ctx, func(tx approvalsTx) error {
+		for _, id := range ids {
+			if err := tx.update(id, change); err != nil && err != approval.ErrNotFound { //nolint:errorlint // the very value
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Load returns one record.
+func (s *Approvals) Load(ctx context.Context, id string) (approval.Record, error) {
+	var rec approval.Record
+	err := s.read(ctx, func(tx approvalsTx) (err error) {
+		rec, err = tx.load([]byte(id))
+		return err
+	})
+	return rec, err
+}
+
+// Content returns one record and what is sealed with it.
+func (s *Approvals) Content(ctx context.Context, id string) (approval.Record, []byte, error) {
+	var rec approval.Record
+	var content []byte
+	err := s.read(ctx, func(tx approvalsTx) (err error) {
+		content = bytes.Clone(tx.bucket(approvalContentsBucket).Get([]byte(id)))
+		rec, err = tx.load([]byte(id))
+		return err
+	})
+	return rec, content, err
+}
+
+// Scan visits records newest first.
+func (s *Approvals) Scan(ctx context.Context, states []approval.State, after string, visit func(approval.Record) bool) error {
+	return s.read(ctx, func(tx approvalsTx) error {
+		for id := range tx.newestFirst(states, after) {
+			rec, err := tx.load(id)
+			if err != nil {
+				return err
+			}
+			if !visit(rec) {
+				return nil
+			}
+		}
+		return nil
+	})
+}
+
+// Live returns the ids of what can still change.
+func (s *Approvals) Live(ctx context.Context, tenant, agent string) ([]string, error) {
+	var prefix []byte
+	if tenant != "" {
+		prefix = part(prefix, tenant)
+	}
+	if tenant != "" && agent != "" {
+		prefix = part(prefix, agent)
+	}
+	var ids []string
+	err := s.read(ctx, func(tx approvalsTx) error {
+		c := tx.bucket(approvalLiveBucket).Cursor()
+		for k, id := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, id = c.Next() {
+			ids = append(ids, string(id))
+		}
+		return nil
+	})
+	return ids, err
+}
+
+// Due returns what the sweeper has to look at.
+func (s *Approvals) Due(ctx context.Context, at time.Time, limit int) ([]string, time.Time, error) {
+	var ids []string
+	var next time.Time
+	err := s.read(ctx, func(tx approvalsTx) error {
+		c := tx.bucket(approvalDueBucket).Cursor()
+		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+			due := time.Unix(0, int64(binary.BigEndian.Uint64(k))).UTC()
+			if due.After(at) || len(ids) == limit {
+				next = due
+				return nil
+			}
+			ids = append(ids, string(k[8:]))
+		}
+		return nil
+	})
+	return ids, next, err
+}
+
+// Surplus returns the oldest ended records beyond the newest keep.
+func (s *Approvals) Surplus(ctx context.Context, keep, limit int) ([]string, error) {
+	var ids []string
+	err := s.read(ctx, func(tx approvalsTx) error {
+		for id, live := range tx.newestFirst(approval.States, "") {
+			if live {
+				continue
+			}
+			if keep > 0 {
+				keep--
+				continue
+			}
+			ids = append(ids, string(id))
+		}
+		return nil
+	})
+	slices.Reverse(ids)
+	return ids[:min(limit, len(ids))], err
+}
+
+// Snapshot returns what is pending and the newest cursor, from one moment.
+func (s *Approvals) Snapshot(ctx context.Context) ([]approval.Record, uint64, error) {
+	var recs []approval.Record
+	var cursor uint64
+	err := s.read(ctx, func(tx approvalsTx) error {
+		cursor = tx.bucket(approvalChangesBucket).Sequence()
+		for id := range tx.newestFirst([]approval.State{approval.Pending}, "") {
+			rec, err := tx.load(id)
+			if err != nil {
+				return err
+			}
+			recs = append(recs, rec)
+		}
+		return nil
+	})
+	slices.Reverse(recs)
+	return recs, cursor, err
+}
+
+// Changes returns what changed after a cursor.
+func (s *Approvals) Changes(ctx context.Context, after uint64, limit int) ([]approval.ChangeRef, error) {
+	var refs []approval.ChangeRef
+	err := s.read(ctx, func(tx approvalsTx) error {
+		b := tx.bucket(approvalChangesBucket)
+		c := b.Cursor()
+		oldest := uint64(1)
+		if k, _ := c.First(); k != nil {
+			oldest = binary.BigEndian.Uint64(k)
+		}
+		if after > b.Sequence() || after+1 < oldest {
+			return approval.ErrCursor
+		}
+		for k, v := c.Seek(number(after + 1)); k != nil && len(refs) < limit; k, v = c.Next() {
+			refs = append(refs, approval.ChangeRef{
+				Cursor: binary.BigEndian.Uint64(k), Sequence: binary.BigEndian.Uint64(v), ID: string(v[8:]),
+			})
+		}
+		return nil
+	})
+	return refs, err
+}
+
+func (s *Approvals) write(ctx context.Context, do func(approvalsTx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.db.Update(func(tx *bbolt.Tx) error { return do(approvalsTx{tx, s.window}) })
+}
+
+func (s *Approvals) read(ctx context.Context, do func(approvalsTx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.db.View(func(tx *bbolt.Tx) error { return do(approvalsTx{tx, s.window}) })
+}
+
+// approvalsTx is one transaction on the buckets of approvals.
+type approvalsTx struct {
+	tx     *bbolt.Tx
+	window uint64
+}
+
+func (t approvalsTx) bucket(name []byte) *bbolt.Bucket { return t.tx.Bucket(name) }
+
+func (t approvalsTx) load(id []byte) (approval.Record, error) {
+	var rec approval.Record
+	raw := t.bucket(approvalsBucket).Get(id)
+	if raw == nil {
+		return rec, approval.ErrNotFound
+	}
+	if err := json.Unmarshal(raw, &rec); err != nil {
+		return rec, fmt.Errorf("read approval %s: %w", id, err)
+	}
+	if n := len(rec.Changes); n == 0 || rec.Approval.Sequence != uint64(n) {
+		return rec, fmt.Errorf("read approval %s: its history is damaged", id)
+	}
+	return rec, nil
+}
+
+func (t approvalsTx) update(id string, change func(*approval.Record) approval.Effect) error {
+	old, err := t.load([]byte(id))
+	if err != nil {
+		return err
+	}
+	rec, err := t.load([]byte(id)) // a copy of its own for change
+	if err != nil {
+		return err
+	}
+	switch change(&rec) {
+	case approval.Write:
+		return t.replace(&old, &rec)
+	case approval.Remove:
+		return t.replace(&old, nil)
+	default:
+		return nil
+	}
+}
+
+// newestFirst yields ids in these states and whether they are live, beginning after an id.
+func (t approvalsTx) newestFirst(states []approval.State, after string) func(yield func(id []byte, live bool) bool) {
+	type head struct {
+		state    byte
+		cursor   *bbolt.Cursor
+		id, live []byte
+	}
+	settle := func(h *head, k, v []byte) {
+		h.id, h.live = nil, v
+		if len(k) > 0 && k[0] == h.state {
+			h.id = k[1:]
+		}
+	}
+	return func(yield func([]byte, bool) bool) {
+		var heads []*head
+		for _, s := range slices.Compact(slices.Sorted(slices.Values(states))) {
+			h := &head{state: stateByte(s), cursor: t.bucket(approvalStatesBucket).Cursor()}
+			// The last row before the end of the state, or before the row of after.
+			end := []byte{h.state + 1}
+			if after != "" {
+				end = append([]byte{h.state}, after...)
+			}
+			var k, v []byte
+			if found, _ := h.cursor.Seek(end); found == nil {
+				k, v = h.cursor.Last()
+			} else {
+				k, v = h.cursor.Prev()
+			}
+			settle(h, k, v)
+			heads = append(heads, h)
+		}
+		for len(heads) > 0 {
+			h := slices.MaxFunc(heads, func(a, b *head) int { return bytes.Compare(a.id, b.id) })
+			if h.id == nil || !yield(h.id, len(h.live) > 0 && h.live[0] == 1) {
+				return
+			}
+			k, v := h.cursor.Prev()
+			settle(h, k, v)
+		}
+	}
+}

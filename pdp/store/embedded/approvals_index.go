@@ -1,0 +1,171 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
+)
+
+// row is one row of an index, made from a record and from nothing else.
+type row struct{ bucket, key, value []byte }
+
+// rowsOf are the index rows of a record.
+func rowsOf(rec *approval.Record) []row {
+	a := &rec.Approval
+	id := []byte(a.ID)
+	live := []byte{0}
+	if a.Live() {
+		live[0] = 1
+	}
+	rows := []row{
+		{approvalStatesBucket, append([]byte{stateByte(a.State)}, id...), live},
+		{approvalDueBucket, append(number(uint64(rec.Due.UnixNano())), id...), nil},
+	}
+	if a.Live() {
+		rows = append(rows, row{approvalLiveBucket, append(part(part(nil, a.Tenant), a.Agent), id...), id})
+	}
+	return rows
+}
+
+// The scopes under which is counted. pendingScope is the prefix of the other two of its kind.
+var (
+	pendingScope = []byte("pending")
+	bytesScope   = []byte("bytes")
+)
+
+func tenantScope(a *approval.Approval) []byte { return part([]byte("pending/"), a.Tenant) }
+func agentScope(a *approval.Approval) []byte  { return part(tenantScope(a), a.Agent) }
+
+type tally struct {
+	scope []byte
+	n     int64
+}
+
+// talliesOf are what a record adds to the counts.
+func talliesOf(rec *approval.Record) []tally {
+	var out []tally
+	if a := &rec.Approval; a.State == approval.Pending {
+		out = append(out, tally{pendingScope, 1}, tally{tenantScope(a), 1}, tally{agentScope(a), 1})
+	}
+	if rec.Approval.Live() {
+		out = append(out, tally{bytesScope, rec.ContentBytes})
+	}
+	return out
+}
+
+// replace puts rec where old was, with its index, counts, content and changes. Either may be nil.
+func (t approvalsTx) replace(old, rec *approval.Record) error {
+	seen := 0
+	if old != nil {
+		seen = len(old.Changes)
+		for _, r := range rowsOf(old) {
+			if err := t.bucket(r.bucket).Delete(r.key); err != nil {
+				return fmt.Errorf("change index: %w", err)
+			}
+		}
+		if err := t.add(talliesOf(old), -1); err != nil {
+			return err
+		}
+	}
+	if rec == nil {
+		if err := t.bucket(approvalContentsBucket).Delete([]byte(old.Approval.ID)); err != nil {
+			return fmt.Errorf("erase content: %w", err)
+		}
+		return t.bucket(approvalsBucket).Delete([]byte(old.Approval.ID))
+	}
+	id := []byte(rec.Approval.ID)
+	for _, r := range rowsOf(rec) {
+		if err := t.bucket(r.bucket).Put(r.key, r.value); err != nil {
+			return fmt.Errorf("change index: %w", err)
+		}
+	}
+	if err := t.add(talliesOf(rec), 1); err != nil {
+		return err
+	}
+	if !rec.Approval.Live() {
+		if err := t.bucket(approvalContentsBucket).Delete(id); err != nil {
+			return fmt.Errorf("erase content: %w", err)
+		}
+	}
+	for n := seen + 1; n <= len(rec.Changes); n++ {
+		if err := t.journal(id, uint64(n)); err != nil {
+			return err
+		}
+	}
+	raw, err := json.Marshal(rec)
+	if err != nil {
+		return fmt.Errorf("encode approval %s: %w", id, err)
+	}
+	return t.bucket(approvalsBucket).Put(id, raw)
+}
+
+// journal appends one change and forgets the one that leaves the window.
+func (t approvalsTx) journal(id []byte, sequence uint64) error {
+	b := t.bucket(approvalChangesBucket)
+	cursor, err := b.NextSequence()
+	if err != nil {
+		return fmt.Errorf("number the change: %w", err)
+	}
+	if cursor > t.window {
+		if err := t.forget(cursor - t.window); err != nil {
+			return err
+		}
+	}
+	return b.Put(number(cursor), append(number(sequence), id...))
+}
+
+// forget drops the changes up to a cursor: one, or some more after the window became smaller.
+func (t approvalsTx) forget(upTo uint64) error {
+	c := t.bucket(approvalChangesBucket).Cursor()
+	for k, n := first(c.First()), 0; k != nil && n < 100 && binary.BigEndian.Uint64(k) <= upTo; k, n = first(c.First()), n+1 {
+		if err := c.Delete(); err != nil {
+			return fmt.Errorf("forget a change: %w", err)
+		}
+	}
+	return nil
+}
+
+func first(k, _ []byte) []byte { return k }
+
+func (t approvalsTx) count(scope []byte) int64 {
+	if v := t.bucket(approvalCountsBucket).Get(scope); len(v) == 8 {
+		return int64(binary.BigEndian.Uint64(v))
+	}
+	return 0
+}
+
+func (t approvalsTx) add(tallies []tally, sign int64) error {
+	b := t.bucket(approvalCountsBucket)
+	for _, d := range tallies {
+		n := t.count(d.scope) + sign*d.n
+		if n < 0 {
+			return fmt.Errorf("count of %q fell below zero", d.scope)
+		}
+		var err error
+		if n == 0 { // no row for agents that ask for nothing
+			err = b.Delete(d.scope)
+		} else {
+			err = b.Put(d.scope, number(uint64(n)))
+		}
+		if err != nil {
+			return fmt.Errorf("count: %w", err)
+		}
+	}
+	return nil
+}
+
+// stateBytes are on disk: never change one.
+var stateBytes = map[approval.State]byte{
+	approval.Pending: 'p', approval.Approved: 'a', approval.Rejected: 'r', approval.Expired: 'e', approval.Cancelled: 'c',
+}
+
+func stateByte(s approval.State) byte { return stateBytes[s] }
+
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// part appends a length-prefixed name, so that no two lists of names make the same key.
+func part(to []byte, name string) []byte {
+	return append(binary.BigEndian.AppendUint16(to, uint16(len(name))), name...)
+}

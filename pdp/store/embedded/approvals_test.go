@@ -1,0 +1,209 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"pgregory.net/rapid"
+
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
+)
+
+var (
+	approvalStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	wideCaps      = approval.Caps{PerAgent: 1e6, PerTenant: 1e6, Total: 1e6, ContentBytes: 1e12}
+)
+
+func openApprovals(t *testing.T, window int) *Approvals {
+	t.Helper()
+	s := openStore(t, t.TempDir())
+	t.Cleanup(func() { _ = s.Close() })
+	a, err := s.OpenApprovals(window)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func pendingRecord(id, tenant, agent string) approval.Record {
+	return approval.Record{
+		Approval:     approval.Approval{ID: id, Tenant: tenant, Agent: agent, State: approval.Pending, Sequence: 1},
+		Changes:      []approval.Change{{State: approval.Pending}},
+		Due:          approvalStart,
+		ContentBytes: 3,
+	}
+}
+
+// Indexes, counts and contents are what the records say, whatever was written: they are never repaired, so they
+// may never differ.
+func TestApprovalsIndexesFollowTheRecords(t *testing.T) {
+	s := openApprovals(t, 20)
+	names := rapid.SampledFrom([]string{"a", "b", "ab", "a/b", ""})
+	next := 0
+	var ids []string
+	rapid.Check(t, func(t *rapid.T) {
+		for range rapid.IntRange(1, 8).Draw(t, "writes") {
+			if len(ids) == 0 || rapid.IntRange(0, 2).Draw(t, "what") == 0 {
+				next++
+				rec := pendingRecord(fmt.Sprintf("id%06d", next), names.Draw(t, "tenant"), names.Draw(t, "agent"))
+				if err := s.Insert(context.Background(), rec, []byte("abc"), wideCaps); err != nil {
+					t.Fatal(err)
+				}
+				ids = append(ids, rec.Approval.ID)
+				continue
+			}
+			effect := rapid.SampledFrom([]approval.Effect{approval.Keep, approval.Write, approval.Write, approval.Remove}).Draw(t, "effect")
+			err := s.Update(context.Background(), rapid.SampledFrom(ids).Draw(t, "id"), func(rec *approval.Record) approval.Effect {
+				rec.Approval.State = rapid.SampledFrom(approval.States).Draw(t, "state")
+				rec.Approval.Use = rapid.SampledFrom([]approval.Use{approval.Unused, approval.Redeemed}).Draw(t, "use")
+				rec.Due = approvalStart.Add(time.Duration(rapid.Int64Range(0, 1e12).Draw(t, "due")))
+				rec.Changes = append(rec.Changes, approval.Change{State: rec.Approval.State})
+				rec.Approval.Sequence++
+				return effect
+			})
+			if err != nil && !errors.Is(err, approval.ErrNotFound) {
+				t.Fatal(err)
+			}
+		}
+		if err := s.db.View(func(tx *bbolt.Tx) error { return consistent(approvalsTx{tx, s.window}) }); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func consistent(tx approvalsTx) error {
+	want := map[string]map[string]string{}
+	for _, b := range [][]byte{approvalStatesBucket, approvalDueBucket, approvalLiveBucket, approvalContentsBucket} {
+		want[string(b)] = map[string]string{}
+	}
+	counts := map[string]int64{}
+	err := tx.bucket(approvalsBucket).ForEach(func(id, _ []byte) error {
+		rec, err := tx.load(id)
+		if err != nil {
+			return err
+		}
+		for _, r := range rowsOf(&rec) {
+			want[string(r.bucket)][string(r.key)] = string(r.value)
+		}
+		for _, d := range talliesOf(&rec) {
+			counts[string(d.scope)] += d.n
+		}
+		// Content that was erased does not come back, so a live record may lack it in this test, not the reverse.
+		if rec.Approval.Live() && tx.bucket(approvalContentsBucket).Get(id) != nil {
+			want[string(approvalContentsBucket)][string(id)] = "abc"
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for bucket, rows := range want {
+		got := map[string]string{}
+		_ = tx.bucket([]byte(bucket)).ForEach(func(k, v []byte) error { got[string(k)] = string(v); return nil })
+		if !maps.Equal(got, rows) {
+			return fmt.Errorf("%s has %d rows that differ from the %d that the records say", bucket, len(got), len(rows))
+		}
+	}
+	got := map[string]int64{}
+	_ = tx.bucket(approvalCountsBucket).ForEach(func(k, _ []byte) error { got[string(k)] = tx.count(k); return nil })
+	if !maps.Equal(got, counts) {
+		return fmt.Errorf("counts are %v, the records say %v", got, counts)
+	}
+	if n := tx.bucket(approvalChangesBucket).Stats().KeyN; n > int(tx.window) {
+		return fmt.Errorf("%d changes are kept, at most %d", n, tx.window)
+	}
+	return nil
+}
+
+func TestApprovalsFailedWriteChangesNothing(t *testing.T) {
+	s := openApprovals(t, 10)
+	rec := pendingRecord("id1", "t", "a")
+	if err := s.Insert(t.Context(), rec, []byte("abc"), wideCaps); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Insert(t.Context(), rec, []byte("abc"), wideCaps); err == nil {
+		t.Fatal("an id was used twice")
+	}
+	if err := s.Insert(t.Context(), pendingRecord("id2", "t", "a"), []byte("abc"), approval.Caps{PerAgent: 1, PerTenant: 9, Total: 9, ContentBytes: 99}); !errors.Is(err, approval.ErrAskRate) {
+		t.Fatalf("got %v, want ErrAskRate", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Update(ctx, "id1", func(*approval.Record) approval.Effect { return approval.Remove }); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want context.Canceled", err)
+	}
+	if _, err := s.Load(t.Context(), "id1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Load(t.Context(), "id2"); !errors.Is(err, approval.ErrNotFound) {
+		t.Fatalf("got %v, want ErrNotFound", err)
+	}
+	if refs, err := s.Changes(t.Context(), 0, 10); err != nil || len(refs) != 1 {
+		t.Fatalf("changes: %v, %v; want the one insert", refs, err)
+	}
+}
+
+func seconds(n int) time.Time { return approvalStart.Add(time.Duration(n) * time.Second) }
+
+func TestApprovalsDueInOrder(t *testing.T) {
+	s := openApprovals(t, 10)
+	for i, after := range []int{3, 1, 2, 9} {
+		rec := pendingRecord(fmt.Sprint("id", i), "t", "a")
+		rec.Due = seconds(after)
+		if err := s.Insert(t.Context(), rec, nil, wideCaps); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		at    int
+		limit int
+		want  string
+		next  int // negative: none
+	}{
+		{0, 9, "[]", 1}, {1, 9, "[id1]", 2}, {3, 9, "[id1 id2 id0]", 9}, {3, 2, "[id1 id2]", 3}, {9, 9, "[id1 id2 id0 id3]", -1},
+	} {
+		ids, next, err := s.Due(t.Context(), seconds(tc.at), tc.limit)
+		if err != nil || fmt.Sprint(ids) != tc.want {
+			t.Errorf("at %d s, %d at most: %v, %v; want %s", tc.at, tc.limit, ids, err, tc.want)
+		}
+		if (tc.next < 0) != next.IsZero() || tc.next >= 0 && !next.Equal(seconds(tc.next)) {
+			t.Errorf("at %d s, %d at most: next %s", tc.at, tc.limit, next)
+		}
+	}
+}
+
+func TestApprovalsRefuseADamagedRecord(t *testing.T) {
+	s := openApprovals(t, 10)
+	if err := s.Insert(t.Context(), pendingRecord("id1", "t", "a"), nil, wideCaps); err != nil {
+		t.Fatal(err)
+	}
+	for name, damage := range map[string]func([]byte) []byte{
+		"no JSON": func([]byte) []byte { return []byte("{") },
+		"history": func(raw []byte) []byte { return bytes.Replace(raw, []byte(`"sequence":1`), []byte(`"sequence":7`), 1) },
+	} {
+		err := s.db.Update(func(tx *bbolt.Tx) error {
+			b := tx.Bucket(approvalsBucket)
+			return b.Put([]byte("id1"), damage(bytes.Clone(b.Get([]byte("id1")))))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Load(t.Context(), "id1"); err == nil || errors.Is(err, approval.ErrNotFound) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestOpenApprovalsNeedsAWindow(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	defer s.Close()
+	if _, err := s.OpenApprovals(0); err == nil {
+		t.Fatal("a window of nothing was accepted")
+	}
+}

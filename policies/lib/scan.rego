@@ -1,0 +1,90 @@
+# METADATA
+# title: Findings
+# description: |
+#   The findings of an action. The engine supplies them (`input.findings`); where a test gives texts instead
+#   (`input.views`), they are computed here. This file is the specification that the native scanner is held to.
+#
+#   A pattern runs on a view if it has no keywords, or if one of them occurs in the lower-cased text.
+#   Its matches are the leftmost, non-overlapping ones of its regex, the first 10,000 of a view, less those that its
+#   validator refuses. A finding is one pattern at one pointer; its count is the largest over the views of that pointer.
+#   The view of chain `concat` holds all texts strung together: there, a match counts only if it neither contains nor
+#   lies within a match of the same pattern elsewhere. Decoded and normalised views are made by the engine.
+package portcullis.lib.scan
+
+import data.portcullis.lib.validator
+
+most_matches := 10000
+
+# Undefined if there are neither findings nor views: nothing was inspected.
+findings := input.findings if {
+	is_array(input.findings)
+} else := computed if {
+	is_array(input.views)
+}
+
+# Sorted by pointer, then by pattern.
+computed := [finding |
+	some [pointer, id] in sort({[pointer, id] | some id, places in by_pattern; some pointer, _ in places})
+	some pattern in data.tables.patterns.patterns
+	pattern.id == id
+	finding := {
+		"rule": id,
+		"category": pattern.category,
+		"severity": pattern.severity,
+		"confidence": pattern.confidence,
+		"pointer": pointer,
+		"count": by_pattern[id][pointer],
+		"fingerprint": "",
+	}
+]
+
+# Pattern id → pointer → number of matches, where there are any.
+by_pattern[pattern.id] := places if {
+	some pattern in data.tables.patterns.patterns
+	places := {view.pointer: most |
+		some view in input.views
+		most := max([n |
+			some other in input.views
+			other.pointer == view.pointer
+			n := count(matches(pattern, other))
+		])
+		most > 0
+	}
+}
+
+matches(pattern, view) := found(pattern, view.text) if {
+	view.chain != "concat"
+} else := [m |
+	some m in found(pattern, view.text)
+	not touches(m, elsewhere(pattern))
+]
+
+# All matches of a pattern outside the concatenation.
+elsewhere(pattern) := {m |
+	some view in input.views
+	view.chain != "concat"
+	some m in found(pattern, view.text)
+}
+
+touches(m, others) if {
+	some other in others
+	contains(m, other)
+}
+
+touches(m, others) if {
+	some other in others
+	contains(other, m)
+}
+
+found(pattern, text) := [m |
+	may_match(pattern, lower(text))
+	some m in regex.find_n(pattern.regex, text, most_matches)
+	validator.accepts(object.get(pattern, "validator", "none"), m)
+]
+
+may_match(pattern, _) if count(object.get(pattern, "keywords", [])) == 0
+
+may_match(pattern, text) if {
+	some keyword in pattern.keywords
+	contains(text, keyword)
+}

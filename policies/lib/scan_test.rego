@@ -1,0 +1,96 @@
+package portcullis.lib.scan_test
+
+import data.portcullis.lib.scan
+
+patterns := [
+	{"id": "key", "category": "credential", "severity": "high", "confidence": "high", "regex": `k_[a-z]{4}`, "keywords": ["k_"]},
+	{"id": "card", "category": "personal", "severity": "low", "confidence": "low", "regex": `\d{16}`, "validator": "luhn"},
+]
+
+view(pointer, chain, text) := {"pointer": pointer, "chain": chain, "text": text}
+
+# What is found, as [rule, pointer, count].
+seen(views) := [[f.rule, f.pointer, f.count] |
+	some f in scan.findings with input as {"views": views} with data.tables.patterns.patterns as patterns
+]
+
+test_a_finding_says_what_and_where if {
+	scan.findings == [{
+		"rule": "key", "category": "credential", "severity": "high", "confidence": "high",
+		"pointer": "/a", "count": 1, "fingerprint": "",
+	}] with input as {"views": [view("/a", "raw", "a k_abcd")]} with data.tables.patterns.patterns as patterns
+}
+
+test_clean_text_has_no_finding if {
+	seen([view("/a", "raw", "nothing here"), view("/b", "raw", "")]) == []
+	seen([]) == []
+}
+
+test_matches_do_not_overlap if {
+	seen([view("/a", "raw", "k_abcdk_efgh k_ij")]) == [["key", "/a", 2]]
+}
+
+test_the_count_is_the_largest_of_the_views_of_a_pointer if {
+	seen([
+		view("/a", "raw", "k_abcd"),
+		view("/a", "normalised", "k_abcd k_efgh"),
+		view("/b", "raw", "k_abcd"),
+	]) == [["key", "/a", 2], ["key", "/b", 1]]
+}
+
+test_sorted_by_pointer_then_rule if {
+	seen([view("/b", "raw", "k_abcd"), view("/a", "raw", "4111111111111111 k_abcd")]) == [
+		["card", "/a", 1],
+		["key", "/a", 1],
+		["key", "/b", 1],
+	]
+}
+
+test_keywords_are_looked_for_in_lower_case if {
+	upper_case := [object.union(patterns[0], {"regex": `K_[A-Z]{4}`})]
+	found := scan.findings with input as {"views": [view("/a", "raw", "K_ABCD")]} with data.tables.patterns.patterns as upper_case
+	count(found) == 1
+	without := [object.union(patterns[0], {"keywords": ["other"]})]
+	none := scan.findings with input as {"views": [view("/a", "raw", "k_abcd")]} with data.tables.patterns.patterns as without
+	none == []
+}
+
+test_the_validator_has_its_say if {
+	seen([view("/a", "raw", "4111111111111111 4111111111111112")]) == [["card", "/a", 1]]
+	seen([view("/a", "raw", "4111111111111112")]) == []
+}
+
+test_threat_d7_a_value_split_over_two_texts if {
+	split := [view("/a", "raw", "k_a"), view("/b", "raw", "bcd"), view("", "concat", "k_abcd")]
+	seen(split) == [["key", "", 1]]
+}
+
+test_threat_d7_a_split_value_beside_a_whole_one if {
+	both := [view("/a", "raw", "k_wxyz k_a"), view("/b", "raw", "bcd"), view("", "concat", "k_wxyz k_abcd")]
+	seen(both) == [["key", "", 1], ["key", "/a", 1]]
+}
+
+test_the_concatenation_repeats_nothing if {
+	whole := [view("/a", "raw", "k_abcd"), view("/b", "raw", "x"), view("", "concat", "k_abcdx")]
+	seen(whole) == [["key", "/a", 1]]
+}
+
+test_the_concatenation_finds_no_longer_or_shorter_reading[readings] if {
+	some readings in [["k_abcd", "k_ab"], ["k_ab", "k_abcd"]]
+	loose := [object.union(patterns[0], {"regex": `k_[a-z]+`})]
+	views := [view("/a", "raw", readings[0]), view("", "concat", readings[1])]
+	found := scan.findings with input as {"views": views} with data.tables.patterns.patterns as loose
+	[f.pointer | some f in found] == ["/a"]
+}
+
+test_findings_of_the_engine_stand if {
+	views := [view("/a", "raw", "k_abcd")]
+	["native"] == [f.rule | some f in scan.findings] with input as {"findings": [{"rule": "native"}], "views": views}
+	count(scan.findings) == 0 with input as {"findings": [], "views": views}
+}
+
+test_nothing_inspected_is_not_clean if {
+	not scan.findings with input as {}
+	not scan.findings with input as {"findings": "none"}
+	not scan.findings with input as {"views": "none"}
+}

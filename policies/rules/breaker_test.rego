@@ -1,0 +1,49 @@
+package portcullis.rules.breaker_test
+
+import data.portcullis.rules.breaker
+
+table := {"breakers": [{"name": "failures", "scope": ["agent", "tool"]}]}
+
+given(state, probe) := {"breakers": [{"name": "failures", "state": state, "probe": probe}]}
+
+codes(action) := found if {
+	found := {r.rule | some r in breaker.deny} with input as action
+}
+
+test_a_closed_breaker_lets_pass if {
+	codes(given("closed", false)) == set()
+	codes({"breakers": []}) == set()
+}
+
+test_an_open_breaker_denies if {
+	codes(given("open", false)) == {"breaker.open"}
+	codes(given("open", true)) == {"breaker.open"}
+}
+
+test_threat_e11_only_the_probe_passes_a_half_open_breaker if {
+	codes(given("half_open", true)) == set()
+	codes(given("half_open", false)) == {"breaker.probing"}
+}
+
+test_passed[state] if {
+	some state in ["closed", "open", "half_open"]
+	breaker.passed with input as given(state, false) with data.tables.breakers as table
+}
+
+test_not_passed_without_a_known_state[why] if {
+	some why, action in {
+		"none": {"breakers": []},
+		"unknown": given("ajar", false),
+		"no probe": {"breakers": [{"name": "failures", "state": "closed"}]},
+		"another": {"breakers": [{"name": "other", "state": "closed", "probe": false}]},
+	}
+	not breaker.passed with input as action with data.tables.breakers as table
+}
+
+test_a_breaker_of_users_need_not_guard_a_call_without_one if {
+	breaker.passed with input as {"breakers": []} with data.tables.breakers.breakers as [{"name": "u", "scope": ["user", "tool"]}]
+}
+
+test_not_passed_without_a_table if {
+	not breaker.passed with input as given("closed", false) with data.tables as {}
+}
