@@ -139,7 +139,7 @@ func (c *collector) value(n node) {
 		if c.named.last(amountNames) {
 			c.amount(n.pointer, v)
 		}
-		if c.named.last(urlNames) { // a host may be one number
+		if c.named.last(urlNames) || c.named.last(placeNames) { // a host may be one number
 			c.urls(n.pointer, c.named, string(v))
 		}
 	case []any:
@@ -168,7 +168,7 @@ func (c *collector) urls(pointer string, name names, s string) {
 	}
 	add := func(u URL) { c.add(urlFact(pointer, u)) }
 	whole, isURL := URL{}, false
-	named := name.last(urlNames)
+	named := name.last(urlNames) || name.last(placeNames) && locationShaped(s)
 	switch {
 	case named:
 		if whole, isURL = CanonicalLocation(s); !isURL && !strings.ContainsAny(s, " \n") {
@@ -191,6 +191,13 @@ func (c *collector) urls(pointer string, name names, s string) {
 			c.truncate()
 		}
 	}
+}
+
+// locationShaped is true for texts that a client could take for a host or a URL, and that are not just one word.
+func locationShaped(s string) bool {
+	word := strings.ToLower(strings.TrimSpace(fullToHalf(s)))
+	return strings.ContainsAny(word, `.:/\[%@。`) || word == "localhost" ||
+		strings.HasPrefix(word, "0x") || word != "" && strings.Trim(word, "0123456789") == ""
 }
 
 // looksLikeIP is true for texts that are an address and hardly anything else.

@@ -265,3 +265,21 @@ func BenchmarkFactsAndDigest(b *testing.B) {
 		}
 	})
 }
+
+// A word beside a name that means a place as often as a host is no URL; anything that a client could connect to is.
+func TestPlaceNamesNeedTheShapeOfAHost(t *testing.T) {
+	for value, want := range map[string]bool{
+		"ORD": false, "Paris": false, "Zürich": false, "New York": false, "": false,
+		"localhost": true, "evil.com": true, "127.0.0.1": true, "2130706433": true, "0x7f000001": true,
+		"//evil/x": true, "ｌｏｃａｌｈｏｓｔ": true, "evil。com": true, "host:80": true,
+	} {
+		a := Action{Kind: KindToolCall, Tool: "t", Arguments: map[string]any{"origin": value}}
+		got := false
+		for _, f := range a.Facts(FactOptions{}) {
+			got = got || f.Type == FactURL
+		}
+		if got != want {
+			t.Errorf("origin %q is a URL: %v, want %v", value, got, want)
+		}
+	}
+}

@@ -15,9 +15,11 @@ type names struct {
 // What the last word of a name promises. Plural forms are looked up without their s.
 var (
 	urlNames = []string{
-		"url", "uri", "link", "href", "host", "hostname", "domain", "endpoint", "webhook", "callback", "website", "site",
-		"ip", "src", "referer", "referrer", "origin", "location", "proxy", "remote", "registry", "upstream",
+		"url", "uri", "href", "host", "hostname", "domain", "endpoint", "webhook", "callback", "website", "ip", "proxy",
+		"upstream", "referer", "referrer",
 	}
+	// These name a host as often as they name a place, an airport or a person: the value has to look like one.
+	placeNames   = []string{"link", "site", "src", "origin", "location", "remote", "registry"}
 	pathNames    = []string{"path", "file", "filename", "filepath", "dir", "directory", "folder", "cwd", "workdir", "pathname", "dirname", "dst"}
 	commandNames = []string{"command", "cmd", "script", "shell", "cmdline", "bash", "exec", "commandline"}
 	argvNames    = []string{"argv", "cmd", "command", "cmdline"}
