@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -41,7 +40,7 @@ func (c approvalsListCmd) Run(ctx context.Context, io streams) error {
 	}
 	rows := 0
 	for rows < c.Max {
-		req.PageSize = int32(min(200, c.Max-rows)) //nolint:gosec // 1 to 200
+		req.PageSize = int32(min(200, c.Max-rows))
 		resp, err := client.ListApprovals(ctx, req)
 		if err != nil {
 			return err
@@ -202,7 +201,7 @@ type approvalsWatchCmd struct {
 }
 
 // Run prints a row a change until it is interrupted.
-func (c approvalsWatchCmd) Run(ctx context.Context, io_ streams) error {
+func (c approvalsWatchCmd) Run(ctx context.Context, to streams) error {
 	conn, err := c.connect(asApprover)
 	if err != nil {
 		return err
@@ -214,18 +213,19 @@ func (c approvalsWatchCmd) Run(ctx context.Context, io_ streams) error {
 	}
 	for {
 		msg, err := stream.Recv()
-		switch {
-		case ctx.Err() != nil, errors.Is(err, io.EOF):
+		if ended(ctx, err) {
 			return nil
+		}
+		switch {
 		case err != nil:
 			return explain(err)
 		case msg.GetHeartbeat():
 		case c.JSON:
-			if err := printJSON(io_.out, msg); err != nil {
+			if err := printJSON(to.out, msg); err != nil {
 				return err
 			}
 		default:
-			if err := printApprovalRow(io_.out, msg.GetApproval()); err != nil {
+			if err := printApprovalRow(to.out, msg.GetApproval()); err != nil {
 				return err
 			}
 		}

@@ -35,6 +35,7 @@ const echoMethod = "/portcullis.bench.Echo/Echo"
 // serveEcho is the bare gRPC server that decisions are compared with. What it has of the real one are the options that
 // gRPC itself makes faster or slower by.
 func serveEcho(ctx context.Context, addrFile string) error {
+	tuneMemory()
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

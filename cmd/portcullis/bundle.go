@@ -100,7 +100,7 @@ func (c bundleBuildCmd) Run(ctx context.Context, io streams) error {
 
 // writeFile puts a file in its place whole or not at all.
 func writeFile(name string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { //nolint:gosec // a bundle is not secret
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")

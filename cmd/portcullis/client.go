@@ -146,6 +146,9 @@ func explain(err error) error {
 	return fmt.Errorf("%s: %s", s.Code(), s.Message())
 }
 
+// ended says that a stream came to its end, or that the person who watches had enough.
+func ended(ctx context.Context, err error) bool { return ctx.Err() != nil || errors.Is(err, io.EOF) }
+
 // printJSON prints a message the way the contract spells it.
 func printJSON(w io.Writer, m proto.Message) error {
 	raw, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: false, Multiline: false}.Marshal(m)
@@ -157,8 +160,8 @@ func printJSON(w io.Writer, m proto.Message) error {
 }
 
 // readInput reads a file, or standard input for `-`.
-func readInput(name string, io_ streams) ([]byte, error) {
-	from := io_.in
+func readInput(name string, given streams) ([]byte, error) {
+	from := given.in
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 // configFile is the name of a YAML file whose keys are the flags of `serve`. Values on the command line and in the
@@ -16,7 +16,7 @@ import (
 type configFile string
 
 // BeforeResolve loads the file once its name is known.
-func (f configFile) BeforeResolve(app *kong.Kong, ctx *kong.Context, trace *kong.Path) error {
+func (f configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 	name := string(ctx.FlagValue(trace.Flag).(configFile))
 	if name == "" {
 		return nil
@@ -26,7 +26,7 @@ func (f configFile) BeforeResolve(app *kong.Kong, ctx *kong.Context, trace *kong
 		return fmt.Errorf("--config: %w", err)
 	}
 	settings := map[string]any{}
-	if err := yaml.UnmarshalStrict(raw, &settings); err != nil {
+	if err := yaml.Unmarshal(raw, &settings); err != nil {
 		return fmt.Errorf("--config: %s: %w", name, err)
 	}
 	known := map[string]bool{}

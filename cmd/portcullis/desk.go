@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
@@ -63,8 +64,10 @@ func (p *program) followApprovals(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		p.log.Error("approvals are not followed; their ends are missing in the decision log", "error", err)
-		cursor = 0
+		p.log.Error("approvals are not followed for a moment", "error", err)
+		if errors.Is(err, approval.ErrCursor) { // what is older than the replay window is missing in the decision log
+			cursor = 0
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(followAgain):
@@ -73,7 +76,8 @@ func (p *program) followApprovals(ctx context.Context) {
 }
 
 func (p *program) approvalChanged(a approval.Approval) {
-	change, at := "", a.EndedAt
+	var change string
+	at := a.EndedAt
 	switch {
 	case a.Use != approval.Unused:
 		change, at = string(a.Use), a.RedeemedAt
@@ -86,7 +90,7 @@ func (p *program) approvalChanged(a approval.Approval) {
 	}
 	p.record(decisionlog.Entry{Type: decisionlog.TypeApproval, Time: at, Approval: &decisionlog.Approval{
 		ApprovalID: a.ID, DecisionID: a.DecisionID, Principal: principalOf(a), Tool: a.Tool, ActionDigest: a.Digest,
-		BundleRevision: a.BundleRevision, Change: change, State: string(a.State), Cause: a.Cause, Quorum: int32(a.Quorum), //nolint:gosec // at most 10
+		BundleRevision: a.BundleRevision, Change: change, State: string(a.State), Cause: a.Cause, Quorum: int32(a.Quorum),
 	}})
 	if change == string(approval.Expired) || change == string(approval.Cancelled) {
 		p.events.Publish(event.Event{

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
@@ -81,11 +82,12 @@ func summary(e decisionlog.Entry) string {
 	switch {
 	case e.Decision != nil:
 		d := e.Decision
-		s := fmt.Sprintf("%-16s %s %s %s", d.Effect, d.Principal.Agent, d.Action.Kind, d.Action.Tool)
+		var s strings.Builder
+		s.WriteString(fmt.Sprintf("%-16s %s %s %s", d.Effect, d.Principal.Agent, d.Action.Kind, d.Action.Tool))
 		for _, r := range d.Reasons {
-			s += " " + r.Code
+			s.WriteString(" " + r.Code)
 		}
-		return s + " " + d.DecisionID
+		return s.String() + " " + d.DecisionID
 	case e.Verdict != nil:
 		v := e.Verdict
 		return fmt.Sprintf("%s by %s on %s %s, applied %v, now %s", v.Verdict, v.Caller.Subject, v.Tool, v.ApprovalID, v.Applied, v.State)

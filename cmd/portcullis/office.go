@@ -29,7 +29,7 @@ func (o office) Status(ctx context.Context, tenant string) (server.StatusReport,
 		Version: version, BundleRevision: active.Revision, BundleSource: o.policies.Source(), BundleLoadedAt: active.LoadedAt,
 		KillSwitches: o.switches.List(tenant), Breakers: o.breakers.List(tenant, maxListed),
 		PendingApprovals: o.pending(ctx, tenant), Decisions: o.metrics.Decisions(),
-		LogDropped: int64(o.decisions.Health().Dropped), StartedAt: o.started, //nolint:gosec // a count of lines
+		LogDropped: int64(o.decisions.Health().Dropped), StartedAt: o.started,
 	}
 	if err := o.policies.LastError(); err != nil {
 		report.BundleError = err.Error()

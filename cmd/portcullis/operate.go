@@ -80,9 +80,10 @@ func (c statusCmd) events(ctx context.Context, out streams, client pb.AdminServi
 	}
 	for {
 		e, err := stream.Recv()
-		switch {
-		case ctx.Err() != nil, errors.Is(err, io.EOF):
+		if ended(ctx, err) {
 			return nil
+		}
+		switch {
 		case err != nil:
 			return explain(err)
 		case e.GetType() == pb.EventType_EVENT_TYPE_HEARTBEAT:

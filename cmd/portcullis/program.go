@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -271,8 +272,8 @@ func (p *program) sweep(ctx context.Context) {
 
 func (p *program) close() error {
 	var errs []error
-	for i := len(p.closers) - 1; i >= 0; i-- {
-		errs = append(errs, p.closers[i]())
+	for _, v := range slices.Backward(p.closers) {
+		errs = append(errs, v())
 	}
 	p.closers = nil
 	if err := errors.Join(errs...); err != nil {

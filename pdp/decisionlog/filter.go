@@ -64,8 +64,14 @@ func (f Filter) matches(e Entry) bool {
 	}
 	is := factsOf(e)
 	for _, c := range [...]struct{ want, have string }{
-		{string(f.Type), string(e.Type)}, {f.Effect, is.effect}, {f.Tenant, is.principal.Tenant}, {f.Agent, is.principal.Agent},
-		{f.Session, is.principal.Session}, {f.Tool, is.tool}, {f.DecisionID, is.decisionID}, {f.ApprovalID, is.approvalID},
+		{string(f.Type), string(e.Type)},
+		{f.Effect, is.effect},
+		{f.Tenant, is.principal.Tenant},
+		{f.Agent, is.principal.Agent},
+		{f.Session, is.principal.Session},
+		{f.Tool, is.tool},
+		{f.DecisionID, is.decisionID},
+		{f.ApprovalID, is.approvalID},
 	} {
 		if c.want != "" && c.want != c.have {
 			return false

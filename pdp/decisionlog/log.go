@@ -214,17 +214,17 @@ func (l *Log) run() {
 		case <-l.wake:
 			l.drain(true)
 		case <-sync.C:
-			l.do(l.w.sync)
+			_ = l.do(l.w.sync) // remembered as the log's health
 		case <-retry.C:
 			// A failing log may have taken the server out of service, so that no line comes to try the disk with.
 			if l.failing() {
 				if l.drain(true); l.failing() {
-					l.do(l.w.probe)
+					_ = l.do(l.w.probe)
 				}
 			}
 		case <-l.closing:
 			l.drain(false)
-			l.do(l.w.close)
+			_ = l.do(l.w.close)
 			l.lock.Close()
 			return
 		}

@@ -132,7 +132,7 @@ func TestThreat_E16_NoArgumentValueInFilesOrErrors(t *testing.T) {
 		errs = append(errs, err.Error(), l.Health().LastError)
 	}
 	mustClose(t, l)
-	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			raw, _ := os.ReadFile(path)
 			errs = append(errs, string(raw))
@@ -164,6 +164,7 @@ func TestConcurrentAppendsAreGaplessAndAcknowledgedInFull(t *testing.T) {
 }
 
 func appendAll(t *testing.T, l *Log, workers, each int) {
+	t.Helper()
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-
 	"sync/atomic"
 	"syscall"
 	"testing"

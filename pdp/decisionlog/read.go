@@ -257,7 +257,10 @@ func (s *scan) lines(r *segmentReader) bool {
 }
 
 func (s *scan) line(r *segmentReader, line []byte, at int64) bool {
-	e, err := Entry{}, error(nil)
+	var (
+		e   Entry
+		err error
+	)
 	if line == nil {
 		err = fmt.Errorf("longer than %d bytes", maxLineBytes)
 	} else {

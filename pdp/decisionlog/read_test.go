@@ -13,6 +13,7 @@ import (
 
 // sampleLog is a log of one line of each type, one second apart, in more than one file.
 func sampleLog(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	l := mustOpen(t, Config{Dir: dir, MaxFileBytes: 4 << 10}, osDisk{})
 	who := Principal{Tenant: "acme", Agent: "bot", Session: "s9"}
@@ -78,7 +79,10 @@ func TestQueryFilters(t *testing.T) {
 func TestQueryCanBeLeft(t *testing.T) {
 	for _, f := range []Filter{{}, {Newest: true, Limit: 5}} {
 		n := 0
-		for range Query(sampleLog(t), f) {
+		for _, err := range Query(sampleLog(t), f) {
+			if err != nil {
+				t.Fatal(err)
+			}
 			if n++; n == 2 {
 				break
 			}

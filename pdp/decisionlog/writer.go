@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 )
 
 // file is what the writer needs of an open segment.
@@ -233,7 +234,7 @@ func (w *writer) rotate() error {
 func (w *writer) prune() {
 	cur := w.cur
 	cur.size = w.size
-	all := append(w.old[:len(w.old):len(w.old)], cur)
+	all := append(slices.Clip(w.old), cur)
 	var left []segment
 	left, w.pruneErr = prune(all, w.cfg.MaxFiles, w.cfg.MaxTotalBytes)
 	w.pruned += uint64(len(all) - len(left))

@@ -10,6 +10,7 @@ import (
 )
 
 func devDirs(t *testing.T) (data, operator string) {
+	t.Helper()
 	root := t.TempDir()
 	return filepath.Join(root, "data"), filepath.Join(root, "op", "portcullis")
 }
@@ -182,7 +183,7 @@ func TestThreat_B12_TokenDirectoriesLieApart(t *testing.T) {
 				t.Fatal("it was accepted")
 			}
 			var made []string
-			filepath.WalkDir(".", func(path string, _ os.DirEntry, err error) error {
+			_ = filepath.WalkDir(".", func(path string, _ os.DirEntry, err error) error {
 				if strings.HasSuffix(path, ".token") {
 					made = append(made, path)
 				}

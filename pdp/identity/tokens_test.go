@@ -65,7 +65,7 @@ func TestAuthenticate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			who, err := tokens.Authenticate(t.Context(), c.header)
-			if err != c.err || who.CredentialID != c.id {
+			if !errors.Is(err, c.err) || who.CredentialID != c.id {
 				t.Fatalf("got %q, %v; want %q, %v", who.CredentialID, err, c.id, c.err)
 			}
 			if err == nil && (who.Method != "bearer" || who.Subject != "gw-"+c.id || who.Tenant != "acme") {

@@ -99,11 +99,11 @@ func pack() []Pattern {
 	}
 }
 
-func mustCompile(t testing.TB, patterns []Pattern) *Scanner {
-	t.Helper()
+func mustCompile(tb testing.TB, patterns []Pattern) *Scanner {
+	tb.Helper()
 	s, err := Compile(patterns)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }

@@ -46,11 +46,20 @@ func pcreOnly(expr string, err error) string {
 		at = expr[max(strings.Index(expr, "(?P="), strings.Index(expr, "(?P>"), 0):]
 	}
 	groups := []struct{ prefix, name string }{
-		{"(?=", "a look-ahead"}, {"(?!", "a negative look-ahead"},
-		{"(?<=", "a look-behind"}, {"(?<!", "a negative look-behind"},
-		{"(?>", "an atomic group"}, {"(?|", "a branch reset"}, {"(?#", "a comment group"},
-		{"(?(", "a conditional"}, {"(?R", "a recursion"}, {"(?&", "a recursion"}, {"(?P>", "a recursion"},
-		{"(?P=", "a back-reference"}, {"(?'", "a quoted group name"}, {"(*", "a backtracking verb"},
+		{"(?=", "a look-ahead"},
+		{"(?!", "a negative look-ahead"},
+		{"(?<=", "a look-behind"},
+		{"(?<!", "a negative look-behind"},
+		{"(?>", "an atomic group"},
+		{"(?|", "a branch reset"},
+		{"(?#", "a comment group"},
+		{"(?(", "a conditional"},
+		{"(?R", "a recursion"},
+		{"(?&", "a recursion"},
+		{"(?P>", "a recursion"},
+		{"(?P=", "a back-reference"},
+		{"(?'", "a quoted group name"},
+		{"(*", "a backtracking verb"},
 	}
 	switch e.Code {
 	case syntax.ErrInvalidEscape:

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -51,7 +52,7 @@ func TestEveryRoleOnEveryMethod(t *testing.T) {
 			if slices.Contains(mayCall[token], short) {
 				want = codes.OK // stands for: anything but a refusal
 			}
-			got := call(r, r.as(token), method)
+			got := call(r.as(token), r, method)
 			if refused := got == codes.PermissionDenied || got == codes.Unauthenticated; refused != (want != codes.OK) || got == codes.Unimplemented {
 				t.Errorf("%s on %s: %v", token, short, got)
 			}
@@ -67,7 +68,7 @@ func TestEveryMethodNeedsACredential(t *testing.T) {
 			want = codes.OK
 		}
 		for _, token := range []string{"", "nobody"} {
-			if got := call(r, r.as(token), method); (got == codes.Unauthenticated) != (want == codes.Unauthenticated) {
+			if got := call(r.as(token), r, method); (got == codes.Unauthenticated) != (want == codes.Unauthenticated) {
 				t.Errorf("%s with credential %q: %v", method, token, got)
 			}
 		}
@@ -106,7 +107,7 @@ func TestReflectionIsOpenInDevelopmentOnly(t *testing.T) {
 		}
 	}
 	_ = client.CloseSend()
-	if _, err := client.Recv(); err != io.EOF {
+	if _, err := client.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("end of reflection: %v", err)
 	}
 }
@@ -119,7 +120,7 @@ func TestHealthIsOpen(t *testing.T) {
 }
 
 // call sends an empty message and returns the code of the first answer. A stream that is accepted is left at once.
-func call(r *rig, ctx context.Context, method string) codes.Code {
+func call(ctx context.Context, r *rig, method string) codes.Code {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := r.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -139,7 +140,7 @@ func (c *chain) drain(ctx context.Context, _ string, stream bool) (context.Conte
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(c.draining, func() { cancel(errDraining) })
 	return ctx, func(err error) error {
-		if err != nil && context.Cause(ctx) == error(errDraining) {
+		if err != nil && errors.Is(context.Cause(ctx), error(errDraining)) {
 			err = errDraining
 		}
 		stop()

@@ -80,7 +80,7 @@ func limitTo(l limit.Status) *portcullisv1.LimitStatus {
 }
 
 func breakerTo(b limit.BreakerStatus) *portcullisv1.BreakerStatus {
-	return &portcullisv1.BreakerStatus{Name: b.Name, State: string(b.State), Failures: int64(b.Failures), RetryAt: stampOf(b.RetryAt), Key: b.Key}
+	return &portcullisv1.BreakerStatus{Name: b.Name, State: string(b.State), Failures: b.Failures, RetryAt: stampOf(b.RetryAt), Key: b.Key}
 }
 
 func usageTo(u action.Usage) *portcullisv1.Usage {
@@ -118,7 +118,7 @@ func stampOf(t time.Time) string {
 
 // int32Of keeps counts inside what the contract can say.
 func int32Of(n int) int32 {
-	return int32(min(max(n, -1<<31), 1<<31-1)) //nolint:gosec // bounded here
+	return int32(min(max(n, -1<<31), 1<<31-1))
 }
 
 func each[In, Out any](in []In, f func(In) Out) []Out {

@@ -121,8 +121,10 @@ func fromAction(err error) *fault {
 
 func fromIdentity(err error) *fault {
 	if e, ok := errors.AsType[*identity.MismatchError](err); ok {
-		return &fault{code: codes.PermissionDenied, reason: "PRINCIPAL_MISMATCH", field: "principal." + e.Field,
-			message: "does not agree with the credential"}
+		return &fault{
+			code: codes.PermissionDenied, reason: "PRINCIPAL_MISMATCH", field: "principal." + e.Field,
+			message: "does not agree with the credential",
+		}
 	}
 	switch {
 	case errors.Is(err, identity.ErrNoCredential):
@@ -190,8 +192,7 @@ func fromLibrary(err error) *fault {
 		return nil
 	}
 	st := carrier.GRPCStatus()
-	switch st.Code() {
-	case codes.OK, codes.Unknown, codes.Internal:
+	if st.Code() == codes.OK || st.Code() == codes.Unknown || st.Code() == codes.Internal {
 		return nil
 	}
 	return &fault{code: st.Code(), reason: codeName(st.Code()), message: st.Message()}

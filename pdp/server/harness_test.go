@@ -189,6 +189,7 @@ type rig struct {
 }
 
 func fakeDeps(t *testing.T) (*rig, Deps) {
+	t.Helper()
 	r := &rig{
 		t: t, engine: &fakeEngine{}, approvals: newFakeApprovals(), check: &fakeCheck{}, logs: &lockedBuffer{},
 		admin: &fakeAdmin{hub: event.NewHub(time.Now)},

@@ -44,7 +44,7 @@ func newTranscoder(inner *grpc.Server, cfg Config, refused func(string)) (*trans
 			vanguard.WithTargetProtocols(vanguard.ProtocolGRPC),
 			vanguard.WithTargetCodecs(vanguard.CodecProto),
 			vanguard.WithNoTargetCompression(),
-			vanguard.WithMaxMessageBufferBytes(uint32(min(int64(cfg.MaxMessageBytes)*2, 1<<30))), //nolint:gosec // bounded by the line above
+			vanguard.WithMaxMessageBufferBytes(uint32(min(int64(cfg.MaxMessageBytes)*2, 1<<30))),
 		))
 	}
 	next, err := vanguard.NewTranscoder(services, vanguard.WithCodec(func(vanguard.TypeResolver) vanguard.Codec { return newJSONCodec() }))

@@ -184,7 +184,7 @@ func TestWhatHTTPRefuses(t *testing.T) {
 		})
 	}
 	t.Run("too large without a length", func(t *testing.T) {
-		req, _ := http.NewRequestWithContext(t.Context(), "POST", r.url(decidePath), io.MultiReader(strings.NewReader(large)))
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url(decidePath), io.MultiReader(strings.NewReader(large)))
 		req.Header.Set("Content-Type", "application/json")
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
@@ -220,7 +220,7 @@ func TestWebProtocols(t *testing.T) {
 	})
 	t.Run("gRPC-Web", func(t *testing.T) {
 		resp, text := send(t, r, "POST", decidePath, string(envelope(raw)), "content-type", "application/grpc-web+proto", "authorization", "Bearer agent")
-		if resp.StatusCode != 200 || !strings.Contains(text, "d-1") || !strings.Contains(strings.ToLower(text), "grpc-status: 0") {
+		if resp.StatusCode != http.StatusOK || !strings.Contains(text, "d-1") || !strings.Contains(strings.ToLower(text), "grpc-status: 0") {
 			t.Errorf("%s %q", resp.Status, text)
 		}
 	})
@@ -228,7 +228,7 @@ func TestWebProtocols(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		body := envelope([]byte(`{}`))
-		req, _ := http.NewRequestWithContext(ctx, "POST", r.url("/portcullis.v1.ApprovalService/WatchApprovals"), bytes.NewReader(body))
+		req, _ := http.NewRequestWithContext(ctx, http.MethodPost, r.url("/portcullis.v1.ApprovalService/WatchApprovals"), bytes.NewReader(body))
 		req.Header.Set("Content-Type", "application/connect+json")
 		req.Header.Set("Authorization", "Bearer approver")
 		r.approvals.add("018f-web")
@@ -250,9 +250,10 @@ func TestWebProtocols(t *testing.T) {
 }
 
 func envelope(message []byte) []byte {
-	head := make([]byte, envelopeBytes)
-	binary.BigEndian.PutUint32(head[1:], uint32(len(message)))
-	return append(head, message...)
+	out := make([]byte, envelopeBytes+len(message))
+	binary.BigEndian.PutUint32(out[1:], uint32(len(message)))
+	copy(out[envelopeBytes:], message)
+	return out
 }
 
 func TestBufferedBytesAreBounded(t *testing.T) {
@@ -301,7 +302,7 @@ func TestPages(t *testing.T) {
 func TestMetricsNeedARoleOffLoopback(t *testing.T) {
 	next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("shown")) })
 	for token, want := range map[string]int{"": 401, "nobody": 401, "agent": 403, "approver": 403, "auditor": 200, "admin": 200} {
-		req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://h/metrics", nil)
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://h/metrics", nil)
 		if token != "" {
 			req.Header.Set("Authorization", "Bearer "+token)
 		}
@@ -314,9 +315,9 @@ func TestMetricsNeedARoleOffLoopback(t *testing.T) {
 }
 
 func TestHostsOfAnUnspecifiedListener(t *testing.T) {
-	handler := checkHost(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) }), Config{Listen: "0.0.0.0:7070"})
+	handler := checkHost(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }), Config{Listen: "0.0.0.0:7070"})
 	for host, want := range map[string]int{"192.0.2.7:7070": 200, "localhost": 200, "name.example": 421, "[2001:db8::1]:7070": 200, "": 421} {
-		req, _ := http.NewRequestWithContext(t.Context(), "GET", "http://x/", nil)
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://x/", nil)
 		req.Host = host
 		w := &recorder{header: http.Header{}, code: 200}
 		handler.ServeHTTP(w, req)

@@ -40,19 +40,19 @@ func newSplitter(cfg Config, tlsConfig *tls.Config, log *slog.Logger, refused fu
 }
 
 // serve accepts until the listener is closed.
-func (s *splitter) serve(ln net.Listener) error {
+func (s *splitter) serve(ln net.Listener) {
 	var pause time.Duration
 	for {
 		conn, err := ln.Accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):
-			return nil
+			return
 		case err != nil:
 			// Out of file descriptors, most likely: it passes when connections end.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			s.log.Error("accept a connection", "error", err, "pause", pause)
 			if !s.rest(pause) {
-				return nil
+				return
 			}
 			continue
 		}
@@ -67,7 +67,7 @@ func (s *splitter) serve(ln net.Listener) error {
 		held := &heldConn{Conn: conn, release: sync.OnceFunc(func() { <-s.places })}
 		if !s.begin(held) {
 			_ = held.Close()
-			return nil
+			return
 		}
 	}
 }

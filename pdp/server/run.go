@@ -56,7 +56,7 @@ func (s *Server) Run(ctx context.Context) error {
 	ended := make(chan error, 3)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.vitals.run(looking) })
-	wg.Go(func() { ended <- s.split.serve(ln) })
+	wg.Go(func() { s.split.serve(ln); ended <- nil })
 	wg.Go(func() { ended <- quiet(s.native.Serve(s.split.grpc)) })
 	wg.Go(func() { ended <- quiet(s.http.Serve(s.split.http)) })
 
@@ -80,7 +80,7 @@ func (s *Server) shutdown(ln net.Listener, now bool) error {
 	s.log.Info("shutting down: not serving", "hold", s.cfg.Hold)
 	s.vitals.drain()
 	if s.cfg.Hold > 0 && !now {
-		time.Sleep(s.cfg.Hold)
+		<-time.After(s.cfg.Hold)
 	}
 
 	s.log.Info("shutting down: draining", "deadline", s.cfg.Drain)

@@ -146,7 +146,7 @@ func TestDrainEndsStreamsAndRefusesCalls(t *testing.T) {
 func TestDrainEndsStreamsOverHTTP(t *testing.T) {
 	r := start(t, nil)
 	r.approvals.add("018f-drain")
-	req, _ := http.NewRequestWithContext(r.as(""), "POST", r.url("/portcullis.v1.DecisionService/WatchVerdict"), bytes.NewReader(envelope([]byte(`{"approvalId":"018f-drain"}`))))
+	req, _ := http.NewRequestWithContext(r.as(""), http.MethodPost, r.url("/portcullis.v1.DecisionService/WatchVerdict"), bytes.NewReader(envelope([]byte(`{"approvalId":"018f-drain"}`))))
 	req.Header.Set("Content-Type", "application/connect+json")
 	req.Header.Set("Authorization", "Bearer agent")
 	resp, err := http.DefaultClient.Do(req)
@@ -319,13 +319,13 @@ func TestTLS(t *testing.T) {
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}}}
 	defer client.CloseIdleConnections()
-	req, _ := http.NewRequestWithContext(t.Context(), "GET", "https://"+r.Addr().String()+"/healthz", nil)
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+r.Addr().String()+"/healthz", nil)
 	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	if resp.StatusCode != 200 || resp.ProtoMajor != 1 {
+	if resp.StatusCode != http.StatusOK || resp.ProtoMajor != 1 {
 		t.Errorf("HTTP over TLS: %s %s", resp.Proto, resp.Status)
 	}
 	old := &tls.Dialer{Config: &tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS12}}

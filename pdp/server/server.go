@@ -155,8 +155,8 @@ func newGRPC(cfg Config, c *chain, deps Deps, v *vitals, workers int) (*grpc.Ser
 		grpc.ForceServerCodecV2(newProtoCodec()),
 		grpc.MaxRecvMsgSize(cfg.MaxMessageBytes), grpc.MaxSendMsgSize(2*cfg.MaxMessageBytes),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
-		grpc.MaxConcurrentStreams(uint32(min(cfg.MaxStreamsPerConnection, 1<<20))), //nolint:gosec // bounded here
-		grpc.NumStreamWorkers(uint32(min(workers, 1<<16))),                         //nolint:gosec // bounded here
+		grpc.MaxConcurrentStreams(uint32(min(cfg.MaxStreamsPerConnection, 1<<20))),
+		grpc.NumStreamWorkers(uint32(min(workers, 1<<16))),
 		grpc.ConnectionTimeout(cfg.PeekTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: 15 * time.Minute, Time: 30 * time.Second, Timeout: 10 * time.Second}),

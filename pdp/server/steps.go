@@ -59,8 +59,7 @@ func (c *chain) logging(ctx context.Context, method string, stream bool) (contex
 				attrs = append(attrs, a)
 			}
 		}
-		var f *fault
-		if errors.As(err, &f) {
+		if f, ok := errors.AsType[*fault](err); ok {
 			attrs = append(attrs, slog.String("reason", f.reason), slog.String("field", f.field))
 		}
 		c.log.LogAttrs(ctx, level, "call", attrs...)
