@@ -7,8 +7,9 @@
 #   A pattern runs on a view if it has no keywords, or if one of them occurs in the lower-cased text.
 #   Its matches are the leftmost, non-overlapping ones of its regex, the first 10,000 of a view, less those that its
 #   validator refuses. A finding is one pattern at one pointer; its count is the largest over the views of that pointer.
-#   The view of chain `concat` holds all texts strung together: there, a match counts only if it neither contains nor
-#   lies within a match of the same pattern elsewhere. Decoded and normalised views are made by the engine.
+#   The view of chain `concat` holds all texts strung together. Only patterns with keywords look there (others would
+#   find numbers made of neighbours), and a match counts only if it neither contains nor lies within a match of the same
+#   pattern elsewhere. Decoded and normalised views are made by the engine.
 package portcullis.lib.scan
 
 import data.portcullis.lib.validator
@@ -55,6 +56,7 @@ by_pattern[pattern.id] := places if {
 matches(pattern, view) := found(pattern, view.text) if {
 	view.chain != "concat"
 } else := [m |
+	count(keywords(pattern)) > 0
 	some m in found(pattern, view.text)
 	not touches(m, elsewhere(pattern))
 ]
@@ -82,9 +84,11 @@ found(pattern, text) := [m |
 	validator.accepts(object.get(pattern, "validator", "none"), m)
 ]
 
-may_match(pattern, _) if count(object.get(pattern, "keywords", [])) == 0
+keywords(pattern) := object.get(pattern, "keywords", [])
+
+may_match(pattern, _) if count(keywords(pattern)) == 0
 
 may_match(pattern, text) if {
-	some keyword in pattern.keywords
+	some keyword in keywords(pattern)
 	contains(text, keyword)
 }

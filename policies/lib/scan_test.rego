@@ -65,6 +65,10 @@ test_threat_d7_a_value_split_over_two_texts if {
 	seen(split) == [["key", "", 1]]
 }
 
+test_a_pattern_without_keywords_leaves_the_concatenation_alone if {
+	seen([view("/a", "raw", "41111111"), view("/b", "raw", "11111111"), view("", "concat", "4111111111111111")]) == []
+}
+
 test_threat_d7_a_split_value_beside_a_whole_one if {
 	both := [view("/a", "raw", "k_wxyz k_a"), view("/b", "raw", "bcd"), view("", "concat", "k_wxyz k_abcd")]
 	seen(both) == [["key", "", 1], ["key", "/a", 1]]
