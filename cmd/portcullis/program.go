@@ -73,9 +73,14 @@ func (c serveCmd) complete(ctx context.Context, at places, log *slog.Logger) (p 
 		return p, err
 	}
 	p.closers = append(p.closers, p.tracing.close)
+	sessions, err := provenance.New(provenance.Config{}, p.state.Space("session/"), time.Now)
+	if err != nil {
+		return p, err
+	}
+	p.closers = append(p.closers, func() error { sessions.Close(); return nil })
 	p.engine, err = decision.New(decision.Config{DeniedPaths: []string{at.data, at.operator, filepath.Dir(at.keyFile)}}, decision.Deps{
 		Policies: p.policies, Evaluator: p.evaluator, Limits: p.limits, Breakers: p.breakers,
-		Sessions:  provenance.New(provenance.Config{}, p.state.Space("session/"), time.Now),
+		Sessions:  sessions,
 		Approvals: p.approvals, Switches: p.switches, Records: p.state.Space("decision/"), Keys: at.keys,
 		Log: p.decisions, Events: p.events, Observer: p.metrics, Logger: log, Now: time.Now,
 	})

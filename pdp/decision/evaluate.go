@@ -83,11 +83,8 @@ func (j *judgement) merge(answer *policyv1.Decision) {
 
 // effectOf reads an effect that the schema has already checked; anything else is a deny.
 func effectOf(s string) Effect {
-	switch Effect(s) {
-	case Allow:
-		return Allow
-	case RequireApproval:
-		return RequireApproval
+	if e := Effect(s); e == Allow || e == RequireApproval {
+		return e
 	}
 	return Deny
 }

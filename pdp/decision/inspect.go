@@ -2,6 +2,7 @@ package decision
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,8 +63,7 @@ func texts(a *action.Action) []scan.Text {
 // labels are what a session has come into contact with through this action: what arrived, not what was sent.
 func (j *judgement) labels() []string {
 	var out []string
-	switch j.req.Action.Kind {
-	case action.KindToolResult, action.KindMemoryRead, action.KindMessage:
+	if arrives := []action.Kind{action.KindToolResult, action.KindMemoryRead, action.KindMessage}; slices.Contains(arrives, j.req.Action.Kind) {
 		for _, f := range j.findings {
 			if !strings.HasPrefix(f.Rule, anomalyPrefix) {
 				out = append(out, "seen:"+f.Category)

@@ -23,7 +23,7 @@ func (e *Engine) lookUp(ctx context.Context, j *judgement) error {
 	defer cancel()
 	var err error
 	if j.approval, err = e.findApproval(ctx, j); err != nil {
-		return err
+		return e.approvalFailure(j, err)
 	}
 	if j.session, err = e.Sessions.Facts(ctx, j.sessionID(), j.digest); err != nil {
 		e.stateFailure(j, "session", err)
@@ -53,12 +53,22 @@ func (e *Engine) findApproval(ctx context.Context, j *judgement) (*approval.Appr
 		return nil, err
 	}
 	for _, v := range found.Votes {
-		if v.Verdict == approval.Approve {
+		if v.Verdict == approval.Approve && v.Applied {
 			j.approvers = append(j.approvers, v.Subject)
 		}
 	}
 	slices.Sort(j.approvers)
 	return &found, nil
+}
+
+// approvalFailure tells a failing store, which denies, from an approval that may not be redeemed, which is an error of
+// the request.
+func (e *Engine) approvalFailure(j *judgement, err error) error {
+	if problem, ok := errors.AsType[*approval.Error](err); ok && problem.Problem != approval.Unavailable {
+		return err
+	}
+	e.stateFailure(j, "approvals", err)
+	return nil
 }
 
 func (j *judgement) redemption() approval.Redemption {

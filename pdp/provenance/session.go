@@ -2,15 +2,17 @@ package provenance
 
 import (
 	"context"
-	"encoding/json"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/dgraph-io/ristretto/v2"
 )
 
 // Config bounds sessions. Zero fields take the defaults.
@@ -18,9 +20,11 @@ type Config struct {
 	Lifetime    time.Duration // a session ends this long after it began; 24 h
 	Idle        time.Duration // or this long after its last action; 1 h
 	MaxPerAgent int           // live sessions of one tenant and agent; 10,000
+	MaxLive     int           // live sessions of all; 200,000
+	Cached      int64         // sessions kept decoded in memory; 20,000
 	MaxTools    int           // tool names kept per session; 200
 	MaxDigests  int           // different actions counted per session; 256
-	MaxItems    int           // memory items counted per session; 10,000
+	MaxItems    int           // memory items counted per session; 1,000
 }
 
 func (c Config) withDefaults() Config {
@@ -36,9 +40,13 @@ func (c Config) withDefaults() Config {
 		c.Idle = time.Hour
 	}
 	set(&c.MaxPerAgent, 10_000)
+	set(&c.MaxLive, 200_000)
+	if c.Cached == 0 {
+		c.Cached = 20_000
+	}
 	set(&c.MaxTools, 200)
 	set(&c.MaxDigests, 256)
-	set(&c.MaxItems, 10_000)
+	set(&c.MaxItems, 1_000)
 	return c
 }
 
@@ -91,40 +99,43 @@ type Step struct {
 	MemoryGone  string   // layer and key of an allowed delete
 }
 
-// record is a session as it is stored.
-type record struct {
-	Started time.Time           `json:"started"`
-	Last    time.Time           `json:"last"`
-	Labels  map[string]struct{} `json:"labels,omitempty"`
-	Tools   map[string]struct{} `json:"tools,omitempty"`
-	Items   map[string]struct{} `json:"items,omitempty"`
-	Digests map[string]int64    `json:"digests,omitempty"`
-	Dropped int64               `json:"dropped,omitempty"` // proposals that fitted no digest counter
-}
-
 // shards is how many locks guard the sessions; a session always has the same one.
 const shards = 64
 
-// Sessions answers for all live sessions. The truth is the Store; memory holds only the number of sessions per
-// agent. Decisions of one session are recorded one at a time, those of different sessions in parallel.
+// Sessions answers for all live sessions. The truth is the Store: every step is put there before the session's lock is
+// released, and what the cache has dropped is read from there. Memory holds besides when each live session was last
+// seen, to cap them. Decisions of one session are recorded one at a time, those of different sessions in parallel.
 type Sessions struct {
 	cfg   Config
 	store Store
 	now   func() time.Time
 	seed  maphash.Seed
 	locks [shards]sync.Mutex
+	cache *ristretto.Cache[string, *record] // decoded; each is used under its session's lock only
 
-	mu   sync.Mutex
-	live map[string]map[string]time.Time // owner → session key → last seen
+	mu     sync.Mutex
+	live   map[string]map[string]time.Time // owner → session key → last seen
+	count  int                             // sessions in live
+	tidied time.Time                       // when the idle ones were last dropped
 }
 
 // New makes the room. It reads nothing: sessions are looked up as they speak.
-func New(cfg Config, store Store, now func() time.Time) *Sessions {
-	return &Sessions{
-		cfg: cfg.withDefaults(), store: store, now: now, seed: maphash.MakeSeed(),
-		live: map[string]map[string]time.Time{},
+func New(cfg Config, store Store, now func() time.Time) (*Sessions, error) {
+	cfg = cfg.withDefaults()
+	cache, err := ristretto.NewCache(&ristretto.Config[string, *record]{
+		NumCounters: 10 * cfg.Cached, MaxCost: cfg.Cached, BufferItems: 64, IgnoreInternalCost: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the session cache: %w", err)
 	}
+	return &Sessions{
+		cfg: cfg, store: store, now: now, seed: maphash.MakeSeed(), cache: cache,
+		live: map[string]map[string]time.Time{},
+	}, nil
 }
+
+// Close ends the cache's worker. The store has everything.
+func (s *Sessions) Close() { s.cache.Close() }
 
 func (s *Sessions) lock(key string) *sync.Mutex {
 	return &s.locks[maphash.String(s.seed, key)%shards]
@@ -168,7 +179,8 @@ func (s *Sessions) Record(_ context.Context, id ID, step Step) error {
 	if err != nil {
 		return err
 	}
-	if r == nil {
+	isNew := r == nil
+	if isNew {
 		r = &record{Started: now, Last: now}
 	}
 	if s.ended(r, now) {
@@ -178,15 +190,24 @@ func (s *Sessions) Record(_ context.Context, id ID, step Step) error {
 		r.Last = now
 	}
 	s.add(r, step)
-	raw, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("%w: encode: %w", ErrStore, err)
-	}
-	if err := s.store.Put(key, raw); err != nil {
+	if err := s.store.Put(key, r.encode()); err != nil {
+		s.cache.Del(key) // what the store has is what counts
+		s.cache.Wait()
 		return fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	if isNew {
+		s.keep(key, r)
 	}
 	s.seen(id, key, r.Last)
 	return nil
+}
+
+// keep caches a session under its lock. Set and waited for, so that nothing older can come after it.
+func (s *Sessions) keep(key string, r *record) {
+	if !s.cache.Set(key, r, 1) {
+		s.cache.Del(key)
+	}
+	s.cache.Wait()
 }
 
 func (s *Sessions) add(r *record, step Step) {
@@ -197,16 +218,16 @@ func (s *Sessions) add(r *record, step Step) {
 		r.Tools = with(r.Tools, step.AllowedTool, s.cfg.MaxTools)
 	}
 	if step.MemoryPut != "" {
-		r.Items = with(r.Items, step.MemoryPut, s.cfg.MaxItems)
+		r.Items = with(r.Items, itemName(step.MemoryPut), s.cfg.MaxItems)
 	}
-	delete(r.Items, step.MemoryGone)
+	delete(r.Items, itemName(step.MemoryGone))
 	if step.Digest == "" {
 		return
 	}
 	digest := shortened(step.Digest)
 	if _, counted := r.Digests[digest]; counted || len(r.Digests) < s.cfg.MaxDigests {
 		if r.Digests == nil {
-			r.Digests = map[string]int64{}
+			r.Digests = map[uint64]int64{}
 		}
 		r.Digests[digest]++
 	} else {
@@ -222,10 +243,16 @@ func (r *record) repeats(digest string) int64 {
 	return r.Dropped
 }
 
+// itemName is short, and does not tell what an agent calls its memories.
+func itemName(item string) string {
+	sum := sha256.Sum256([]byte(item))
+	return string(sum[:16])
+}
+
 // shortened keeps 64 bits of a digest: two actions that share them are counted together, which over-counts.
-func shortened(digest string) string {
-	const keep = len("pc1:") + 16
-	return digest[:min(keep, len(digest))]
+func shortened(digest string) uint64 {
+	sum := sha256.Sum256([]byte(digest))
+	return binary.BigEndian.Uint64(sum[:])
 }
 
 func (s *Sessions) ended(r *record, now time.Time) bool {
@@ -233,34 +260,56 @@ func (s *Sessions) ended(r *record, now time.Time) bool {
 }
 
 func (s *Sessions) read(key string) (*record, error) {
+	if r, there := s.cache.Get(key); there {
+		return r, nil
+	}
 	raw, err := s.store.Get(key)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrStore, err)
 	}
 	if raw == nil {
-		return nil, nil
+		return nil, nil //nolint:nilnil // no session is a valid answer
 	}
-	r := &record{}
-	if err := json.Unmarshal(raw, r); err != nil {
-		return nil, fmt.Errorf("%w: decode: %w", ErrStore, err)
+	r, err := decode(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrStore, err)
 	}
+	s.keep(key, r)
 	return r, nil
 }
 
 func (s *Sessions) admit(id ID, key string, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sessions := s.live[id.owner()]
-	if _, known := sessions[key]; known || len(sessions) < s.cfg.MaxPerAgent {
-		s.remember(id, key, now)
+	if _, known := s.live[id.owner()][key]; known {
 		return nil
 	}
-	maps.DeleteFunc(sessions, func(_ string, last time.Time) bool { return now.Sub(last) >= s.cfg.Idle })
-	if len(sessions) >= s.cfg.MaxPerAgent {
+	full := func() bool { return len(s.live[id.owner()]) >= s.cfg.MaxPerAgent || s.count >= s.cfg.MaxLive }
+	if full() {
+		s.forgetIdle(now)
+	}
+	if full() {
 		return ErrFull
 	}
 	s.remember(id, key, now)
 	return nil
+}
+
+// forgetIdle drops from the count what has ended. At most once a second: with all caps full, every newcomer would
+// look through all sessions.
+func (s *Sessions) forgetIdle(now time.Time) {
+	if since := now.Sub(s.tidied); since >= 0 && since < time.Second {
+		return
+	}
+	s.tidied = now
+	for owner, sessions := range s.live {
+		before := len(sessions)
+		maps.DeleteFunc(sessions, func(_ string, last time.Time) bool { return now.Sub(last) >= s.cfg.Idle })
+		s.count -= before - len(sessions)
+		if len(sessions) == 0 {
+			delete(s.live, owner)
+		}
+	}
 }
 
 func (s *Sessions) seen(id ID, key string, last time.Time) {
@@ -274,6 +323,9 @@ func (s *Sessions) remember(id ID, key string, last time.Time) {
 	if s.live[owner] == nil {
 		s.live[owner] = map[string]time.Time{}
 	}
+	if _, known := s.live[owner][key]; !known {
+		s.count++
+	}
 	s.live[owner][key] = last
 }
 
@@ -283,28 +335,27 @@ const sweepBatch = 10_000
 // Sweep forgets sessions whose id has been refused for a lifetime after they ended. Call it now and then.
 func (s *Sessions) Sweep() error {
 	now := s.now()
-	_, err := s.store.Sweep(sweepBatch, func(_ string, value []byte) bool {
-		r := &record{}
-		if json.Unmarshal(value, r) != nil {
+	_, err := s.store.Sweep(sweepBatch, func(key string, value []byte) bool {
+		r, err := decode(value)
+		if err != nil {
 			return false // not ours to throw away: reading it is an error, which denies
 		}
 		end := r.Started.Add(s.cfg.Lifetime)
 		if idle := r.Last.Add(s.cfg.Idle); idle.Before(end) {
 			end = idle
 		}
-		return now.Sub(end) >= s.cfg.Lifetime
+		if now.Sub(end) < s.cfg.Lifetime {
+			return false
+		}
+		s.cache.Del(key)
+		return true
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrStore, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for owner, sessions := range s.live {
-		maps.DeleteFunc(sessions, func(_ string, last time.Time) bool { return now.Sub(last) >= s.cfg.Idle })
-		if len(sessions) == 0 {
-			delete(s.live, owner)
-		}
-	}
+	s.forgetIdle(now)
 	return nil
 }
 
@@ -317,5 +368,3 @@ func with(set map[string]struct{}, item string, most int) map[string]struct{} {
 	}
 	return set
 }
-
-func sorted(set map[string]struct{}) []string { return slices.Sorted(maps.Keys(set)) }

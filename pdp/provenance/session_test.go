@@ -39,22 +39,33 @@ type clock struct{ t time.Time }
 
 func (c *clock) now() time.Time { return c.t }
 
-func room(cfg Config) (*Sessions, *memory, *clock) {
+func room(t *testing.T, cfg Config) (*Sessions, *memory, *clock) {
+	t.Helper()
 	store, c := &memory{data: map[string][]byte{}}, &clock{time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}
-	return New(cfg, store, c.now), store, c
+	return open(t, cfg, store, c), store, c
+}
+
+func open(t *testing.T, cfg Config, store Store, c *clock) *Sessions {
+	t.Helper()
+	s, err := New(cfg, store, c.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
 }
 
 var someone = ID{"acme", "a1", "s1"}
 
 func TestSessionRemembersWhatItDid(t *testing.T) {
-	s, store, c := room(Config{})
+	s, store, c := room(t, Config{})
 	for range 3 {
 		step := Step{Digest: "d", AllowedTool: "search", Labels: []string{"injection_seen"}, MemoryPut: "long/k"}
 		if err := s.Record(t.Context(), someone, step); err != nil {
 			t.Fatal(err)
 		}
 	}
-	again := New(Config{}, store, c.now) // as after a restart
+	again := open(t, Config{}, store, c) // as after a restart
 	got, err := again.Facts(t.Context(), someone, "d")
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +93,7 @@ func TestSessionEnds(t *testing.T) {
 		"a minute to idle": {0, 59 * time.Minute, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, _, c := room(Config{})
+			s, _, c := room(t, Config{})
 			start := c.t
 			if err := s.Record(t.Context(), someone, Step{Digest: "d"}); err != nil {
 				t.Fatal(err)
@@ -103,7 +114,7 @@ func TestSessionEnds(t *testing.T) {
 }
 
 func TestThreat_A6_EndedSessionIdIsRefusedForAsLong(t *testing.T) {
-	s, _, c := room(Config{})
+	s, _, c := room(t, Config{})
 	if err := s.Record(t.Context(), someone, Step{Labels: []string{"tainted"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +138,7 @@ func TestThreat_A6_EndedSessionIdIsRefusedForAsLong(t *testing.T) {
 }
 
 func TestClockStepBackDoesNotReviveASession(t *testing.T) {
-	s, _, c := room(Config{})
+	s, _, c := room(t, Config{})
 	if err := s.Record(t.Context(), someone, Step{}); err != nil {
 		t.Fatal(err)
 	}
@@ -143,35 +154,35 @@ func TestClockStepBackDoesNotReviveASession(t *testing.T) {
 }
 
 func TestThreat_E5_SessionsPerAgentAreCapped(t *testing.T) {
-	s, _, c := room(Config{MaxPerAgent: 100})
-	open := func(id ID) error {
+	s, _, c := room(t, Config{MaxPerAgent: 100})
+	speak := func(id ID) error {
 		if _, err := s.Facts(t.Context(), id, "d"); err != nil {
 			return err
 		}
 		return s.Record(t.Context(), id, Step{Digest: "d"})
 	}
 	for i := range 100 {
-		if err := open(ID{"acme", "a1", fmt.Sprint(i)}); err != nil {
+		if err := speak(ID{"acme", "a1", fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := open(ID{"acme", "a1", "one more"}); !errors.Is(err, ErrFull) {
+	if err := speak(ID{"acme", "a1", "one more"}); !errors.Is(err, ErrFull) {
 		t.Fatalf("got %v, want ErrFull", err)
 	}
-	if err := open(ID{"acme", "a2", "other agent"}); err != nil {
+	if err := speak(ID{"acme", "a2", "other agent"}); err != nil {
 		t.Fatalf("another agent pays for it: %v", err)
 	}
-	if err := open(ID{"acme", "a1", "7"}); err != nil {
+	if err := speak(ID{"acme", "a1", "7"}); err != nil {
 		t.Fatalf("a live session was refused: %v", err)
 	}
 	c.t = c.t.Add(time.Hour)
-	if err := open(ID{"acme", "a1", "one more"}); err != nil {
+	if err := speak(ID{"acme", "a1", "one more"}); err != nil {
 		t.Fatalf("idle sessions still count: %v", err)
 	}
 }
 
 func TestRepeatsOverCountWhenCountersRunOut(t *testing.T) {
-	s, _, _ := room(Config{MaxDigests: 2})
+	s, _, _ := room(t, Config{MaxDigests: 2})
 	for _, d := range []string{"a", "b", "c", "d", "c"} {
 		if err := s.Record(t.Context(), someone, Step{Digest: d}); err != nil {
 			t.Fatal(err)
@@ -184,8 +195,36 @@ func TestRepeatsOverCountWhenCountersRunOut(t *testing.T) {
 	}
 }
 
+func TestThreat_E5_SessionsOfAllAgentsAreCapped(t *testing.T) {
+	s, _, _ := room(t, Config{MaxLive: 50})
+	refused := 0
+	for i := range 60 { // an agent of its own each: a gateway may name any
+		if _, err := s.Facts(t.Context(), ID{"acme", fmt.Sprint("agent", i), "s"}, "d"); errors.Is(err, ErrFull) {
+			refused++
+		}
+	}
+	if refused != 10 {
+		t.Fatalf("%d refused, want 10", refused)
+	}
+}
+
+func TestDamagedRecordIsAnError(t *testing.T) {
+	s, store, _ := room(t, Config{})
+	if err := s.Record(t.Context(), someone, Step{Digest: "d", Labels: []string{"l"}}); err != nil {
+		t.Fatal(err)
+	}
+	whole := store.data[someone.key()]
+	for cut := range whole {
+		s.cache.Clear()
+		store.data[someone.key()] = whole[:cut]
+		if _, err := s.Facts(t.Context(), someone, "d"); err == nil && cut > 0 && cut < len(whole)-9 {
+			t.Fatalf("a record cut after %d of %d bytes was read", cut, len(whole))
+		}
+	}
+}
+
 func TestStoreFailureIsAnError(t *testing.T) {
-	s, store, _ := room(Config{})
+	s, store, _ := room(t, Config{})
 	store.err = errors.New("disk gone")
 	if _, err := s.Facts(t.Context(), someone, "d"); !errors.Is(err, ErrStore) {
 		t.Fatalf("Facts: %v, want ErrStore", err)
@@ -202,7 +241,7 @@ func TestKeysDoNotCollide(t *testing.T) {
 }
 
 func TestConcurrentStepsAllCount(t *testing.T) {
-	s, _, _ := room(Config{})
+	s, _, _ := room(t, Config{})
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
