@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -40,7 +41,7 @@ func (e *Engine) askPerson(ctx context.Context, j *judgement) {
 	created, err := e.Approvals.Create(ctx, approval.Ask{
 		Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Run: p.Run, User: p.User,
 		RequestedBy: j.caller.Subject, DecisionID: j.id,
-		Kind: string(a.Kind), Tool: a.Tool, Server: a.Server, SchemaDigest: a.SchemaDigest,
+		Kind: string(a.Kind), Tool: j.tool(), Server: a.Server, SchemaDigest: a.SchemaDigest,
 		Digest: j.digest, BundleRevision: j.snapshot.Revision,
 		Reasons: reasons, Rules: j.ask.rules, Action: canonical, View: j.view(canonical),
 		EstimateCostMicroUSD: a.Estimate.CostMicroUSD, EstimateTokens: a.Estimate.Tokens,
@@ -102,8 +103,8 @@ func (e *Engine) remember(ctx context.Context, j *judgement) {
 		e.forgotten(j, "session", err)
 	}
 	r := &record{
-		Subject: j.subject(), Kind: a.Kind, Tool: a.Tool, Digest: j.digest, Effect: j.effect, At: j.now,
-		Usage: a.Estimate,
+		Subject: j.subject(), Kind: a.Kind, Tool: j.tool(), Digest: j.digest, Effect: j.effect, At: j.now,
+		Usage: a.Estimate, Reservation: cmp.Or(j.charged, j.id),
 	}
 	if err := e.saveRecord(j.id, r); err != nil {
 		e.forgotten(j, "records", err)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
@@ -205,7 +206,7 @@ func contentDigest(text string) string {
 
 func (j *judgement) target() killswitch.Target {
 	p := j.req.Principal
-	return killswitch.Target{Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Tool: j.req.Action.Tool}
+	return killswitch.Target{Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Tool: j.tool()}
 }
 
 func (j *judgement) sessionID() provenance.ID {
@@ -221,10 +222,20 @@ func (j *judgement) subject() limit.Subject {
 	}
 }
 
+// httpTool is the tool as which an HTTP request of the agent's own is judged, whatever tool it claims to be.
+const httpTool = "http_request"
+
+func (j *judgement) tool() string {
+	if j.req.Action.Kind == action.KindHTTPRequest {
+		return httpTool
+	}
+	return j.req.Action.Tool
+}
+
 // countedTool is the tool under which limits count. Names that the bundle does not know share one counter, so that
 // made-up names make no keys.
 func (j *judgement) countedTool() string {
-	if tool := j.req.Action.Tool; tool == "" || j.snapshot.Tables.KnowsTool(tool) {
+	if tool := j.tool(); tool == "" || j.snapshot.Tables.KnowsTool(tool) {
 		return tool
 	}
 	return "(unknown)"

@@ -99,7 +99,7 @@ func (j *judgement) input() policy.Input {
 	in := &policyv1.Input{
 		Principal: &policyv1.Principal{
 			Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Run: p.Run, User: p.User,
-			Profile: j.profile, Known: j.knownAgent, DelegationDepth: int32(len(p.Delegation)), //nolint:gosec // at most 8
+			Profile: j.profile, Known: j.knownAgent, DelegationDepth: int32(len(p.Delegation)),
 			AuthenticatedBy: j.caller.Method, Roles: roleNames(j.caller.Roles),
 		},
 		Action: &policyv1.Action{

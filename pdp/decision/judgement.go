@@ -30,7 +30,7 @@ type judgement struct {
 	snapshot   *policy.Snapshot
 	profile    string
 	knownAgent bool
-	charged    bool // an earlier answer to the same request id was an allow: do not charge again
+	charged    string // reservation of an earlier allow to the same request id: do not charge again
 
 	// inspect
 	facts    []action.Fact

@@ -75,7 +75,7 @@ func (j *judgement) redemption() approval.Redemption {
 	p, a := j.req.Principal, j.req.Action
 	return approval.Redemption{
 		Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, RequestedBy: j.caller.Subject,
-		Digest: j.digest, Tool: a.Tool, SchemaDigest: a.SchemaDigest, BundleRevision: j.snapshot.Revision,
+		Digest: j.digest, Tool: j.tool(), SchemaDigest: a.SchemaDigest, BundleRevision: j.snapshot.Revision,
 		EstimateCostMicroUSD: a.Estimate.CostMicroUSD, EstimateTokens: a.Estimate.Tokens,
 	}
 }
@@ -107,7 +107,7 @@ func (e *Engine) reserve(ctx context.Context, j *judgement) error {
 	defer cancel()
 	defs := j.snapshot.Tables.Limits
 	want := j.wants()
-	if j.charged { // by the first answer to this request id
+	if j.charged != "" { // by the first answer to this request id
 		want = limit.Amounts{}
 	}
 	statuses, err := e.Limits.Reserve(ctx, j.id, defs, j.subject(), want, j.now.Add(e.cfg.SettleFor),

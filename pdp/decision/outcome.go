@@ -58,11 +58,18 @@ func (e *Engine) settle(ctx context.Context, caller identity.Caller, o Outcome, 
 	if o.Actual != nil {
 		charged = *o.Actual
 	}
-	settled, err := e.Limits.Settle(ctx, o.DecisionID, limit.Amounts{CostMicroUSD: charged.CostMicroUSD, Tokens: charged.Tokens})
+	settled, err := e.Limits.Settle(ctx, r.Reservation, limit.Amounts{CostMicroUSD: charged.CostMicroUSD, Tokens: charged.Tokens})
 	switch {
 	case err == nil:
 		charged = action.Usage{CostMicroUSD: settled.Charged.CostMicroUSD, Tokens: settled.Charged.Tokens}
-	case !errors.Is(err, limit.ErrUnknownReservation): // no limit applied, or a crash left it charged in full
+	case errors.Is(err, limit.ErrUnknownReservation): // gone, and charged in full: what went beyond it is debt
+		if err := e.debt(ctx, r, charged); err != nil {
+			return OutcomeResult{}, e.outcomeFailure(o, err)
+		}
+		charged = action.Usage{
+			CostMicroUSD: max(charged.CostMicroUSD, r.Usage.CostMicroUSD), Tokens: max(charged.Tokens, r.Usage.Tokens),
+		}
+	default:
 		return OutcomeResult{}, e.outcomeFailure(o, err)
 	}
 	if err := e.count(ctx, o, r); err != nil {
@@ -77,6 +84,22 @@ func (e *Engine) settle(ctx context.Context, caller identity.Caller, o Outcome, 
 		return OutcomeResult{}, e.outcomeFailure(o, err)
 	}
 	return result, nil
+}
+
+// debt charges what an action cost beyond an estimate that can no longer be settled.
+func (e *Engine) debt(ctx context.Context, r *record, actual action.Usage) error {
+	excess := limit.Amounts{
+		CostMicroUSD: max(actual.CostMicroUSD-r.Usage.CostMicroUSD, 0), Tokens: max(actual.Tokens-r.Usage.Tokens, 0),
+	}
+	if excess == (limit.Amounts{}) {
+		return nil
+	}
+	snapshot, err := e.Policies.Active()
+	if err != nil {
+		return err
+	}
+	_, err = e.Limits.Add(ctx, snapshot.Tables.Limits, r.Subject, excess)
+	return err
 }
 
 // count feeds failures into limits and the outcome into breakers.

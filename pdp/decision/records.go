@@ -21,6 +21,9 @@ type record struct {
 	At      time.Time      `json:"at"`
 	Usage   action.Usage   `json:"estimate"`
 	Outcome *recordOutcome `json:"outcome,omitempty"`
+	// Reservation is the id under which limits were charged: the decision's own, or that of an earlier allow to the
+	// same request id, so that two reports settle it once.
+	Reservation string `json:"reservation"`
 }
 
 // recordOutcome is what was reported, once.

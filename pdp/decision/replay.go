@@ -30,8 +30,8 @@ type answer struct {
 	done chan struct{} // closed when the rest is set
 	resp Response
 	err  error
-	// charged is set once an answer was an allow: deciding again must not charge again.
-	charged bool
+	// charged is the reservation of the first allow: deciding again must not charge again.
+	charged string
 }
 
 func newReplay(cfg Config, now func() time.Time) *replay {
@@ -154,7 +154,10 @@ func (e *Engine) once(ctx context.Context, j *judgement) (Response, error) {
 		e.replay.forget(key, a)
 		return Response{}, a.err
 	}
-	a.charged = j.charged || a.resp.Effect == Allow // what an allow was charged stays: it may have been carried out
+	a.charged = j.charged // what an allow was charged stays: it may have been carried out
+	if a.charged == "" && a.resp.Effect == Allow {
+		a.charged = j.id
+	}
 	return a.resp, nil
 }
 

@@ -42,6 +42,9 @@ passed if {
 # A call need not have a user; a breaker for each user does not guard it then.
 settled(row) if "user" in row.scope
 
+# Nor does one that is for other kinds of action.
+settled(row) if not input.action.kind in object.get(row, "kinds", [input.action.kind])
+
 settled(row) if reported(row.name)
 
 reported(name) if {

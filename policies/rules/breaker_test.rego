@@ -4,7 +4,7 @@ import data.portcullis.rules.breaker
 
 table := {"breakers": [{"name": "failures", "scope": ["agent", "tool"]}]}
 
-given(state, probe) := {"breakers": [{"name": "failures", "state": state, "probe": probe}]}
+given(state, probe) := {"action": {"kind": "TOOL_CALL"}, "breakers": [{"name": "failures", "state": state, "probe": probe}]}
 
 codes(action) := found if {
 	found := {r.rule | some r in breaker.deny} with input as action
@@ -32,12 +32,18 @@ test_passed[state] if {
 
 test_not_passed_without_a_known_state[why] if {
 	some why, action in {
-		"none": {"breakers": []},
+		"none": {"action": {"kind": "TOOL_CALL"}, "breakers": []},
 		"unknown": given("ajar", false),
-		"no probe": {"breakers": [{"name": "failures", "state": "closed"}]},
-		"another": {"breakers": [{"name": "other", "state": "closed", "probe": false}]},
+		"no probe": {"action": {"kind": "TOOL_CALL"}, "breakers": [{"name": "failures", "state": "closed"}]},
+		"another": {"action": {"kind": "TOOL_CALL"}, "breakers": [{"name": "other", "state": "closed", "probe": false}]},
 	}
 	not breaker.passed with input as action with data.tables.breakers as table
+}
+
+test_a_breaker_for_other_kinds_need_not_guard_a_call if {
+	rows := [{"name": "h", "scope": ["agent"], "kinds": ["HTTP_REQUEST"]}]
+	breaker.passed with input as {"action": {"kind": "TOOL_CALL"}, "breakers": []} with data.tables.breakers.breakers as rows
+	not breaker.passed with input as {"action": {"kind": "HTTP_REQUEST"}, "breakers": []} with data.tables.breakers.breakers as rows
 }
 
 test_a_breaker_of_users_need_not_guard_a_call_without_one if {
