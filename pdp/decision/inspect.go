@@ -41,10 +41,10 @@ func (e *Engine) inspect(ctx context.Context, j *judgement) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, e.cfg.ScanTimeout)
 	defer cancel()
-	result := j.snapshot.Scanner.Scan(limited, texts(a), func(text string) string {
-		return e.Keys.Fingerprint(j.req.Principal.Tenant, text)
-	}, e.cfg.Scan)
+	fingerprint := func(text string) string { return e.Keys.Fingerprint(j.req.Principal.Tenant, text) }
+	result := j.snapshot.Scanner.Scan(limited, texts(a), fingerprint, e.cfg.Scan)
 	j.findings = result.Findings
+	hideNames(j.findings, j.facts, fingerprint)
 	if result.Incomplete {
 		j.degrade("scan_incomplete")
 	}
