@@ -35,7 +35,7 @@ help: ## print this menu
 		/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
-run: build ## serve the policies of this folder on 127.0.0.1:7070 in development mode
+run: build bin/grpcurl ## serve the policies of this folder on 127.0.0.1:7070 in development mode
 	bin/portcullis serve --dev --bundle policies $(ARGS)
 
 .PHONY: build
