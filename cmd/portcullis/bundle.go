@@ -58,8 +58,11 @@ func stack(paths []string, fixed ...*policy.Bundle) (*policy.Places, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(lowest.Modules) > 0 {
+		switch {
+		case len(lowest.Modules) > 0:
 			base, paths = []policy.Layer{{Name: paths[0]}}, paths[1:]
+		case len(lowest.Data) == 0: // or a misspelt folder would be the built-in policies
+			return nil, fmt.Errorf("bundle %s holds neither Rego nor tables: is it the right folder?", paths[0])
 		}
 	} else if len(paths) > 0 {
 		base, paths = []policy.Layer{{Name: paths[0]}}, paths[1:]
@@ -98,8 +101,16 @@ func (c bundleBuildCmd) Run(ctx context.Context, io streams) error {
 	return err
 }
 
-// writeFile puts a file in its place whole or not at all.
+// writeFile puts a file in its place whole or not at all. A pipe or a device is written to, never replaced.
 func writeFile(name string, data []byte) error {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(data)
+		return errors.Join(err, f.Close())
+	}
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}

@@ -44,6 +44,11 @@ func (f configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 		return errors.New("--config: " + name + ": unknown settings: " + strings.Join(unknown, ", "))
 	}
 	ctx.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		for _, env := range flag.Envs { // kong would let a resolver win over the environment
+			if _, set := os.LookupEnv(env); set {
+				return nil, nil
+			}
+		}
 		return settings[flag.Name], nil
 	}))
 	return nil

@@ -115,7 +115,7 @@ func (b *Breakers) Check(_ context.Context, defs []BreakerDefinition, who Subjec
 	}
 	held := false
 	for _, g := range list {
-		if g.breaker == nil && b.quota.full(holder{who.Tenant, who.Agent}) {
+		if g.breaker == nil && b.quota.full(holder{who.Tenant, who.Agent}, 1) {
 			return nil, fmt.Errorf("%w: too many breakers are not closed", ErrStateFull)
 		}
 		held = held || g.breaker.holds(now, decisionID)

@@ -123,8 +123,8 @@ type guard struct {
 }
 
 func (b *Breakers) applying(defs []BreakerDefinition, who *Subject) ([]guard, error) {
-	if who.Tenant == "" {
-		return nil, fmt.Errorf("%w: no tenant", ErrInvalid)
+	if err := who.validate(); err != nil {
+		return nil, err
 	}
 	if len(defs) > MaxDefinitions {
 		return nil, fmt.Errorf("%w: %d definitions, at most %d", ErrInvalid, len(defs), MaxDefinitions)

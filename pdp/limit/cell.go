@@ -19,11 +19,15 @@ func (c *cell) encode() []byte {
 	}
 	to := make([]byte, 0, 16+len(c.owner)+10*len(c.buckets))
 	to = appendPart(append(to, format), c.owner)
-	return c.window.append(to)
+	return seal(c.append(to))
 }
 
 func decodeCell(value []byte) (owner string, w window, ok bool) {
-	r := reader{rest: value}
+	whole, ok := unseal(value)
+	if !ok {
+		return "", window{}, false
+	}
+	r := reader{rest: whole}
 	r.bad = r.byte() != format
 	owner, w = r.string(), r.window()
 	return owner, w, r.done()

@@ -19,7 +19,7 @@ type Config struct {
 	// 100,000. Beyond, a reservation can be refunded or settled only while it is among the recent ones in memory, and is
 	// charged in full after.
 	MaxReservations, MaxReservationsPerTenantAgent int
-	RecentReservations                             int // reservations in memory; 65,536
+	RecentReservations                             int // reservations in memory; 16,384
 }
 
 func (c Config) withDefaults() Config {
@@ -35,7 +35,7 @@ func (c Config) withDefaults() Config {
 	count(&c.MaxKeysPerTenantAgent, max(c.MaxKeys/20, 1))
 	count(&c.MaxReservations, 1_000_000)
 	count(&c.MaxReservationsPerTenantAgent, max(c.MaxReservations/10, 1))
-	count(&c.RecentReservations, 65_536)
+	count(&c.RecentReservations, 16_384)
 	if c.FlushEvery == 0 {
 		c.FlushEvery = 5 * time.Millisecond
 	}

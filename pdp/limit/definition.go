@@ -171,6 +171,19 @@ func (s *Subject) fits(scope scopeMask, tools, kinds []string) bool {
 	return (len(tools) == 0 || slices.Contains(tools, s.Tool)) && (len(kinds) == 0 || slices.Contains(kinds, s.Kind))
 }
 
+// maxPartBytes bounds each name of a subject. A key that a store refuses would fail the commit of everybody, for ever.
+const maxPartBytes = 1024
+
+func (s *Subject) validate() error {
+	if s.Tenant == "" {
+		return fmt.Errorf("%w: no tenant", ErrInvalid)
+	}
+	if max(len(s.Tenant), len(s.Agent), len(s.User), len(s.Session), len(s.Tool)) > maxPartBytes {
+		return fmt.Errorf("%w: a name of the subject has more than %d bytes", ErrInvalid, maxPartBytes)
+	}
+	return nil
+}
+
 // Amounts are units, none negative. Money is in micro-USD.
 type Amounts struct {
 	Calls, CostMicroUSD, Tokens, Bytes, Failures int64

@@ -64,7 +64,7 @@ func open(cfg Config, ledger Ledger, now func() time.Time) (*Engine, error) {
 	}
 	var latest int64
 	if len(seen) == 8 {
-		latest = int64(binary.BigEndian.Uint64(seen)) //nolint:gosec // written from an int64
+		latest = int64(binary.BigEndian.Uint64(seen))
 	}
 	e := &Engine{
 		cfg: cfg, ledger: ledger, clock: newClock(now, latest), seed: maphash.MakeSeed(),

@@ -60,11 +60,11 @@ func (q *quota) give(h holder) {
 	}
 }
 
-// full says whether there is no room for one more.
-func (q *quota) full(h holder) bool {
+// full says whether there is no room for one more, overdrawn (times is 2) or not.
+func (q *quota) full(h holder, times int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.total >= q.all || q.tenants[h.tenant] >= q.perTenant || q.agents[h] >= q.perAgent
+	return q.total >= times*q.all || q.tenants[h.tenant] >= times*q.perTenant || q.agents[h] >= times*q.perAgent
 }
 
 func (q *quota) size() int {

@@ -21,6 +21,11 @@ const (
 	stateSettled  = 3
 )
 
+// money is what outcomes settle.
+type money struct{ cost, tokens int64 }
+
+func (m money) amounts() Amounts { return Amounts{CostMicroUSD: m.cost, Tokens: m.tokens} }
+
 // reservation is what a decision holds until its outcome is known. The lock of its id's shard guards it; it may be
 // reused for another id once it is neither recent nor waiting for a commit.
 type reservation struct {
@@ -29,8 +34,8 @@ type reservation struct {
 	tenant, agent string
 	state         byte
 	expires       int64
-	reserved      Amounts // cost and tokens only
-	settled       Settled
+	reserved      money
+	settled       *Settled // nil until it is
 	charges       []charge
 	durable       bool // has a place in the ledger, paid by the agent's quota
 	stored        bool // was given to a commit
@@ -47,13 +52,14 @@ func (r *reservation) encode() []byte {
 	to = append(to, format, r.state)
 	to = appendInt(to, r.expires)
 	to = appendPart(appendPart(to, r.tenant), r.agent)
-	late := byte(0)
-	if r.settled.Late {
-		late = 1
-	}
-	to = append(to, late)
-	for _, n := range []int64{r.reserved.CostMicroUSD, r.reserved.Tokens, r.settled.Charged.CostMicroUSD, r.settled.Charged.Tokens} {
-		to = appendInt(to, n)
+	to = appendInt(appendInt(to, r.reserved.cost), r.reserved.tokens)
+	if r.settled != nil {
+		late := byte(0)
+		if r.settled.Late {
+			late = 1
+		}
+		to = append(to, late)
+		to = appendInt(appendInt(to, r.settled.Charged.CostMicroUSD), r.settled.Charged.Tokens)
 	}
 	to = appendInt(to, int64(len(r.charges)))
 	for i := range r.charges {
@@ -73,10 +79,11 @@ func decodeReservation(id string, value []byte) (*reservation, bool) {
 	in.bad = in.byte() != format
 	r := &reservation{id: id, durable: true, stored: true}
 	r.state, r.expires, r.tenant, r.agent = in.byte(), in.positive(), in.string(), in.string()
-	r.settled.Late = in.byte() == 1
-	r.reserved.CostMicroUSD, r.reserved.Tokens = in.positive(), in.positive()
-	r.settled.Charged.CostMicroUSD, r.settled.Charged.Tokens = in.positive(), in.positive()
-	r.settled.Reserved = r.reserved
+	r.reserved.cost, r.reserved.tokens = in.positive(), in.positive()
+	if r.state == stateSettled {
+		r.settled = &Settled{Late: in.byte() == 1, Reserved: r.reserved.amounts()}
+		r.settled.Charged.CostMicroUSD, r.settled.Charged.Tokens = in.positive(), in.positive()
+	}
 	for range in.positive() {
 		if in.bad || len(r.charges) >= MaxDefinitions {
 			return nil, false

@@ -52,8 +52,8 @@ func (s *scratch) plan(e *Engine, defs []Definition, who *Subject, want *Amounts
 	if len(defs) > MaxDefinitions {
 		return fmt.Errorf("%w: %d definitions, at most %d", ErrInvalid, len(defs), MaxDefinitions)
 	}
-	if who.Tenant == "" {
-		return fmt.Errorf("%w: no tenant", ErrInvalid)
+	if err := who.validate(); err != nil {
+		return err
 	}
 	if err := want.validate(); err != nil {
 		return err
@@ -67,6 +67,11 @@ func (s *scratch) plan(e *Engine, defs []Definition, who *Subject, want *Amounts
 		start := len(s.keys)
 		s.keys = appendKey(s.keys, d.Name, measureCode(d.Measure), scope, who)
 		hash := maphash.Bytes(e.seed, s.keys[start:])
+		for j := range s.items {
+			if s.items[j].hash == hash { // they would share a counter, and each would see room for itself
+				return fmt.Errorf("%w: limit %s stands there twice", ErrInvalid, d.Name)
+			}
+		}
 		s.locks.add(hash)
 		s.items = append(s.items, item{def: d, start: start, end: len(s.keys), hash: hash, want: units})
 	}
@@ -154,7 +159,7 @@ func (e *Engine) bury(c *cell, tenant string) {
 // charge adds units to a cell and notes that it waits for a commit.
 func (e *Engine) charge(c *cell, now, units int64) int64 {
 	e.pending.Add(e.shard(c.hash).cells.touch(c.key, c))
-	return c.window.charge(now, units)
+	return c.charge(now, units)
 }
 
 // room says whether n more records may wait for a commit.
@@ -247,11 +252,15 @@ func (it *item) charges(mayAllow, approved bool) bool {
 func (e *Engine) reserve(
 	s *scratch, home *shard, id string, who *Subject, want *Amounts, now, expires int64, mayAllow bool, opt ReserveOptions,
 ) error {
+	me := holder{who.Tenant, who.Agent}
 	fresh, settles := 0, false
 	for i := range s.items {
 		it := &s.items[i]
 		if !it.charges(mayAllow, opt.Approved) {
 			continue
+		}
+		if it.cell == nil && it.def.Measure == Failures && e.keys.full(me, 2) {
+			return fmt.Errorf("%w: a failure of this action could not be counted", ErrStateFull)
 		}
 		settles = settles || it.def.settles()
 		if it.want > 0 && it.cell == nil {
@@ -261,14 +270,13 @@ func (e *Engine) reserve(
 	if err := e.room(len(s.items) + 1); err != nil {
 		return err
 	}
-	me := holder{who.Tenant, who.Agent}
-	if !e.keys.take(me, fresh, 1) {
+	if fresh > 0 && !e.keys.take(me, fresh, 1) {
 		return fmt.Errorf("%w: this agent, its tenant or all together have as many as they may", ErrStateFull)
 	}
 	r := home.makeRoom()
 	r.id, r.tenant, r.agent, r.state, r.expires = id, who.Tenant, who.Agent, stateOpen, expires
 	if mayAllow {
-		r.reserved = Amounts{CostMicroUSD: want.CostMicroUSD, Tokens: want.Tokens}
+		r.reserved = money{want.CostMicroUSD, want.Tokens}
 	}
 	for i := range s.items {
 		it := &s.items[i]

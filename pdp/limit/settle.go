@@ -32,7 +32,7 @@ func (e *Engine) Refund(ctx context.Context, id string) error {
 				s.giveBack(i, c.units)
 			}
 		}
-		s.close(stateRefunded)
+		s.close(stateRefunded, nil)
 		return nil
 	})
 }
@@ -50,21 +50,20 @@ func (e *Engine) Settle(ctx context.Context, id string, actual Amounts) (Settled
 		case stateRefunded:
 			return fmt.Errorf("%w: it was refunded", ErrUnknownReservation)
 		case stateSettled:
-			out = s.r.settled
+			out = *s.r.settled
 			out.AlreadySettled = true
 			return nil
 		}
 		late := s.now >= s.r.expires
-		out = Settled{Late: late, Reserved: s.r.reserved, Charged: Amounts{CostMicroUSD: actual.CostMicroUSD, Tokens: actual.Tokens}}
+		out = Settled{Late: late, Reserved: s.r.reserved.amounts(), Charged: Amounts{CostMicroUSD: actual.CostMicroUSD, Tokens: actual.Tokens}}
 		if late {
-			out.Charged.CostMicroUSD = max(out.Charged.CostMicroUSD, s.r.reserved.CostMicroUSD)
-			out.Charged.Tokens = max(out.Charged.Tokens, s.r.reserved.Tokens)
+			out.Charged.CostMicroUSD = max(out.Charged.CostMicroUSD, s.r.reserved.cost)
+			out.Charged.Tokens = max(out.Charged.Tokens, s.r.reserved.tokens)
 		}
 		if err := s.correct(&out.Charged); err != nil {
 			return err
 		}
-		s.r.settled = out
-		s.close(stateSettled)
+		s.close(stateSettled, &out)
 		return nil
 	})
 	if err != nil {
@@ -170,7 +169,7 @@ func (s *settlement) giveBack(i int, units int64) {
 		return
 	}
 	s.e.pending.Add(s.e.shard(c.hash).cells.touch(c.key, c))
-	c.window.giveBack(from.width, from.index, units)
+	c.giveBack(from.width, from.index, units)
 	if len(c.buckets) == 0 {
 		s.e.bury(c, s.r.tenant)
 	}
@@ -213,7 +212,7 @@ func (c *charge) actual(a *Amounts) int64 {
 }
 
 // close ends the reservation. One that no commit has seen and that holds nothing needs none.
-func (s *settlement) close(state byte) {
+func (s *settlement) close(state byte, result *Settled) {
 	r := s.r
 	if r.durable && state == stateRefunded && !r.stored && r.epoch == s.home.held.epoch {
 		s.e.pending.Add(-s.home.held.drop(r.id, r))
@@ -224,4 +223,8 @@ func (s *settlement) close(state byte) {
 		s.e.pending.Add(s.home.held.touch(r.id, r))
 	}
 	r.state, r.charges = state, r.charges[:0]
+	if result != nil {
+		kept := *result
+		r.settled = &kept
+	}
 }

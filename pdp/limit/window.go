@@ -87,12 +87,12 @@ func (w *window) giveBack(width, index, units int64) {
 }
 
 // resize changes the width of sub-buckets, after a bundle changed the window's length. Units are put at the end of
-// where they may have been: they may count too long, never too short.
+// where they may have been: they may count too long, never too short. What the old window would drop is kept if the new
+// one is longer, so that it makes no difference whether a counter was in memory when the bundle changed.
 func (w *window) resize(width, now int64) {
 	if width == w.width {
 		return
 	}
-	w.advance(now)
 	old := window{width: w.width, buckets: w.buckets}
 	latest := now / width
 	w.width, w.sum, w.buckets = width, 0, make([]bucket, 0, len(old.buckets))
