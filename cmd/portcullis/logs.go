@@ -83,7 +83,7 @@ func summary(e decisionlog.Entry) string {
 	case e.Decision != nil:
 		d := e.Decision
 		var s strings.Builder
-		s.WriteString(fmt.Sprintf("%-16s %s %s %s", d.Effect, d.Principal.Agent, d.Action.Kind, d.Action.Tool))
+		fmt.Fprintf(&s, "%-16s %s %s %s", d.Effect, d.Principal.Agent, d.Action.Kind, d.Action.Tool)
 		for _, r := range d.Reasons {
 			s.WriteString(" " + r.Code)
 		}
