@@ -1,0 +1,87 @@
+package portcullis
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc/codes"
+
+	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
+)
+
+// Run is one guarded action under way.
+type Run struct {
+	// Decision is the allow that it runs on.
+	Decision *Decision
+	// Actual is what the action really cost; set it where it is known, otherwise the estimate stands.
+	Actual *portcullisv1.Usage
+}
+
+// Guard asks, and calls do only if the answer is an allow that still stands. With WaitFor it waits for a person where one is needed,
+// and redeems the approval. It reports the outcome: an error of do is FAILED, and returned as it is. If do was not called, the error
+// is a *DeniedError. The arguments must not change meanwhile: if they did, do is not called.
+func (c *Client) Guard(ctx context.Context, a Action, do func(ctx context.Context, run *Run) error, opts ...Option) error {
+	o := apply(opts)
+	arguments, err := encode(a.Arguments)
+	if err != nil {
+		return refuse(ReasonArgumentsInvalid, codes.InvalidArgument, err).Err()
+	}
+	asked := a.proto(arguments)
+	d := c.decide(ctx, asked, o)
+	if d.NeedsApproval() && o.wait > 0 {
+		v := c.Wait(ctx, d.ApprovalID, o.wait)
+		if !v.Approved() {
+			return d.unapproved(v)
+		}
+		d = c.decide(ctx, asked, options{approvalID: d.ApprovalID})
+	}
+	if err := d.Err(); err != nil {
+		return err
+	}
+	if err := c.prepare(ctx, d, a, arguments); err != nil {
+		return err
+	}
+	return c.carryOut(ctx, d, do)
+}
+
+// unapproved is the error of an ask that nobody said yes to. It stays open where that is only a matter of waiting.
+func (d *Decision) unapproved(v Verdict) error {
+	out := d.turnedDown(v.Reason, v.cause)
+	if v.State == portcullisv1.ApprovalState_APPROVAL_STATE_PENDING {
+		out.Effect = d.Effect
+	}
+	return &DeniedError{Decision: out, Verdict: &v}
+}
+
+// prepare makes sure that what is about to run is what was judged, and that the conditions of the allow are met.
+func (c *Client) prepare(ctx context.Context, d *Decision, a Action, judged []byte) error {
+	for _, o := range d.Response.GetObligations() {
+		if err := c.obligations[o.GetType()](ctx, o); err != nil {
+			return &DeniedError{Decision: d.turnedDown(ReasonObligationUnmet, fmt.Errorf("obligation %s: %w", o.GetType(), err))}
+		}
+	}
+	if now, err := encode(a.Arguments); err != nil || !bytes.Equal(now, judged) {
+		return &DeniedError{Decision: d.turnedDown(ReasonArgumentsChanged, err)}
+	}
+	return d.Err() // time has passed
+}
+
+func (c *Client) carryOut(ctx context.Context, d *Decision, do func(context.Context, *Run) error) error {
+	run := &Run{Decision: d}
+	// What stands if do panics: nobody knows how far it came.
+	outcome := portcullisv1.OutcomeStatus_OUTCOME_STATUS_UNKNOWN
+	defer func() {
+		// The report is due even if the caller gave up. If it does not arrive, the action stays charged in full.
+		if err := c.Report(context.WithoutCancel(ctx), d.ID, outcome, run.Actual); err != nil {
+			code, reason := explain(err)
+			c.log.WarnContext(ctx, "outcome not reported", "decision_id", d.ID, "outcome", outcome.String(), "code", code.String(), "reason", reason)
+		}
+	}()
+	err := do(ctx, run)
+	outcome = portcullisv1.OutcomeStatus_OUTCOME_STATUS_SUCCEEDED
+	if err != nil {
+		outcome = portcullisv1.OutcomeStatus_OUTCOME_STATUS_FAILED
+	}
+	return err
+}
