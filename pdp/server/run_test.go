@@ -107,7 +107,7 @@ func TestACheckThatHangsCountsAsFailing(t *testing.T) {
 
 func TestDrainEndsStreamsAndRefusesCalls(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
-	r := start(t, func(c *Config, r *rig) {
+	r := start(t, func(_ *Config, r *rig) {
 		r.engine.decide = func(context.Context, identity.Caller, decision.Request) (decision.Response, error) {
 			close(entered)
 			<-release
