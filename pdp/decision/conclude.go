@@ -102,12 +102,16 @@ func (e *Engine) remember(ctx context.Context, j *judgement) {
 	if err := e.Sessions.Record(ctx, j.sessionID(), step); err != nil {
 		e.forgotten(j, "session", err)
 	}
-	r := &record{
+	if err := e.saveRecord(j.id, j.record()); err != nil {
+		e.forgotten(j, "records", err)
+	}
+}
+
+func (j *judgement) record() *record {
+	a := j.req.Action
+	return &record{
 		Subject: j.subject(), Kind: a.Kind, Tool: j.tool(), Digest: j.digest, Effect: j.effect, At: j.now,
 		Usage: a.Estimate, Reservation: cmp.Or(j.charged, j.id),
-	}
-	if err := e.saveRecord(j.id, r); err != nil {
-		e.forgotten(j, "records", err)
 	}
 }
 

@@ -118,6 +118,9 @@ func (e *Engine) unlogged(ctx context.Context, j *judgement, err error) {
 	j.ticket, j.grant, j.obligations = nil, nil, nil
 	j.reasons = nil
 	j.deny("LOG_UNAVAILABLE", "engine.log", "The decision could not be recorded, so the action is denied.", "high")
+	if err := e.saveRecord(j.id, j.record()); err != nil { // else it would pass for allowed with outcomes and results
+		e.Logger.Error("the record of a denied action still says what was decided first", "decision_id", j.id, "error", err.Error())
+	}
 	e.giveBack(ctx, j)
 }
 

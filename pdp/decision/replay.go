@@ -127,7 +127,7 @@ func (r *replay) dropLocked(key string) {
 func (e *Engine) once(ctx context.Context, j *judgement) (Response, error) {
 	p := j.req.Principal
 	agent := joined(p.Tenant, p.Agent)
-	key := joined(p.Tenant, j.caller.CredentialID, p.Agent, p.Session, p.Run, p.User, j.req.RequestID)
+	key := joined(p.Tenant, j.caller.CredentialID, p.Agent, p.Session, p.Run, p.User, joined(p.Delegation...), j.req.RequestID)
 	fingerprint := joined(j.digest, j.req.ApprovalID)
 	a, first, err := e.replay.begin(key, agent, fingerprint)
 	if err != nil {

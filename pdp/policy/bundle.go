@@ -91,15 +91,25 @@ func ReadArchive(r io.Reader, source string) (*Bundle, error) {
 		return nil, fmt.Errorf("read bundle %s: not a gzip archive: %w", source, err)
 	}
 	files := map[string][]byte{}
-	archive := tar.NewReader(io.LimitReader(zipped, maxBundleBytes+1))
+	bounded := &io.LimitedReader{R: zipped, N: maxBundleBytes + 1}
+	archive := tar.NewReader(bounded)
 	total := 0
+	failed := func(name string, err error) error {
+		if bounded.N == 0 { // else the tar would only seem cut off
+			err = errTooLarge
+		}
+		return fmt.Errorf("read bundle %s: %s%w", source, name, err)
+	}
 	for {
 		head, err := archive.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read bundle %s: %w", source, err)
+			return nil, failed("", err)
+		}
+		if slices.Contains(strings.Split(head.Name, "/"), "..") { // nobody means it well, and two readers place it differently
+			return nil, fmt.Errorf("read bundle %s: %s: a name must not lead upwards (..)", source, head.Name)
 		}
 		name := strings.TrimPrefix(path.Clean("/"+head.Name), "/")
 		if head.Typeflag != tar.TypeReg || !relevant(name) {
@@ -107,11 +117,11 @@ func ReadArchive(r io.Reader, source string) (*Bundle, error) {
 		}
 		raw, err := io.ReadAll(io.LimitReader(archive, maxFileBytes+1))
 		if err != nil {
-			return nil, fmt.Errorf("read bundle %s: %s: %w", source, name, err)
+			return nil, failed(name+": ", err)
 		}
 		total += len(raw)
 		if len(raw) > maxFileBytes || total > maxBundleBytes || len(files) >= maxBundleFiles {
-			return nil, fmt.Errorf("read bundle %s: %s: %w", source, name, errTooLarge)
+			return nil, failed(name+": ", errTooLarge)
 		}
 		if _, twice := files[name]; twice {
 			return nil, fmt.Errorf("read bundle %s: %s stands in it twice", source, name)

@@ -134,7 +134,7 @@ func used(c *ast.Compiler, rule *ast.Rule, pkg string, isControl bool) bool {
 	return false
 }
 
-// InputPaths lists what the compiled policy can read of `input`, as dotted paths with `*` for a list element or
+// inputPaths lists what the compiled policy can read of `input`, as dotted paths with `*` for a list element or
 // an unknown key; `input.findings` stands for all below it. Sorted, without those that another one covers.
 func inputPaths(c *ast.Compiler) [][]string {
 	found := map[string][]string{}
@@ -170,6 +170,21 @@ func inputPaths(c *ast.Compiler) [][]string {
 	return out
 }
 
+// covers says whether everything that long stands for lies below short.
 func covers(short, long []string) bool {
-	return len(short) <= len(long) && slices.Equal(short, long[:len(short)])
+	return len(short) <= len(long) && agree(short, long, func(a, b string) bool { return a == b || a == "*" })
+}
+
+// meets says whether the two may stand for the same place, or for one below the other.
+func meets(a, b []string) bool {
+	return agree(a, b, func(a, b string) bool { return a == b || a == "*" || b == "*" })
+}
+
+func agree(a, b []string, same func(a, b string) bool) bool {
+	for i := range min(len(a), len(b)) {
+		if !same(a[i], b[i]) {
+			return false
+		}
+	}
+	return true
 }

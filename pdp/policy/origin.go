@@ -25,6 +25,7 @@ const (
 	pollEvery = 30 * time.Second
 	// fetchTimeout bounds one download.
 	fetchTimeout = 20 * time.Second
+	maxRedirects = 5
 )
 
 // Layer is one bundle of a stack: fixed, as part of the program, or named by a folder, an archive or an http(s) URL of
@@ -61,12 +62,27 @@ func NewPlaces(layers ...Layer) (*Places, error) {
 		return nil, errors.New("no bundle is given")
 	}
 	for _, l := range layers {
-		u, err := url.Parse(l.Name)
-		if err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
-			return nil, fmt.Errorf("bundle %s: plain http is for loopback only, use https", l.Name)
+		if u, err := url.Parse(l.Name); err == nil && exposed(u) {
+			return nil, fmt.Errorf("bundle %s: %w", l.Name, errExposed)
 		}
 	}
-	return &Places{layers: layers, etags: map[string]cached{}, client: &http.Client{Timeout: fetchTimeout}}, nil
+	client := &http.Client{Timeout: fetchTimeout, CheckRedirect: checkRedirect}
+	return &Places{layers: layers, etags: map[string]cached{}, client: client}, nil
+}
+
+var errExposed = errors.New("plain http is for loopback only, use https")
+
+func exposed(u *url.URL) bool { return u.Scheme == "http" && !loopback(u.Hostname()) }
+
+// checkRedirect holds a server that is believed to the same rule: it must not hand on to anybody on the way.
+func checkRedirect(next *http.Request, before []*http.Request) error {
+	switch {
+	case exposed(next.URL):
+		return errExposed
+	case len(before) >= maxRedirects:
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	return nil
 }
 
 func loopback(host string) bool {

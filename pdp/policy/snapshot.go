@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,10 @@ type Snapshot struct {
 // the same revision loaded twice.
 var generations atomic.Uint64
 
+// trialTimeout bounds the decision that Load makes to try a bundle out: a policy that loops must not hold up every
+// reload after it.
+const trialTimeout = 5 * time.Second
+
 // LoadOptions steer Load. The zero value is not valid: Toolchain is needed.
 type LoadOptions struct {
 	Toolchain *Toolchain
@@ -55,7 +60,7 @@ func Load(ctx context.Context, b *Bundle, opt LoadOptions) (*Snapshot, error) {
 		return nil, fmt.Errorf("bundle %s: %w", b.Source, err)
 	}
 	tables, err := readTables(b.Data)
-	if err != nil {
+	if err = errors.Join(err, checkShapes(b.Data, controlPackages(compiler))); err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", b.Source, err)
 	}
 	scanner, err := scan.Compile(tables.Patterns)
@@ -88,7 +93,9 @@ func Load(ctx context.Context, b *Bundle, opt LoadOptions) (*Snapshot, error) {
 	s.paths = newProjection(paths)
 	// One decision on an empty input, which must come out as a deny: the entrypoint is there, evaluates, and does not
 	// allow what it knows nothing about.
-	answer, err := s.evaluate(ctx, Input{Input: emptyInput()})
+	limited, cancel := context.WithTimeout(ctx, trialTimeout)
+	defer cancel()
+	answer, err := s.evaluate(limited, Input{Input: emptyInput()})
 	if err != nil {
 		return nil, fmt.Errorf("bundle %s: trial decision: %w", b.Source, err)
 	}
@@ -100,12 +107,7 @@ func Load(ctx context.Context, b *Bundle, opt LoadOptions) (*Snapshot, error) {
 
 // reads reports whether any of the paths touches what stands at the given place.
 func reads(paths [][]string, place ...string) bool {
-	for _, p := range paths {
-		if covers(p, place) || covers(place, p) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(paths, func(p []string) bool { return meets(p, place) })
 }
 
 // ErrNoBundle says that there is no active snapshot.

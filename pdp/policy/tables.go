@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
@@ -132,16 +133,22 @@ func (t *Tables) validate() error {
 			bad("tables/limits or tables/anomalies: %s stands there twice", d.Name)
 		}
 		seen[d.Name] = true
-		for _, tool := range d.Tools {
-			if !t.knownTool[tool] {
-				bad("tables/limits: %s: no profile or table knows the tool %s: is it misspelt?", d.Name, tool)
-			}
-		}
+		errs = append(errs, t.checkNarrowing("tables/limits or tables/anomalies: "+d.Name, d.Tools, d.Kinds))
 	}
+	if len(t.Limits) > limit.MaxDefinitions || len(t.Breakers) > limit.MaxDefinitions {
+		bad("tables/limits with tables/anomalies, and tables/breakers: %d and %d rows, at most %d each can be counted",
+			len(t.Limits), len(t.Breakers), limit.MaxDefinitions)
+	}
+	clear(seen)
 	for _, d := range t.Breakers {
 		if err := d.Validate(); err != nil {
 			bad("tables/breakers: %s: %w", d.Name, err)
 		}
+		if seen[d.Name] {
+			bad("tables/breakers: %s stands there twice", d.Name)
+		}
+		seen[d.Name] = true
+		errs = append(errs, t.checkNarrowing("tables/breakers: "+d.Name, d.Tools, d.Kinds))
 	}
 	if t.Memory.TTLSeconds < 1 || t.Memory.TTLSeconds > 366*86_400 {
 		bad("tables/memory: ttl_seconds is 1 second to a year, not %d", t.Memory.TTLSeconds)
@@ -152,6 +159,22 @@ func (t *Tables) validate() error {
 	for _, row := range t.agents.Agents {
 		if !t.profiles[row.Profile] {
 			bad("tables/agents: agent %s has the profile %s, which is none", row.Agent, row.Profile)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkNarrowing refuses tools and kinds that are never met: a row that is narrowed to them would hold nothing.
+func (t *Tables) checkNarrowing(row string, tools, kinds []string) error {
+	var errs []error
+	for _, tool := range tools {
+		if !t.knownTool[tool] {
+			errs = append(errs, fmt.Errorf("%s: no profile or table knows the tool %s: is it misspelt?", row, tool))
+		}
+	}
+	for _, kind := range kinds {
+		if !action.Kind(kind).Valid() {
+			errs = append(errs, fmt.Errorf("%s: there is no kind of action %s: is it misspelt?", row, kind))
 		}
 	}
 	return errors.Join(errs...)

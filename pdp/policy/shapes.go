@@ -1,0 +1,331 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/portcullis-pdp/portcullis/pdp/action"
+)
+
+// The shapes of the shipped tables that only Rego reads. They are checked at load, because a misspelt field would
+// otherwise be a default in disguise: `rissk: HIGH` would make a tool MEDIUM. Tables of other names are their author's.
+type (
+	approvalTerms struct {
+		TTLSeconds *int64 `json:"ttl_seconds"` // 1 to 86400
+		Quorum     *int64 `json:"quorum"`      // 1 to 10
+	}
+	approvalsShape struct {
+		Default approvalTerms `json:"default"`
+		Levels  []struct {
+			Name string `json:"name"`
+			approvalTerms
+		} `json:"levels"`
+	}
+	riskShape struct {
+		Levels []struct {
+			Name     string `json:"name"`
+			Rank     *int64 `json:"rank"`
+			Approval *bool  `json:"approval"`
+		} `json:"levels"`
+		DefaultLevel string `json:"default_level"`
+		ProvableUpTo string `json:"provable_up_to"`
+	}
+	toolsShape struct {
+		Tools []struct {
+			Tool     string `json:"tool"`
+			Risk     string `json:"risk"`
+			External *bool  `json:"external"`
+		} `json:"tools"`
+	}
+	profilesShape struct {
+		Profiles []struct {
+			Name            string   `json:"name"`
+			Strictness      int64    `json:"strictness"`
+			ApproveHigh     string   `json:"approve_high"`
+			Tools           []string `json:"tools"`
+			ExemptFromBlock []string `json:"exempt_from_block"`
+		} `json:"profiles"`
+	}
+	blockedShape struct {
+		Tools []string `json:"tools"`
+	}
+	memoryShape struct {
+		MaxItems     int64 `json:"max_items"`
+		MaxItemBytes int64 `json:"max_item_bytes"`
+		TTLSeconds   int64 `json:"ttl_seconds"`
+	}
+	sizeShape struct {
+		MaxArgumentsBytes int64 `json:"max_arguments_bytes"`
+		MaxTokens         int64 `json:"max_tokens"`
+	}
+	marksShape struct {
+		Marks []namedEffect `json:"marks"`
+	}
+	gapsShape struct {
+		Gaps []namedEffect `json:"gaps"`
+	}
+	namedEffect struct {
+		Name   string `json:"name"`
+		Effect string `json:"effect"`
+	}
+	effectsShape struct {
+		Effects []struct {
+			namedEffect
+			Category   string   `json:"category"`
+			Kinds      []string `json:"kinds"`
+			Severities []string `json:"severities"`
+			Tools      string   `json:"tools"`
+		} `json:"effects"`
+	}
+	controlsShape struct {
+		Controls []struct {
+			Control string   `json:"control"`
+			About   string   `json:"about"`
+			Kinds   []string `json:"kinds"`
+		} `json:"controls"`
+	}
+)
+
+// shapes gathers what is wrong with the tables of one bundle.
+type shapes struct {
+	tree   map[string]any
+	levels map[string]bool // risk levels
+	errs   []error
+}
+
+// checkShapes refuses shipped tables with unknown fields, values out of their range, or rows that stand there twice.
+// controls are the packages below data.portcullis.rules.
+func checkShapes(data map[string]any, controls map[string]bool) error {
+	tree, _ := data["tables"].(map[string]any)
+	s := &shapes{tree: tree, levels: map[string]bool{}}
+	s.risk()
+	s.approvals()
+	s.tools()
+	s.profiles()
+	s.positive()
+	s.marks()
+	s.effects()
+	s.controls(controls)
+	return errors.Join(s.errs...)
+}
+
+func (s *shapes) bad(table, format string, args ...any) {
+	s.errs = append(s.errs, fmt.Errorf("tables/"+table+": "+format, args...))
+}
+
+// table reads one strictly. It says false if there is none: what reads it in Rego is then silent, which denies.
+func (s *shapes) table(name string, into any) bool {
+	if _, there := s.tree[name]; !there {
+		return false
+	}
+	if err := strict(s.tree, name, into); err != nil {
+		s.errs = append(s.errs, err)
+		return false
+	}
+	return true
+}
+
+// once complains about names that are missing or stand there twice.
+func (s *shapes) once(table string, names []string) {
+	seen := map[string]bool{}
+	for _, n := range names {
+		switch {
+		case n == "":
+			s.bad(table, "a row has no name")
+		case seen[n]:
+			s.bad(table, "%s stands there twice", n)
+		}
+		seen[n] = true
+	}
+}
+
+func (s *shapes) oneOf(table, row, field, value string, known ...string) {
+	if !slices.Contains(known, value) {
+		s.bad(table, "%s: %s %q is none of %s", row, field, value, strings.Join(known, ", "))
+	}
+}
+
+func (s *shapes) risk() {
+	var t riskShape
+	if !s.table("risk", &t) {
+		return
+	}
+	var names []string
+	ranks := map[int64]bool{}
+	for _, l := range t.Levels {
+		names = append(names, l.Name)
+		s.levels[l.Name] = true
+		switch {
+		case l.Rank == nil || l.Approval == nil:
+			s.bad("risk", "%s: rank and approval must be given", l.Name)
+		case ranks[*l.Rank]:
+			s.bad("risk", "%s: another level has the rank %d", l.Name, *l.Rank)
+		default:
+			ranks[*l.Rank] = true
+		}
+	}
+	s.once("risk", names)
+	s.oneOf("risk", "default_level", "level", t.DefaultLevel, names...)
+	s.oneOf("risk", "provable_up_to", "level", t.ProvableUpTo, names...)
+}
+
+func (s *shapes) approvals() {
+	var t approvalsShape
+	if !s.table("approvals", &t) {
+		return
+	}
+	check := func(row string, a approvalTerms, whole bool) {
+		if whole && (a.TTLSeconds == nil || a.Quorum == nil) {
+			s.bad("approvals", "%s: ttl_seconds and quorum must be given", row)
+		}
+		if a.TTLSeconds != nil && (*a.TTLSeconds < 1 || *a.TTLSeconds > 86_400) {
+			s.bad("approvals", "%s: ttl_seconds is 1 to 86400, not %d", row, *a.TTLSeconds)
+		}
+		if a.Quorum != nil && (*a.Quorum < 1 || *a.Quorum > 10) {
+			s.bad("approvals", "%s: quorum is 1 to 10, not %d", row, *a.Quorum)
+		}
+	}
+	check("default", t.Default, true)
+	var names []string
+	for _, l := range t.Levels {
+		names = append(names, l.Name)
+		check(l.Name, l.approvalTerms, false)
+		s.oneOf("approvals", l.Name, "level", l.Name, s.known()...)
+	}
+	s.once("approvals", names)
+}
+
+func (s *shapes) known() []string { return slices.Sorted(maps.Keys(s.levels)) }
+
+func (s *shapes) tools() {
+	var t toolsShape
+	if !s.table("tools", &t) {
+		return
+	}
+	var names []string
+	for _, row := range t.Tools {
+		names = append(names, row.Tool)
+		s.oneOf("tools", row.Tool, "risk", row.Risk, s.known()...)
+		if row.External == nil {
+			s.bad("tools", "%s: external must be given", row.Tool)
+		}
+	}
+	s.once("tools", names)
+}
+
+func (s *shapes) profiles() {
+	var t profilesShape
+	if s.table("profiles", &t) {
+		var names []string
+		for _, p := range t.Profiles {
+			names = append(names, p.Name)
+			s.oneOf("profiles", p.Name, "approve_high", p.ApproveHigh, "always", "unless_proven")
+			s.once("profiles: "+p.Name, p.Tools)
+		}
+		s.once("profiles", names)
+	}
+	var agents agentsTable
+	if s.table("agents", &agents) {
+		var names []string
+		for _, a := range agents.Agents {
+			names = append(names, strings.TrimPrefix(a.Tenant+"/"+a.Agent, "/"))
+		}
+		s.once("agents", names)
+	}
+	var blocked blockedShape
+	if s.table("blocked", &blocked) {
+		s.once("blocked", blocked.Tools)
+	}
+}
+
+// positive checks the tables that are a few numbers.
+func (s *shapes) positive() {
+	var memory memoryShape
+	if s.table("memory", &memory) && min(memory.MaxItems, memory.MaxItemBytes, memory.TTLSeconds) < 1 {
+		s.bad("memory", "max_items, max_item_bytes and ttl_seconds are at least 1")
+	}
+	var size sizeShape
+	if s.table("size", &size) && min(size.MaxArgumentsBytes, size.MaxTokens) < 1 {
+		s.bad("size", "max_arguments_bytes and max_tokens are at least 1")
+	}
+}
+
+func (s *shapes) marks() {
+	for _, name := range []string{"paths", "urls", "commands"} {
+		var t marksShape
+		if s.table(name, &t) {
+			s.named(name, t.Marks)
+		}
+	}
+	var t gapsShape
+	if s.table("degraded", &t) {
+		s.named("degraded", t.Gaps)
+	}
+}
+
+func (s *shapes) named(table string, rows []namedEffect) {
+	var names []string
+	for _, r := range rows {
+		names = append(names, r.Name)
+		s.oneOf(table, r.Name, "effect", r.Effect, "allow", "ask", "deny")
+	}
+	s.once(table, names)
+}
+
+func (s *shapes) effects() {
+	var t effectsShape
+	if !s.table("effects", &t) {
+		return
+	}
+	var rows []namedEffect
+	for _, e := range t.Effects {
+		rows = append(rows, e.namedEffect)
+		s.oneOf("effects", e.Name, "category", e.Category, "credential", "personal", "exfiltration", "injection", "evasion")
+		s.kinds("effects", e.Name, e.Kinds)
+		s.oneOf("effects", e.Name, "tools", e.Tools, "", "external")
+		for _, severity := range e.Severities {
+			s.oneOf("effects", e.Name, "severity", severity, "low", "medium", "high", "critical")
+		}
+	}
+	s.named("effects", rows)
+}
+
+func (s *shapes) kinds(table, row string, kinds []string) {
+	for _, k := range kinds {
+		if !action.Kind(k).Valid() {
+			s.bad(table, "%s: there is no kind of action %s", row, k)
+		}
+	}
+}
+
+func (s *shapes) controls(packages map[string]bool) {
+	var t controlsShape
+	if !s.table("controls", &t) {
+		return
+	}
+	var names []string
+	for _, c := range t.Controls {
+		names = append(names, c.Control)
+		s.kinds("controls", c.Control, c.Kinds)
+		if !packages[c.Control] {
+			s.bad("controls", "%s: there is no package data.portcullis.rules.%s, so everything would be denied", c.Control, c.Control)
+		}
+	}
+	s.once("controls", names)
+}
+
+// controlPackages are the names of all packages below data.portcullis.rules.
+func controlPackages(c *ast.Compiler) map[string]bool {
+	out := map[string]bool{}
+	for _, m := range c.Modules {
+		if name, ok := strings.CutPrefix(m.Package.Path.String(), "data.portcullis.rules."); ok {
+			out[name] = true
+		}
+	}
+	return out
+}
