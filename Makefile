@@ -63,7 +63,8 @@ test-go: bin/gotestsum $(STAMPS)/cc ## the Go tests, with the race detector
 	bin/gotestsum --format pkgname --format-hide-empty-pkg -- -race -timeout 15m $$(go list ./... | grep -vE '/(test/e2e|clients/go)(/|$$)')
 
 .PHONY: e2e
-e2e: build bin/gotestsum ## the whole story against the real binary, the Go client's tests among it
+e2e: build bin/gotestsum bin/grpcurl bin/opa ## the whole story against the real binary, the Go client's tests among it
+	@tools/need.sh curl curl --version
 	@# Never from the cache: Go can't know that the binary changed.
 	bin/gotestsum --format pkgname --format-hide-empty-pkg -- -count=1 -timeout 10m ./test/e2e/... ./clients/go/...
 

@@ -1,11 +1,11 @@
 package portcullis
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 )
@@ -27,7 +27,8 @@ func (c *Client) Guard(ctx context.Context, a Action, do func(ctx context.Contex
 	if err != nil {
 		return refuse(ReasonArgumentsInvalid, codes.InvalidArgument, err).Err()
 	}
-	asked := a.proto(arguments)
+	// A copy, which later changes do not reach.
+	asked := proto.CloneOf(a.proto(arguments))
 	d := c.decide(ctx, asked, o)
 	if d.NeedsApproval() && o.wait > 0 {
 		v := c.Wait(ctx, d.ApprovalID, o.wait)
@@ -39,7 +40,7 @@ func (c *Client) Guard(ctx context.Context, a Action, do func(ctx context.Contex
 	if err := d.Err(); err != nil {
 		return err
 	}
-	if err := c.prepare(ctx, d, a, arguments); err != nil {
+	if err := c.prepare(ctx, d, a, asked); err != nil {
 		return err
 	}
 	return c.carryOut(ctx, d, do)
@@ -55,13 +56,13 @@ func (d *Decision) unapproved(v Verdict) error {
 }
 
 // prepare makes sure that what is about to run is what was judged, and that the conditions of the allow are met.
-func (c *Client) prepare(ctx context.Context, d *Decision, a Action, judged []byte) error {
+func (c *Client) prepare(ctx context.Context, d *Decision, a Action, judged *portcullisv1.Action) error {
 	for _, o := range d.Response.GetObligations() {
 		if err := c.obligations[o.GetType()](ctx, o); err != nil {
 			return &DeniedError{Decision: d.turnedDown(ReasonObligationUnmet, fmt.Errorf("obligation %s: %w", o.GetType(), err))}
 		}
 	}
-	if now, err := encode(a.Arguments); err != nil || !bytes.Equal(now, judged) {
+	if now, err := encode(a.Arguments); err != nil || !proto.Equal(a.proto(now), judged) {
 		return &DeniedError{Decision: d.turnedDown(ReasonArgumentsChanged, err)}
 	}
 	return d.Err() // time has passed

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 )
@@ -154,6 +155,20 @@ func TestThreat_B1_ArgumentsThatChangeWhileAPersonThinksAreNotRun(t *testing.T) 
 	}}
 	client := start(t, pdp)
 	_ = deniedBy(t, client.Guard(t.Context(), ToolCall("x", arguments), never(t), WaitFor(time.Minute)), ReasonArgumentsChanged)
+}
+
+func TestThreat_B1_RequestThatChangesIsNotRun(t *testing.T) {
+	t.Parallel()
+	request := &portcullisv1.HttpRequest{Method: "GET", Url: "https://example.com"}
+	client := start(t, &fakePDP{decide: func(_ context.Context, in *portcullisv1.DecideRequest) (*portcullisv1.DecideResponse, error) {
+		if in.GetAction().GetHttp().GetUrl() != "https://example.com" {
+			return nil, status.Error(codes.InvalidArgument, "another request was asked about")
+		}
+		request.Url = "https://example.net"
+		return answer(allow), nil
+	}})
+	action := Action{Kind: portcullisv1.ActionKind_ACTION_KIND_HTTP_REQUEST, HTTP: request}
+	_ = deniedBy(t, client.Guard(t.Context(), action, never(t)), ReasonArgumentsChanged)
 }
 
 func TestGuardMeetsObligationsFirst(t *testing.T) {

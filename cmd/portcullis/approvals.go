@@ -70,7 +70,7 @@ func (c approvalsListCmd) row(w io.Writer, a *pb.Approval) error {
 }
 
 func printApprovalRow(w io.Writer, a *pb.Approval) error {
-	_, err := fmt.Fprintf(w, "%s  %-9s %-16s %-20s %-24s %s\n", a.GetId(), short(a.GetState().String(), "APPROVAL_STATE_"),
+	_, err := fmt.Fprintf(w, "%s  %-9s %-16s %-20s %-24s %s\n", a.GetId(), stateOf(a),
 		plain(a.GetPrincipal().GetAgent()), plain(a.GetTool()), codesOf(a.GetReasons()), left(a))
 	return err
 }
@@ -81,6 +81,14 @@ func codesOf(reasons []*pb.Reason) string {
 		codes[i] = r.GetCode()
 	}
 	return strings.Join(codes, ",")
+}
+
+// stateOf says USED where an approved one has been redeemed.
+func stateOf(a *pb.Approval) string {
+	if a.GetRedeemedAt() != nil {
+		return "USED"
+	}
+	return short(a.GetState().String(), "APPROVAL_STATE_")
 }
 
 func left(a *pb.Approval) string {
@@ -115,7 +123,7 @@ func (c approvalsShowCmd) Run(ctx context.Context, io streams) error {
 func printApproval(w io.Writer, resp *pb.GetApprovalResponse) error {
 	a, v := resp.GetApproval(), resp.GetView()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s  %s\n", a.GetId(), short(a.GetState().String(), "APPROVAL_STATE_"), left(a))
+	fmt.Fprintf(&b, "%s  %s  %s\n", a.GetId(), stateOf(a), left(a))
 	fmt.Fprintf(&b, "agent    %s (tenant %s, session %s)\n", plain(a.GetPrincipal().GetAgent()), plain(a.GetPrincipal().GetTenant()), plain(a.GetPrincipal().GetSession()))
 	if u := a.GetPrincipal().GetUser(); u != "" {
 		fmt.Fprintf(&b, "for      %s\n", plain(u))

@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
@@ -142,6 +143,9 @@ func explain(err error) error {
 		if info, ok := d.(*errdetails.ErrorInfo); ok {
 			return fmt.Errorf("%s (%s): %s", s.Code(), info.GetReason(), s.Message())
 		}
+	}
+	if s.Code() == codes.Unavailable { // no reason: it did not come from a server of ours
+		return errors.New("no server answers there: start `portcullis serve`, or give --addr")
 	}
 	return fmt.Errorf("%s: %s", s.Code(), s.Message())
 }

@@ -24,8 +24,8 @@ type logCmd struct {
 
 type logFilter struct {
 	DataDir  string        `default:".portcullis" help:"Data directory of the server."`
-	Type     string        `help:"Only this type: decision, verdict, outcome, approval, admin."`
-	Effect   string        `help:"Only decisions with this effect: allow, deny, require_approval."`
+	Type     string        `default:"" enum:",decision,verdict,outcome,approval,admin" help:"Only this type: decision, verdict, outcome, approval, admin."`
+	Effect   string        `default:"" enum:",allow,deny,require_approval" help:"Only decisions with this effect: allow, deny, require_approval."`
 	Tool     string        `help:"Only this tool."`
 	Agent    string        `help:"Only this agent."`
 	Session  string        `help:"Only this session."`
@@ -112,7 +112,9 @@ func (c logQueryCmd) Run(io streams) error {
 
 type logTailCmd struct{ logFilter }
 
-// Run prints lines as they come until it is interrupted.
+// Run prints lines as they come until it is interrupted; with --since, those before first.
 func (c logTailCmd) Run(ctx context.Context, io streams) error {
-	return c.print(decisionlog.Follow(ctx, filepath.Join(c.DataDir, decisionsDir), c.filter()), io)
+	filter := c.filter()
+	filter.FromStart = c.Since > 0
+	return c.print(decisionlog.Follow(ctx, filepath.Join(c.DataDir, decisionsDir), filter), io)
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -47,7 +48,7 @@ func (versionCmd) Run(io streams) error {
 	return err
 }
 
-// exitError carries an exit code: 1 is a failure, 2 a wrong call, 3 a decision other than allow.
+// exitError carries an exit code; docs/operations.md has the list.
 type exitError struct {
 	code int
 	err  error
@@ -63,6 +64,23 @@ func main() {
 	os.Exit(code)
 }
 
+// fromEnvironment are the flags of commands other than serve that the environment may set: where the server is and who
+// asks. What a command does stands on its own line: a stray PORTCULLIS_OFF must not let go what `kill` should stop.
+var fromEnvironment = []string{"addr", "data-dir", "operator-dir", "token", "tls-ca"}
+
+func narrowEnvironment(k *kong.Kong) error {
+	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
+		if command, ok := node.(*kong.Node); ok && command.Name != "serve" {
+			for _, flag := range command.Flags {
+				if !slices.Contains(fromEnvironment, flag.Name) {
+					flag.Envs, flag.Tag.Envs = nil, nil
+				}
+			}
+		}
+		return next(nil)
+	})
+}
+
 // run is main without the process: it parses, runs one command and returns the exit code.
 func run(ctx context.Context, args []string, io streams) int {
 	var c cli
@@ -74,6 +92,7 @@ func run(ctx context.Context, args []string, io streams) int {
 		kong.Writers(io.out, io.err),
 		kong.Exit(func(code int) { exited = code }),
 		kong.DefaultEnvars("PORTCULLIS"),
+		kong.PostBuild(narrowEnvironment),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(io),
 	)

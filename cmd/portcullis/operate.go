@@ -181,14 +181,17 @@ func (c killCmd) Run(ctx context.Context, io streams) error {
 	if len(resp.GetKillSwitches()) == 0 {
 		_, err = fmt.Fprintln(io.out, "nothing is stopped")
 	}
+	if n := resp.GetApprovalsCancelled(); n > 0 {
+		_, err = fmt.Fprintf(io.out, "%d approvals withdrawn\n", n)
+	}
 	return err
 }
 
 func killName(k *pb.KillSwitch) string {
 	var parts []string
-	for name, value := range map[string]string{"agent": k.GetAgent(), "session": k.GetSession(), "tool": k.GetTool()} {
-		if value != "" {
-			parts = append(parts, name+" "+plain(value))
+	for _, part := range []struct{ name, value string }{{"agent", k.GetAgent()}, {"session", k.GetSession()}, {"tool", k.GetTool()}} {
+		if part.value != "" {
+			parts = append(parts, part.name+" "+plain(part.value))
 		}
 	}
 	if len(parts) == 0 {

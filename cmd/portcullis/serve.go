@@ -48,6 +48,10 @@ func (c serveCmd) Run(ctx context.Context, io streams) error {
 		return &exitError{2, err}
 	}
 	p, err := c.complete(ctx, paths, log)
+	if err != nil && ctx.Err() != nil {
+		log.Info("told to stop before it served")
+		return nil //nolint:nilerr // what was being built is not to blame: it was cut short
+	}
 	if err != nil {
 		return err
 	}

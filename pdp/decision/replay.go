@@ -3,6 +3,7 @@ package decision
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -154,11 +155,19 @@ func (e *Engine) once(ctx context.Context, j *judgement) (Response, error) {
 		e.replay.forget(key, a)
 		return Response{}, a.err
 	}
+	if slices.ContainsFunc(a.resp.Reasons, passing) {
+		e.replay.forget(key, a) // asking again may go better
+	}
 	a.charged = j.charged // what an allow was charged stays: it may have been carried out
 	if a.charged == "" && a.resp.Effect == Allow {
 		a.charged = j.id
 	}
 	return a.resp, nil
+}
+
+// passing reasons are failures of the engine's own, which may be over at the next try.
+func passing(r Reason) bool {
+	return r.Rule == "engine.state" || r.Rule == "engine.log" || r.Rule == "engine.policy"
 }
 
 // joined makes one key of parts, each with its length: no two lists share a key.

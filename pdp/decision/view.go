@@ -22,7 +22,7 @@ type View struct {
 	Findings    []scan.Finding `json:"findings"`
 }
 
-// view builds the reviewer's view: the canonical action, one field a line, with what DLP found masked and every
+// view builds the reviewer's view: the canonical action with what DLP found masked and every
 // character that could deceive a reader spelt out.
 func (j *judgement) view(canonical []byte) []byte {
 	v := View{ActionBytes: int64(len(canonical)), Findings: j.findings}

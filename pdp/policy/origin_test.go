@@ -95,17 +95,18 @@ func TestAFolderIsWatched(t *testing.T) {
 		t.Fatalf("replaced: %v, last %v, active %s", l.err, m.LastError(), active(t, m))
 	}
 
-	extra := filepath.Join(dir, "tables", "extra", "deep", "data.yaml")
-	edit(t, extra, "x: 1\n")
+	const extraTest = "package extra_test\n\ntest_it if true\n"
+	extra := filepath.Join(dir, "tests", "deep", "extra_test.rego")
+	edit(t, extra, extraTest)
 	if l := next(); l.err != nil {
 		t.Fatalf("new folder: %v", l.err)
 	}
 	second := active(t, m)
-	edit(t, extra, "x: 2\n")
+	edit(t, extra, extraTest+"# again\n")
 	if l := next(); l.err != nil || active(t, m) == second {
 		t.Fatalf("edit in the new folder: %v", l.err)
 	}
-	if err := os.RemoveAll(filepath.Join(dir, "tables", "extra")); err != nil {
+	if err := os.RemoveAll(filepath.Join(dir, "tests")); err != nil {
 		t.Fatal(err)
 	}
 	if l := next(); l.err != nil {

@@ -319,6 +319,49 @@ func (s *shapes) controls(packages map[string]bool) {
 	s.once("controls", names)
 }
 
+// shippedTables are read by the engine or checked above.
+var shippedTables = []string{
+	"limits", "anomalies", "breakers", "patterns", "agents", "memory", "profiles", "tools", "blocked",
+	"risk", "approvals", "size", "controls", "effects", "paths", "urls", "commands", "degraded",
+}
+
+// checkRead refuses data that nobody reads: a misspelt folder would otherwise vanish without a word.
+func checkRead(data map[string]any, c *ast.Compiler) error {
+	read := map[string]bool{}
+	for _, name := range shippedTables {
+		read[name] = true
+	}
+	tables := ast.MustParseRef("data.tables")
+	for _, module := range c.Modules {
+		ast.WalkRefs(module, func(ref ast.Ref) bool {
+			if !ref.HasPrefix(tables) {
+				return false
+			}
+			if len(ref) == len(tables) {
+				read["*"] = true
+			} else if name, ok := ref[len(tables)].Value.(ast.String); ok {
+				read[string(name)] = true
+			} else {
+				read["*"] = true
+			}
+			return false
+		})
+	}
+	var errs []error
+	for _, root := range slices.Sorted(maps.Keys(data)) {
+		if root != "tables" {
+			errs = append(errs, fmt.Errorf("%s: a bundle's data stands in the folder tables; is this the folder of the bundle itself?", root))
+		}
+	}
+	tree, _ := data["tables"].(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(tree)) {
+		if !read[name] && !read["*"] {
+			errs = append(errs, fmt.Errorf("tables/%s: neither a rule nor the engine reads it: is its name misspelt?", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // controlPackages are the names of all packages below data.portcullis.rules.
 func controlPackages(c *ast.Compiler) map[string]bool {
 	out := map[string]bool{}

@@ -3,7 +3,21 @@ package policy
 import (
 	"strings"
 	"testing"
+	"time"
 )
+
+func TestThreat_F8_DataThatNobodyReadsIsRefused(t *testing.T) {
+	for name, spoil := range map[string]func(b *Bundle){
+		"agnets: neither": func(b *Bundle) { b.Data["tables"].(map[string]any)["agnets"] = map[string]any{} },
+		"folder of the":   func(b *Bundle) { b.Data["bundles"] = map[string]any{} },
+	} {
+		b := small(t)
+		spoil(b)
+		if _, err := Load(t.Context(), b, LoadOptions{Toolchain: tools(), Now: time.Now}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("got %v; want an error with %q", err, name)
+		}
+	}
+}
 
 // Each row changes one thing in tables that are right otherwise, and must be refused by name (F2, F3, F8).
 func TestThreat_F8_MisspeltTablesAreRefused(t *testing.T) {

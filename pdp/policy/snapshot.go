@@ -60,7 +60,7 @@ func Load(ctx context.Context, b *Bundle, opt LoadOptions) (*Snapshot, error) {
 		return nil, fmt.Errorf("bundle %s: %w", b.Source, err)
 	}
 	tables, err := readTables(b.Data)
-	if err = errors.Join(err, checkShapes(b.Data, controlPackages(compiler))); err != nil {
+	if err = errors.Join(err, checkShapes(b.Data, controlPackages(compiler)), checkRead(b.Data, compiler)); err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", b.Source, err)
 	}
 	scanner, err := scan.Compile(tables.Patterns)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	pb "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 )
 
@@ -194,4 +196,22 @@ func TestSizeOfARequest(t *testing.T) {
 		}
 	}
 	a.wants(t, arguments(102_401), deny, "ARGUMENTS_TOO_LARGE")
+}
+
+// TestRequestID: a question that is asked again is charged once and answered alike; another question is not that one.
+func TestRequestID(t *testing.T) {
+	t.Parallel()
+	a, s := plain.get(t).agent(t), session(t)
+	question := func(micro int64, tool string) *pb.DecideRequest {
+		r := call("demo-basic", s, tool, "")
+		r.RequestId, r.Action.Estimate = "r-"+s, &pb.Usage{CostMicroUsd: micro}
+		return r
+	}
+	first := a.wants(t, question(6_000_000, "calculator"), allow)
+	again := a.wants(t, question(6_000_000, "calculator"), allow) // twice six would be more than ten
+	if first.GetDecisionId() != again.GetDecisionId() {
+		t.Errorf("two decisions: %s and %s", first.GetDecisionId(), again.GetDecisionId())
+	}
+	_, err := a.Decide(t.Context(), question(6_000_000, "search"))
+	refused(t, err, codes.InvalidArgument, "REQUEST_ID_REUSED")
 }

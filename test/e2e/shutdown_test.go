@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,5 +86,18 @@ func TestThreat_C6_AnOpenCallCannotHoldTheServer(t *testing.T) {
 	p.stop(t)
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %s to end", took)
+	}
+}
+
+// TestStopWhileStarting: who is told to stop before it serves stops, and blames nobody.
+func TestStopWhileStarting(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := &pdp{dir: dir}
+	p.begin(exec.Command(mustTool(t, "portcullis"), "serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(dir, "data"),
+		"--operator-dir", filepath.Join(dir, "operator"), "--bundle", filepath.Join(root(), "policies")))
+	eventually(t, startWithin, "the database is open", func() bool { return exists(filepath.Join(dir, "data", "state.db")) })
+	if err := p.terminate(); err != nil || strings.Contains(p.said.String(), "test") {
+		t.Errorf("%v\n%s", err, p.said.String())
 	}
 }

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
+import { create } from "@bufbuild/protobuf";
+
 import { ApprovalState } from "../src/gen/portcullis/v1/approval_pb.js";
 import { OutcomeStatus } from "../src/gen/portcullis/v1/decision_pb.js";
-import { Effect } from "../src/gen/portcullis/v1/types_pb.js";
+import { Effect, HttpRequestSchema } from "../src/gen/portcullis/v1/types_pb.js";
 import { ApprovalRequired, ArgumentsError, Denied, type Arguments, type RunOptions } from "../src/index.js";
 import { answer, asking, fake, verdict, type Behaviour } from "./fake.js";
 
@@ -72,6 +74,18 @@ describe("run", () => {
       },
     });
     await assert.rejects(pdp.client().run({ tool: "x", arguments: args }, never, { waitMs: 60_000 }), deniedBy("ARGUMENTS_CHANGED"));
+  });
+
+  test("threat B1: nor is a request that changes", async () => {
+    const http = create(HttpRequestSchema, { method: "GET", url: "https://example.com" });
+    const pdp = await fake({
+      decide: () => {
+        http.url = "https://example.net";
+        return answer(Effect.ALLOW);
+      },
+    });
+    await assert.rejects(pdp.client().run({ kind: "http_request", http }, never), deniedBy("ARGUMENTS_CHANGED"));
+    assert.equal(pdp.asked[0]?.action?.http?.url, "https://example.com");
   });
 
   test("meets obligations first", async () => {
