@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -145,7 +146,8 @@ func explain(err error) error {
 		}
 	}
 	if s.Code() == codes.Unavailable { // no reason: it did not come from a server of ours
-		return errors.New("no server answers there: start `portcullis serve`, or give --addr")
+		_, why, _ := strings.Cut(s.Message(), "dial tcp ")
+		return fmt.Errorf("no server answers (%s): start `portcullis serve`, or give --addr", strings.Trim(cmp.Or(why, s.Message()), `"`))
 	}
 	return fmt.Errorf("%s: %s", s.Code(), s.Message())
 }

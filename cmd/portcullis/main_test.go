@@ -61,7 +61,7 @@ func TestExplainNamesCodeAndReason(t *testing.T) {
 	}{
 		"with a reason":     {with.Err(), "NotFound (APPROVAL_NOT_FOUND): there is no such approval"},
 		"without":           {status.Error(codes.Internal, "broken"), "Internal: broken"},
-		"no server":         {status.Error(codes.Unavailable, "connection refused"), "no server answers there: start `portcullis serve`, or give --addr"},
+		"no server":         {status.Error(codes.Unavailable, "connection refused"), "no server answers (connection refused): start `portcullis serve`, or give --addr"},
 		"not from a server": {errors.New("no token"), "no token"},
 		"the end":           {io.EOF, "EOF"},
 	} {

@@ -192,3 +192,18 @@ func TestARequestThatEndedInAnErrorMayBeTriedAgain(t *testing.T) {
 	r.want(Allow, "", req)
 	r.want(Allow, "", req) // the same answer, not a second use
 }
+
+func TestAFailureOfTheEngineIsNotRemembered(t *testing.T) {
+	r := newRoom(t, counted())
+	r.log.broken.Store(true)
+	r.want(Deny, "LOG_UNAVAILABLE", repeated("r1"))
+	r.log.broken.Store(false)
+	r.history.putBroken.Store(true)
+	r.want(Deny, "STATE_UNAVAILABLE", repeated("r1"))
+	r.history.putBroken.Store(false)
+	first := r.want(Allow, "", repeated("r1"))
+	if again := r.want(Allow, "", repeated("r1")); again.DecisionID != first.DecisionID {
+		t.Fatalf("decision %s, then %s", first.DecisionID, again.DecisionID)
+	}
+	r.wantCharged(3, 10) // every try counts as one, money only where it was allowed
+}
