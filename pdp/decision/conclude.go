@@ -62,7 +62,7 @@ func (e *Engine) askPerson(ctx context.Context, j *judgement) {
 func (e *Engine) allow(ctx context.Context, j *judgement) error {
 	if j.approval != nil {
 		if err := e.Approvals.Redeem(ctx, j.approval.ID, j.redemption(), j.id); err != nil {
-			return e.approvalFailure(j, err)
+			return e.approvalFailure(ctx, j, err)
 		}
 		j.redeemed = true
 		j.ticket = &Ticket{

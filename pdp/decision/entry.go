@@ -2,9 +2,11 @@ package decision
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
@@ -46,6 +48,17 @@ func (j *judgement) entry(took time.Duration) decisionlog.Entry {
 		d.Approval = &decisionlog.ApprovalRef{ID: j.ticket.ID, State: j.ticket.State, Redeemed: j.redeemed}
 	}
 	return decisionlog.Entry{Time: j.now, Type: decisionlog.TypeDecision, Decision: d}
+}
+
+// refusedEntry is the line for a redemption that was refused: somebody tried to use an approval for something else, too
+// late, or again (B1).
+func (j *judgement) refusedEntry(why *approval.Error) decisionlog.Entry {
+	p := j.req.Principal
+	return decisionlog.Entry{Time: j.now, Type: decisionlog.TypeApproval, Approval: &decisionlog.Approval{
+		ApprovalID: j.req.ApprovalID, DecisionID: j.id, Tool: j.tool(), ActionDigest: j.digest, BundleRevision: j.snapshot.Revision,
+		Principal: decisionlog.Principal{Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Run: p.Run, User: p.User, Profile: j.profile},
+		Change:    "redemption_refused", Cause: strings.TrimSpace(why.Reason + " " + why.Field),
+	}}
 }
 
 func outcomeEntry(now time.Time, caller identity.Caller, o Outcome, r *record, result OutcomeResult) decisionlog.Entry {

@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -158,6 +159,8 @@ func newRoom(tb testing.TB, options ...func(*room)) *room {
 	for _, o := range options {
 		o(r)
 	}
+	r.config.EvalTimeout = cmp.Or(r.config.EvalTimeout, 10*time.Second) // the machine may be busy; the race detector is slow
+	r.config.ScanTimeout = cmp.Or(r.config.ScanTimeout, 10*time.Second)
 	r.engine = must[*Engine](tb)(New(r.config, r.rooms))
 	r.close = sync.OnceFunc(func() {
 		r.ledger.broken.Store(false)

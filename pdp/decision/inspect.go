@@ -55,9 +55,18 @@ func texts(a *action.Action) []scan.Text {
 	from := a.Texts()
 	out := make([]scan.Text, len(from))
 	for i, t := range from {
-		out[i] = scan.Text{Pointer: t.Pointer, Value: t.Value}
+		out[i] = scan.Text{Pointer: t.Pointer, Value: t.Value, Name: isName(t.Pointer)}
 	}
 	return out
+}
+
+// isName says whether a pointer leads to what something is called.
+func isName(pointer string) bool {
+	switch pointer {
+	case "/tool", "/server", "/from_agent", "/http/method", "/memory/layer":
+		return true
+	}
+	return strings.HasSuffix(pointer, action.KeySuffix) || strings.HasPrefix(pointer, "/http/headers/") && strings.HasSuffix(pointer, "/name")
 }
 
 // labels are what a session has come into contact with through this action: what arrived, not what was sent.

@@ -23,7 +23,7 @@ func (e *Engine) lookUp(ctx context.Context, j *judgement) error {
 	defer cancel()
 	var err error
 	if j.approval, err = e.findApproval(ctx, j); err != nil {
-		return e.approvalFailure(j, err)
+		return e.approvalFailure(ctx, j, err)
 	}
 	if j.session, err = e.Sessions.Facts(ctx, j.sessionID(), j.digest); err != nil {
 		e.stateFailure(j, "session", err)
@@ -63,8 +63,11 @@ func (e *Engine) findApproval(ctx context.Context, j *judgement) (*approval.Appr
 
 // approvalFailure tells a failing store, which denies, from an approval that may not be redeemed, which is an error of
 // the request.
-func (e *Engine) approvalFailure(j *judgement, err error) error {
+func (e *Engine) approvalFailure(ctx context.Context, j *judgement, err error) error {
 	if problem, ok := errors.AsType[*approval.Error](err); ok && problem.Problem != approval.Unavailable {
+		if logged := e.Log.Append(ctx, j.refusedEntry(problem)); logged != nil {
+			e.Logger.Error("a refused redemption is missing in the decision log", "approval_id", j.req.ApprovalID, "error", logged.Error())
+		}
 		return err
 	}
 	e.stateFailure(j, "approvals", err)

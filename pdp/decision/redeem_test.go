@@ -176,3 +176,15 @@ func TestThreat_B5_ADenyWinsOverAYes(t *testing.T) {
 	r.pass(2 * time.Minute)
 	r.want(Allow, "", redeem)
 }
+
+func TestThreat_B1_ARefusedRedemptionIsOnRecord(t *testing.T) {
+	r := newRoom(t)
+	redeem := r.approved(mail())
+	redeem.Action.Server = "elsewhere"
+	r.wantRefused("APPROVAL_MISMATCH", redeem)
+	lines := r.lines(decisionlog.TypeApproval)
+	if len(lines) == 0 || lines[len(lines)-1].Approval.Change != "redemption_refused" ||
+		lines[len(lines)-1].Approval.Cause != "APPROVAL_MISMATCH digest" || lines[len(lines)-1].Approval.ApprovalID != redeem.ApprovalID {
+		t.Fatalf("the log has %+v", lines)
+	}
+}

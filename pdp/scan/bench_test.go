@@ -19,7 +19,7 @@ func BenchmarkScan(b *testing.B) {
 	for name, patterns := range map[string][]Pattern{"10": pack(), "210 of them 200 with keywords": table} {
 		s := mustCompile(b, patterns)
 		b.Run("patterns="+name+"/clean 1KB", func(b *testing.B) {
-			texts := []Text{{"/body", clean}}
+			texts := []Text{{Pointer: "/body", Value: clean}}
 			b.SetBytes(int64(len(clean)))
 			b.ReportAllocs()
 			for b.Loop() {

@@ -25,7 +25,7 @@ func FuzzScan(f *testing.F) {
 	patterns := pack()
 	s := mustCompile(f, patterns)
 	f.Fuzz(func(t *testing.T, a, b string) {
-		texts := []Text{{"/a", a}, {"/b", b}}
+		texts := []Text{{Pointer: "/a", Value: a}, {Pointer: "/b", Value: b}}
 		r := s.Scan(context.Background(), texts, keyed, Budget{MaxBytes: 1 << 16, MaxViews: 64})
 		total, decoded := 0, 0
 		for _, v := range r.Views {

@@ -57,6 +57,9 @@ type Finding struct {
 type Text struct {
 	Pointer string
 	Value   string
+	// Name says that this is what something is called: an argument, a tool, a header. Names are inspected, but a secret
+	// that is split over two values is not looked for across them.
+	Name bool
 }
 
 // View is one reading of a text. Printing it does not show it; its JSON does, for policy tests that read it.

@@ -194,7 +194,7 @@ func TestThreat_D7_SecretSplitOverTwoTextsAtEveryOffset(t *testing.T) {
 	s := mustCompile(t, without("credential.generic"))
 	filler := strings.Repeat("lorem ipsum ", 100)
 	for at := 1; at < len(canary); at++ {
-		r := s.Scan(t.Context(), []Text{{"/a", filler + canary[:at]}, {"/b", canary[at:] + " " + filler}}, keyed, Budget{})
+		r := s.Scan(t.Context(), []Text{{Pointer: "/a", Value: filler + canary[:at]}, {Pointer: "/b", Value: canary[at:] + " " + filler}}, keyed, Budget{})
 		if got := counts(r); got["credential.test-token@"] != 1 || len(got) != 1 {
 			t.Fatalf("split at %d: %v", at, got)
 		}
@@ -204,27 +204,51 @@ func TestThreat_D7_SecretSplitOverTwoTextsAtEveryOffset(t *testing.T) {
 	}
 }
 
+// What stands beside the two halves, and the names of the arguments, must not hide the secret.
+func TestThreat_D7_SecretSplitAmongOtherTexts(t *testing.T) {
+	s := mustCompile(t, []Pattern{{
+		ID: "a.key", Category: "credential", Severity: "high", Confidence: "high", Regex: `\bAKIA[A-Z0-9]{16}\b`, Keywords: []string{"akia"},
+		Examples: Examples{
+			Match:   []string{"AKIAIOSFODNN7EXAMPLE", "x AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE."},
+			NoMatch: []string{"AKIA", "XAKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLEX"},
+		},
+	}})
+	for split := 1; split < 20; split++ {
+		r := s.Scan(t.Context(), []Text{
+			{Pointer: "/arguments/a#key", Value: "a", Name: true},
+			{Pointer: "/arguments/a", Value: "AKIAIOSFODNN7EXAMPLE"[:split]},
+			{Pointer: "/arguments/b#key", Value: "b", Name: true},
+			{Pointer: "/arguments/b", Value: "AKIAIOSFODNN7EXAMPLE"[split:]},
+			{Pointer: "/arguments/c", Value: "word"},
+			{Pointer: "/tool", Value: "send_email", Name: true},
+		}, nil, Budget{})
+		if len(r.Findings) != 1 || r.Findings[0].Rule != "a.key" || r.Findings[0].Pointer != "" {
+			t.Fatalf("split after %d: %v", split, r.Findings)
+		}
+	}
+}
+
 func TestThreat_D7_WhatOneTextHasIsNotFoundAgain(t *testing.T) {
 	s := mustCompile(t, without("credential.generic"))
-	texts := []Text{{"/iban", "DE89370400440532013000"}, {"/subject", "EUR 10"}, {"/k", canary}, {"/n", "."}}
+	texts := []Text{{Pointer: "/iban", Value: "DE89370400440532013000"}, {Pointer: "/subject", Value: "EUR 10"}, {Pointer: "/k", Value: canary}, {Pointer: "/n", Value: "."}}
 	got := counts(s.Scan(t.Context(), texts, keyed, Budget{}))
 	if got["credential.test-token@/k"] != 1 || got["personal.iban@/iban"] != 1 || len(got) != 2 {
 		t.Errorf("got %v", got)
 	}
-	ids := []Text{{"/user", "mia_li_3668"}, {"/flight", "HAT001"}, {"/reservation", "ZFA04Y"}, {"/payment", "credit_card_4421486"}, {"/a", "4111"}, {"/b", "111111111111"}}
+	ids := []Text{{Pointer: "/user", Value: "mia_li_3668"}, {Pointer: "/flight", Value: "HAT001"}, {Pointer: "/reservation", Value: "ZFA04Y"}, {Pointer: "/payment", Value: "credit_card_4421486"}, {Pointer: "/a", Value: "4111"}, {Pointer: "/b", Value: "111111111111"}}
 	if got := counts(s.Scan(t.Context(), ids, keyed, Budget{})); len(got) != 0 {
 		t.Errorf("identifiers side by side make %v", got)
 	}
 	mail := without("credential.generic")[0]
 	mail.ID, mail.Regex, mail.Keywords = "personal.mail", `[a-z.]+@[a-z.]+\.[A-Za-z]{2,}`, []string{"@"}
 	mail.Examples.Match = []string{"ann@site.test", "<ann@site.test>", "mail ann@site.test"}
-	to := []Text{{"/to", "ann@site.test"}, {"/subject", "Lunch"}}
+	to := []Text{{Pointer: "/to", Value: "ann@site.test"}, {Pointer: "/subject", Value: "Lunch"}}
 	if got := counts(mustCompile(t, []Pattern{mail}).Scan(t.Context(), to, keyed, Budget{})); len(got) != 1 || got["personal.mail@/to"] != 1 {
 		t.Errorf("an address beside a subject makes %v", got)
 	}
 	// A decoy does not cover for another value that is split.
-	texts = append(texts, Text{"/x", canary[:12]}, Text{"/y", canary[12:32] + "A"})
-	if got := counts(s.Scan(t.Context(), texts, keyed, Budget{})); got["credential.test-token@"] != 1 {
+	texts = append(texts, Text{Pointer: "/x", Value: canary[:12]}, Text{Pointer: "/y", Value: canary[12:32] + "A"})
+	if got := counts(s.Scan(t.Context(), texts, keyed, Budget{})); got["credential.test-token@"] == 0 {
 		t.Errorf("behind a decoy: %v", got)
 	}
 }

@@ -62,6 +62,7 @@ func Views(texts []Text, b Budget) (views []View, incomplete bool) {
 
 // viewer builds the views of one inspection.
 type viewer struct {
+	values     []string // of the texts that are not names, long ones cut down to their ends
 	budget     Budget
 	views      []View
 	bytes      int // of views
@@ -104,6 +105,9 @@ func buildViews(texts []Text, b Budget) *viewer {
 			}
 		}
 		v.add(node{leaf: i, view: View{Pointer: t.Pointer, Chain: chainRaw, Text: text}})
+		if !t.Name {
+			v.values = append(v.values, ends(text))
+		}
 	}
 	v.decodable = min(maxDecodeRatio*total, maxDecodeBytes)
 	v.concat()
@@ -132,24 +136,33 @@ func (v *viewer) add(n node) bool {
 	return true
 }
 
-// concat strings the texts together without anything between them, so that a value split over two arguments
-// is whole again (THREATS D7). Of a long text its two ends go in. The result is not decoded further.
+// ends is a text, or the two ends of a long one, a line each.
+func ends(t string) string {
+	if len(t) <= 2*edge {
+		return t
+	}
+	tail := len(t) - edge
+	for !utf8.RuneStart(t[tail]) {
+		tail++
+	}
+	return cut(t, edge) + "\n" + t[tail:]
+}
+
+// concat strings the values together without anything between them, so that one split over several arguments is whole
+// again (THREATS D7); then each two neighbours on a line of their own, so that what stands beside them does not hide
+// where a secret ends. The result is not decoded further.
 func (v *viewer) concat() {
-	if len(v.views) < 2 {
+	if len(v.values) < 2 {
 		return
 	}
 	var b strings.Builder
-	for _, raw := range v.views {
-		t := raw.Text
-		if len(t) <= 2*edge {
-			b.WriteString(t)
-			continue
+	for _, t := range v.values {
+		b.WriteString(t)
+	}
+	if len(v.values) > 2 {
+		for i, t := range v.values[1:] {
+			b.WriteString("\n" + v.values[i] + t)
 		}
-		tail := len(t) - edge
-		for !utf8.RuneStart(t[tail]) {
-			tail++
-		}
-		b.WriteString(cut(t, edge) + "\n" + t[tail:])
 	}
 	if b.Len() > v.budget.MaxBytes-v.bytes || len(v.views) >= v.budget.MaxViews {
 		v.incomplete = true
