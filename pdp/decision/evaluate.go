@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	policyv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/policy/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/action"
@@ -119,7 +120,7 @@ func (j *judgement) input() policy.Input {
 	}
 	if a.Memory != nil {
 		in.Action.Memory.Layer = a.Memory.Layer
-		in.Action.Memory.ItemBytes = int64(len(a.Content))
+		in.Action.Memory.ItemCharacters = int64(utf8.RuneCountInString(a.Content))
 	}
 	if j.approval != nil {
 		in.Approval = &policyv1.Approval{State: "approved", Approvers: j.approvers}

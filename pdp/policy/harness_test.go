@@ -87,7 +87,7 @@ const smallTables = `{
 		"examples": {"match": ["key-abcd", "a key-bcde", "key-cdef."], "no_match": ["key-", "key-123", "kez-abcd"]}
 	}]},
 	"agents": {"default_profile": "strict", "agents": [{"agent": "a1", "profile": "strict"}]},
-	"memory": {"max_items": 10, "max_item_bytes": 100, "ttl_seconds": 60},
+	"memory": {"max_items": 10, "max_item_characters": 100, "ttl_seconds": 60},
 	"risk": {"levels": [{"name": "LOW", "rank": 1, "approval": false}], "default_level": "LOW", "provable_up_to": "LOW"},
 	"profiles": {"profiles": [{"name": "strict", "approve_high": "always", "tools": ["add"]}]},
 	"tools": {"tools": [{"tool": "add", "risk": "LOW", "external": false}]},

@@ -323,7 +323,7 @@ func TestProveTheMemoChangesNothing(t *testing.T) {
 // defaultReads are the fields of `input` that the default policies read.
 var defaultReads = []string{
 	"principal.profile",
-	"action.kind", "action.tool", "action.arguments_bytes", "action.estimate.tokens", "action.memory.item_bytes", "action.memory.seal", "action.in_reply_to_known",
+	"action.kind", "action.tool", "action.arguments_bytes", "action.estimate.tokens", "action.memory.item_characters", "action.memory.seal", "action.in_reply_to_known",
 	"facts.*.pointer", "facts.*.type", "facts.*.class", "facts.*.host", "facts.*.scheme", "facts.*.flags.*", "facts.*.programs.*", "facts.*.near_miss_of",
 	"views.*.pointer", "views.*.chain", "views.*.text", // only policy tests have any
 	"findings.*.rule", "findings.*.category", "findings.*.severity", "findings.*.confidence", "findings.*.pointer", "findings.*.count", "findings.*.fingerprint",

@@ -55,9 +55,9 @@ type (
 		Tools []string `json:"tools"`
 	}
 	memoryShape struct {
-		MaxItems     int64 `json:"max_items"`
-		MaxItemBytes int64 `json:"max_item_bytes"`
-		TTLSeconds   int64 `json:"ttl_seconds"`
+		MaxItems          int64 `json:"max_items"`
+		MaxItemCharacters int64 `json:"max_item_characters"`
+		TTLSeconds        int64 `json:"ttl_seconds"`
 	}
 	sizeShape struct {
 		MaxArgumentsBytes int64 `json:"max_arguments_bytes"`
@@ -246,8 +246,8 @@ func (s *shapes) profiles() {
 // positive checks the tables that are a few numbers.
 func (s *shapes) positive() {
 	var memory memoryShape
-	if s.table("memory", &memory) && min(memory.MaxItems, memory.MaxItemBytes, memory.TTLSeconds) < 1 {
-		s.bad("memory", "max_items, max_item_bytes and ttl_seconds are at least 1")
+	if s.table("memory", &memory) && min(memory.MaxItems, memory.MaxItemCharacters, memory.TTLSeconds) < 1 {
+		s.bad("memory", "max_items, max_item_characters and ttl_seconds are at least 1")
 	}
 	var size sizeShape
 	if s.table("size", &size) && min(size.MaxArgumentsBytes, size.MaxTokens) < 1 {

@@ -30,7 +30,7 @@ deny contains reason.of(rego.metadata.rule(), {}, []) if {
 #   message: The memory item is longer than an item may be.
 deny contains reason.of(rego.metadata.rule(), {}, []) if {
 	input.action.kind == "MEMORY_WRITE"
-	input.action.memory.item_bytes > data.tables.memory.max_item_bytes
+	input.action.memory.item_characters > data.tables.memory.max_item_characters
 }
 
 # METADATA
@@ -76,9 +76,9 @@ deny contains reason.of(rego.metadata.rule(), {}, []) if {
 passed if {
 	input.action.kind == "MEMORY_WRITE"
 	is_number(input.session.memory_items)
-	is_number(input.action.memory.item_bytes)
+	is_number(input.action.memory.item_characters)
 	is_number(data.tables.memory.max_items)
-	is_number(data.tables.memory.max_item_bytes)
+	is_number(data.tables.memory.max_item_characters)
 }
 
 passed if {

@@ -2,15 +2,15 @@ package portcullis.rules.memory_test
 
 import data.portcullis.rules.memory
 
-table := {"max_items": 2, "max_item_bytes": 10}
+table := {"max_items": 2, "max_item_characters": 10}
 
 write(items, bytes) := {
-	"action": {"kind": "MEMORY_WRITE", "memory": {"item_bytes": bytes, "seal": "none"}},
+	"action": {"kind": "MEMORY_WRITE", "memory": {"item_characters": bytes, "seal": "none"}},
 	"session": {"memory_items": items},
 }
 
 read(seal) := {
-	"action": {"kind": "MEMORY_READ", "memory": {"item_bytes": 100, "seal": seal}},
+	"action": {"kind": "MEMORY_READ", "memory": {"item_characters": 100, "seal": seal}},
 	"session": {"memory_items": 100},
 }
 
@@ -45,7 +45,7 @@ test_a_write_needs_no_seal[seal] if {
 }
 
 test_a_delete_is_free if {
-	delete := {"action": {"kind": "MEMORY_DELETE", "memory": {"seal": "none", "item_bytes": 100}}, "session": {"memory_items": 100}}
+	delete := {"action": {"kind": "MEMORY_DELETE", "memory": {"seal": "none", "item_characters": 100}}, "session": {"memory_items": 100}}
 	codes(delete) == set()
 	memory.passed with input as delete with data.tables.memory as table
 }
@@ -57,7 +57,7 @@ test_passed[action] if {
 
 test_not_passed_without_what_it_needs[why] if {
 	some why, action in {
-		"no count": {"action": {"kind": "MEMORY_WRITE", "memory": {"item_bytes": 1}}, "session": {}},
+		"no count": {"action": {"kind": "MEMORY_WRITE", "memory": {"item_characters": 1}}, "session": {}},
 		"no size": {"action": {"kind": "MEMORY_WRITE", "memory": {}}, "session": {"memory_items": 1}},
 		"unknown seal": read("VALID"),
 		"no seal": read(""),
@@ -67,6 +67,6 @@ test_not_passed_without_what_it_needs[why] if {
 }
 
 test_not_passed_without_bounds[bounds] if {
-	some bounds in [{}, {"max_items": 1}, {"max_item_bytes": 1}, {"max_items": "1", "max_item_bytes": 1}]
+	some bounds in [{}, {"max_items": 1}, {"max_item_characters": 1}, {"max_items": "1", "max_item_characters": 1}]
 	not memory.passed with input as write(0, 0) with data.tables.memory as bounds
 }

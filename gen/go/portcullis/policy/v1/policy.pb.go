@@ -358,8 +358,8 @@ type Memory struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which memory.
 	Layer string `protobuf:"bytes,1,opt,name=layer,proto3" json:"layer,omitempty"`
-	// Bytes of the item's text.
-	ItemBytes int64 `protobuf:"varint,2,opt,name=item_bytes,json=itemBytes,proto3" json:"item_bytes,omitempty"`
+	// Characters (Unicode code points) of the item's text.
+	ItemCharacters int64 `protobuf:"varint,2,opt,name=item_characters,json=itemCharacters,proto3" json:"item_characters,omitempty"`
 	// On a read: `none`, `valid`, `invalid` or `expired`. On a write: `none`.
 	Seal string `protobuf:"bytes,3,opt,name=seal,proto3" json:"seal,omitempty"`
 	// On a read with a valid seal: the labels that the item carries.
@@ -405,9 +405,9 @@ func (x *Memory) GetLayer() string {
 	return ""
 }
 
-func (x *Memory) GetItemBytes() int64 {
+func (x *Memory) GetItemCharacters() int64 {
 	if x != nil {
-		return x.ItemBytes
+		return x.ItemCharacters
 	}
 	return 0
 }
@@ -1618,11 +1618,10 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	" \x03(\tR\x05roles\"E\n" +
 	"\x05Usage\x12$\n" +
 	"\x0ecost_micro_usd\x18\x01 \x01(\x03R\fcostMicroUsd\x12\x16\n" +
-	"\x06tokens\x18\x02 \x01(\x03R\x06tokens\"i\n" +
+	"\x06tokens\x18\x02 \x01(\x03R\x06tokens\"s\n" +
 	"\x06Memory\x12\x14\n" +
-	"\x05layer\x18\x01 \x01(\tR\x05layer\x12\x1d\n" +
-	"\n" +
-	"item_bytes\x18\x02 \x01(\x03R\titemBytes\x12\x12\n" +
+	"\x05layer\x18\x01 \x01(\tR\x05layer\x12'\n" +
+	"\x0fitem_characters\x18\x02 \x01(\x03R\x0eitemCharacters\x12\x12\n" +
 	"\x04seal\x18\x03 \x01(\tR\x04seal\x12\x16\n" +
 	"\x06labels\x18\x04 \x03(\tR\x06labels\"\xff\x02\n" +
 	"\x06Action\x12\x12\n" +
