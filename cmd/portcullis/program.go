@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,13 +79,28 @@ func (c serveCmd) complete(ctx context.Context, at places, log *slog.Logger) (p 
 		return p, err
 	}
 	p.closers = append(p.closers, func() error { sessions.Close(); return nil })
-	p.engine, err = decision.New(decision.Config{DeniedPaths: []string{at.data, at.operator, filepath.Dir(at.keyFile)}}, decision.Deps{
+	p.engine, err = decision.New(decision.Config{DeniedPaths: c.denied(at)}, decision.Deps{
 		Policies: p.policies, Evaluator: p.evaluator, Limits: p.limits, Breakers: p.breakers,
 		Sessions:  sessions,
 		Approvals: p.approvals, Switches: p.switches, Records: p.state.Space("decision/"), Keys: at.keys,
 		Log: p.decisions, Events: p.events, Observer: p.metrics, Logger: log, Now: time.Now,
 	})
 	return p, err
+}
+
+// denied are the places that no action may name: where the server keeps its data and keys, and the files that it is told
+// what to do by.
+func (c serveCmd) denied(at places) []string {
+	out := []string{at.data, at.operator, filepath.Dir(at.keyFile)}
+	for _, name := range append([]string{c.Credentials, c.TLSKey, string(c.Config)}, c.Bundle...) {
+		if name == "" || strings.Contains(name, "://") {
+			continue
+		}
+		if abs, err := filepath.Abs(name); err == nil {
+			out = append(out, abs)
+		}
+	}
+	return out
 }
 
 // openState opens the database and what lives in it.

@@ -160,7 +160,7 @@ type Revealed struct {
 // Redemption is the action that an approval shall be used for. Every field must be what was approved, and the
 // estimates at most.
 type Redemption struct {
-	Tenant, Agent, Session, RequestedBy        string
+	Tenant, Agent, Session, User, RequestedBy  string
 	Digest, Tool, SchemaDigest, BundleRevision string
 	EstimateCostMicroUSD, EstimateTokens       int64
 }

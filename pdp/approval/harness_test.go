@@ -109,7 +109,7 @@ func ask() approval.Ask {
 func redemption() approval.Redemption {
 	a := ask()
 	return approval.Redemption{
-		Tenant: a.Tenant, Agent: a.Agent, Session: a.Session, RequestedBy: a.RequestedBy,
+		Tenant: a.Tenant, Agent: a.Agent, Session: a.Session, User: a.User, RequestedBy: a.RequestedBy,
 		Digest: a.Digest, Tool: a.Tool, SchemaDigest: a.SchemaDigest, BundleRevision: a.BundleRevision,
 		EstimateCostMicroUSD: a.EstimateCostMicroUSD, EstimateTokens: a.EstimateTokens,
 	}

@@ -142,6 +142,7 @@ func (r *Record) redeemable(want Redemption) error {
 		{"tenant", want.Tenant == a.Tenant},
 		{"agent", want.Agent == a.Agent},
 		{"session", want.Session == a.Session},
+		{"user", want.User == a.User}, // the reviewer saw for whom
 		{"requested_by", want.RequestedBy == a.RequestedBy},
 		{"digest", want.Digest == a.Digest},
 		{"tool", want.Tool == a.Tool},

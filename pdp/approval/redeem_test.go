@@ -46,7 +46,7 @@ func TestThreat_B1_AChangedFieldIsAnotherAction(t *testing.T) {
 	w := newWorld(t, approval.Config{})
 	a := w.approved()
 	fields := map[string]string{
-		"Agent": "agent", "Session": "session", "RequestedBy": "requested_by", "Digest": "digest", "Tool": "tool",
+		"Agent": "agent", "Session": "session", "User": "user", "RequestedBy": "requested_by", "Digest": "digest", "Tool": "tool",
 		"SchemaDigest": "schema_digest", "BundleRevision": "bundle_revision",
 		"EstimateCostMicroUSD": "estimate.cost_micro_usd", "EstimateTokens": "estimate.tokens",
 	}
@@ -57,7 +57,7 @@ func TestThreat_B1_AChangedFieldIsAnotherAction(t *testing.T) {
 		var mutants []approval.Redemption
 		switch f := reflect.ValueOf(&want).Elem().Field(i); v := f.Interface().(type) {
 		case string:
-			for _, m := range []string{v + "x", "", v[:len(v)-1], v + " "} {
+			for _, m := range []string{v + "x", "", v[:max(len(v)-1, 0)], v + " "} {
 				f.SetString(m)
 				mutants = append(mutants, want)
 			}

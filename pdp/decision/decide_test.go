@@ -2,6 +2,7 @@ package decision
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -323,6 +324,27 @@ func TestASoftLimitAsks(t *testing.T) {
 	r.want(Allow, "", r.approve(add(), resp))
 	if n := r.used("soft", add()); n != 2 {
 		t.Fatalf("%d used after it was redeemed", n)
+	}
+}
+
+// A yes to a risky tool is no yes to going past a limit that nobody spoke of then.
+func TestThreat_B5_AnApprovalLiftsOnlyWhatAsked(t *testing.T) {
+	soft := limitRow("soft", 1, map[string]any{"on_exceed": "require_approval", "counts": "allowed"})
+	r := newRoom(t, withTables(limitTable(soft)))
+	asked := r.want(RequireApproval, "RISK_NEEDS_APPROVAL", mail())
+	if slices.Contains(codes(asked.Reasons), "LIMIT_NEEDS_APPROVAL") {
+		t.Fatal("the limit asked although nothing was used")
+	}
+	used := add()
+	used.Principal = mail().Principal
+	r.want(Allow, "", used) // now the limit is used up
+	redeem := r.approve(mail(), asked)
+	again := r.decide(redeem)
+	if again.Effect != RequireApproval || !slices.Contains(codes(again.Reasons), "LIMIT_NEEDS_APPROVAL") {
+		t.Fatalf("the old approval gave %s %v", again.Effect, codes(again.Reasons))
+	}
+	if n := r.used("soft", used); n != 1 {
+		t.Fatalf("%d used", n)
 	}
 }
 

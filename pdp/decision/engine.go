@@ -30,7 +30,7 @@ type Config struct {
 	SettleFor   time.Duration // an outcome may be reported for this long; 24 h
 	ReplayFor   time.Duration // a request id is remembered for this long; 10 min
 	ReplayMax   int           // request ids remembered at once; 200,000
-	ReplayAgent int           // of them by one tenant and agent; 20,000
+	ReplayAgent int           // of them by one tenant and agent; 5,000
 	Scan        scan.Budget
 	// DeniedPaths are folders that no action may name: where the PDP keeps its data and its keys.
 	DeniedPaths []string
@@ -47,11 +47,14 @@ func (c Config) withDefaults() Config {
 	span(&c.AllowFor, time.Minute)
 	span(&c.SettleFor, 24*time.Hour)
 	span(&c.ReplayFor, 10*time.Minute)
+	if c.Scan.MaxFindings == 0 {
+		c.Scan.MaxFindings = 50 // an answer and its line in the log stay small; more is scan_incomplete
+	}
 	if c.ReplayMax == 0 {
 		c.ReplayMax = 200_000
 	}
 	if c.ReplayAgent == 0 {
-		c.ReplayAgent = 20_000
+		c.ReplayAgent = 5_000
 	}
 	return c
 }
@@ -232,6 +235,17 @@ func (j *judgement) tool() string {
 	return j.req.Action.Tool
 }
 
+func httpBytes(h *action.HTTPRequest) int64 {
+	if h == nil {
+		return 0
+	}
+	n := len(h.URL) + len(h.Body)
+	for _, header := range h.Headers {
+		n += len(header.Name) + len(header.Value)
+	}
+	return int64(n)
+}
+
 // countedTool is the tool under which limits count. Names that the bundle does not know share one counter, so that
 // made-up names make no keys.
 func (j *judgement) countedTool() string {
@@ -245,6 +259,6 @@ func (j *judgement) wants() limit.Amounts {
 	a := j.req.Action
 	return limit.Amounts{
 		Calls: 1, CostMicroUSD: a.Estimate.CostMicroUSD, Tokens: a.Estimate.Tokens,
-		Bytes: int64(a.ArgumentsBytes) + int64(len(a.Content)),
+		Bytes: int64(a.ArgumentsBytes) + int64(len(a.Content)) + httpBytes(a.HTTP),
 	}
 }

@@ -17,13 +17,28 @@ import (
 func (e *Engine) evaluate(ctx context.Context, j *judgement) error {
 	limited, cancel := context.WithTimeout(ctx, e.cfg.EvalTimeout)
 	defer cancel()
-	answer, err := e.Evaluator.Evaluate(limited, j.snapshot, j.input())
+	// First as if nobody had approved: an approval lifts only what asked when the person said yes. What asks now besides
+	// needs a person of its own.
+	answer, err := e.Evaluator.Evaluate(limited, j.snapshot, j.input(false))
+	if err == nil && j.approval != nil && coveredBy(answer, j.approval.Rules) {
+		answer, err = e.Evaluator.Evaluate(limited, j.snapshot, j.input(true))
+	}
 	if err != nil {
 		e.policyFailure(j, err)
 		return nil
 	}
 	j.merge(answer)
 	return nil
+}
+
+// coveredBy says whether every rule that asks is among those that asked before.
+func coveredBy(answer *policyv1.Decision, rules []string) bool {
+	for _, r := range answer.GetReasons() {
+		if r.GetEffect() == "ask" && !slices.Contains(rules, r.GetRule()) {
+			return false
+		}
+	}
+	return true
 }
 
 // policyFailure denies where policy gave no decision (I1), each way of failing with its own code.
@@ -95,7 +110,7 @@ func (j *judgement) openBreaker() bool {
 }
 
 // input is all that policy may look at.
-func (j *judgement) input() policy.Input {
+func (j *judgement) input(approved bool) policy.Input {
 	p, a := j.req.Principal, j.req.Action
 	in := &policyv1.Input{
 		Principal: &policyv1.Principal{
@@ -122,7 +137,7 @@ func (j *judgement) input() policy.Input {
 		in.Action.Memory.Layer = a.Memory.Layer
 		in.Action.Memory.ItemCharacters = int64(utf8.RuneCountInString(a.Content))
 	}
-	if j.approval != nil {
+	if approved {
 		in.Approval = &policyv1.Approval{State: "approved", Approvers: j.approvers}
 	}
 	for _, f := range j.facts {

@@ -77,7 +77,7 @@ func (e *Engine) approvalFailure(ctx context.Context, j *judgement, err error) e
 func (j *judgement) redemption() approval.Redemption {
 	p, a := j.req.Principal, j.req.Action
 	return approval.Redemption{
-		Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, RequestedBy: j.caller.Subject,
+		Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, User: p.User, RequestedBy: j.caller.Subject,
 		Digest: j.digest, Tool: j.tool(), SchemaDigest: a.SchemaDigest, BundleRevision: j.snapshot.Revision,
 		EstimateCostMicroUSD: a.Estimate.CostMicroUSD, EstimateTokens: a.Estimate.Tokens,
 	}
@@ -97,7 +97,8 @@ func (e *Engine) findReplied(j *judgement) (*record, error) {
 		return nil, err
 	}
 	p := j.req.Principal
-	same := r.Subject.Tenant == p.Tenant && r.Subject.Agent == p.Agent && r.Subject.Session == p.Session
+	called := r.Kind == action.KindToolCall || r.Kind == action.KindHTTPRequest
+	same := called && r.Subject.Tenant == p.Tenant && r.Subject.Agent == p.Agent && r.Subject.Session == p.Session
 	if !same || r.Effect != Allow || (j.req.Action.Tool != "" && j.req.Action.Tool != r.Tool) {
 		return nil, nil
 	}
@@ -114,7 +115,7 @@ func (e *Engine) reserve(ctx context.Context, j *judgement) error {
 		want = limit.Amounts{}
 	}
 	statuses, err := e.Limits.Reserve(ctx, j.id, defs, j.subject(), want, j.now.Add(e.cfg.SettleFor),
-		limit.ReserveOptions{Approved: j.approval != nil})
+		limit.ReserveOptions{Approved: j.limitsLifted()})
 	j.limits = statuses
 	if err != nil {
 		e.stateFailure(j, "limits", err)
@@ -133,13 +134,23 @@ func (e *Engine) reserve(ctx context.Context, j *judgement) error {
 				j.retryAfter = wait
 			}
 		case limit.RequireApproval:
-			j.softNo = j.approval == nil
+			j.softNo = !j.limitsLifted()
 		case limit.Alert:
 			e.anomaly(j, s)
 		}
 	}
 	return nil
 }
+
+// limitsLifted says whether a person has approved that a limit which asks is passed: one asked then, too.
+func (j *judgement) limitsLifted() bool {
+	return j.approval != nil && slices.ContainsFunc(j.approval.Rules, func(rule string) bool {
+		return rule == limitsRule || strings.HasPrefix(rule, "limits.")
+	})
+}
+
+// limitsRule is the engine's own check of limits; rules of the bundle's control `limits` begin with `limits.`.
+const limitsRule = "engine.limits"
 
 // anomaly raises a crossed threshold: a finding that policy can act on, a metric and an event.
 func (e *Engine) anomaly(j *judgement, s limit.Status) {

@@ -7,6 +7,9 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
 
+// maxPointerBytes is the longest pointer that is shown as it is: an answer and its line in the log stay small.
+const maxPointerBytes = 256
+
 // maxNameBytes is the longest argument name that is shown as it is.
 const maxNameBytes = 64
 
@@ -27,7 +30,9 @@ func hideNames(findings []scan.Finding, facts []action.Fact, fingerprint func(st
 				parts[i] = "name:" + fingerprint(name)
 			}
 		}
-		pointer = strings.Join(parts, "/")
+		if pointer = strings.Join(parts, "/"); len(pointer) > maxPointerBytes {
+			pointer = "/name:" + fingerprint(pointer)
+		}
 		if suffix {
 			pointer += action.KeySuffix
 		}

@@ -129,7 +129,7 @@ func (e *Engine) once(ctx context.Context, j *judgement) (Response, error) {
 	p := j.req.Principal
 	agent := joined(p.Tenant, p.Agent)
 	key := joined(p.Tenant, j.caller.CredentialID, p.Agent, p.Session, p.Run, p.User, joined(p.Delegation...), j.req.RequestID)
-	fingerprint := joined(j.digest, j.req.ApprovalID)
+	fingerprint := joined(j.digest, j.req.ApprovalID, fmt.Sprint(j.req.Action.Estimate)) // a larger estimate is another request
 	a, first, err := e.replay.begin(key, agent, fingerprint)
 	if err != nil {
 		return Response{}, err
@@ -165,9 +165,9 @@ func (e *Engine) once(ctx context.Context, j *judgement) (Response, error) {
 	return a.resp, nil
 }
 
-// passing reasons are failures of the engine's own, which may be over at the next try.
+// passing reasons may be over at the next try: failures of the engine's own, and a kill switch.
 func passing(r Reason) bool {
-	return r.Rule == "engine.state" || r.Rule == "engine.log" || r.Rule == "engine.policy"
+	return r.Rule == "engine.state" || r.Rule == "engine.log" || r.Rule == "engine.policy" || r.Rule == "engine.kill_switch"
 }
 
 // joined makes one key of parts, each with its length: no two lists share a key.

@@ -105,6 +105,9 @@ func checkShape(a action.Action) error {
 			return invalid("FIELD_NOT_ALLOWED", "action."+field.name, "does not belong to the kind "+string(a.Kind))
 		}
 	}
+	if isMemory && (a.Arguments != nil || a.Tool != "") { // its seal would not cover them
+		return invalid("FIELD_NOT_ALLOWED", "action.arguments", "and tool do not belong to the kind "+string(a.Kind))
+	}
 	return nil
 }
 
