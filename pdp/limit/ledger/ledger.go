@@ -62,9 +62,9 @@ type Line struct {
 	// Refunds leave their sub-buckets, as far as these still hold as many and the width is the cell's.
 	Refunds []Stamp
 
-	// Want is charged now. Zero only looks.
+	// Want is charged now, 0 to MaxUnits. Zero only looks, and never makes a cell.
 	Want int64
-	// Max is how many units may be in use, Want among them.
+	// Max is how many units may be in use, Want among them: -1 to MaxUnits. Where it is -1, the line is exceeded as it is.
 	Max int64
 	// Class says what going past Max means.
 	Class Class
