@@ -137,13 +137,14 @@ func (c *Counter) Stale(holder string, seq int64) bool {
 }
 
 // report carries out what has happened: all of a line before its check. The counter is at now already.
-func (c *Counter) report(b *Batch, l *Line, now int64) {
+func (c *Counter) report(b *Batch, l *Line, now, epoch int64) {
 	c.Resize(l.Period, now)
 	c.Advance(now) // the new width may have moved units out
 	mine := c.block(b.Holder)
-	if b.Reassert && l.Held > 0 {
+	if l.Epoch != epoch && l.Held > 0 {
 		if mine == nil {
 			mine = c.open(b.Holder)
+			mine.ExpiresAt = now + max(l.Lease, 1)
 		}
 		mine.Units = max(mine.Units, min(l.Held, MaxUnits))
 	}
@@ -229,7 +230,7 @@ func (l *Line) exceeded(used int64) bool { return used > l.Max || l.Want > l.Max
 
 // Terms are what a store knows besides the counters.
 type Terms struct {
-	Now int64
+	Now, Epoch int64
 	// Amnesia says whether a cell counts as full because what it was is lost, and until when (0: until an operator acts).
 	// nil: nothing was lost.
 	Amnesia func(l *Line) (full bool, until int64)
@@ -241,12 +242,12 @@ type Terms struct {
 // one, it is put there. Counters without units stay: it is the store that drops them. Stale batches and reservations are
 // looked at before.
 func Carry(b *Batch, cells []*Counter, t Terms) *Receipt {
-	r := &Receipt{Now: t.Now, Lines: make([]LineReceipt, len(b.Lines))}
+	r := &Receipt{Now: t.Now, Epoch: t.Epoch, Lines: make([]LineReceipt, len(b.Lines))}
 	fresh := map[string]int{}
 	for i := range b.Lines {
 		l := &b.Lines[i]
 		if cells[i] == nil {
-			if b.Reassert && l.Held > 0 { // has happened: it is not refused
+			if l.Epoch != t.Epoch && l.Held > 0 { // has happened: it is not refused
 				cells[i] = &Counter{Owner: l.Owner, Period: l.Period}
 			} else if l.Want > 0 || l.Need > 0 || l.Block > 0 {
 				fresh[l.Owner]++
@@ -254,7 +255,7 @@ func Carry(b *Batch, cells []*Counter, t Terms) *Receipt {
 		}
 		if c := cells[i]; c != nil {
 			c.Advance(t.Now)
-			c.report(b, l, t.Now)
+			c.report(b, l, t.Now, t.Epoch)
 		}
 	}
 	r.Verdict = r.check(b, cells, t)

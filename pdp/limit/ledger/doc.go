@@ -20,5 +20,7 @@
 //     have been spent since.
 //   - What a holder holds is always what the last receipt says, less what it has spent since.
 //   - Refunds and reservations change together, by compare-and-set on the reservation: an outcome counts once.
+//   - A ledger that has lost what it knew begins a new epoch. Whoever holds a block of an older epoch says so with each line,
+//     and the ledger takes its word: so no block is spent that the ledger does not count.
 //   - Time is the ledger's (Now), in microseconds since 1970. It never goes back, and steps of a wall clock do not move it.
 package ledger

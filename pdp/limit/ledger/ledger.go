@@ -5,16 +5,13 @@ import (
 	"errors"
 )
 
-// Errors of a ledger; check with errors.Is. Nothing was changed where one of the first three is returned. After any other
+// Errors of a ledger; check with errors.Is. Nothing was changed where one of the first two is returned. After any other
 // error the batch may or may not have been carried out, and may still be: its sender must take the worse of the two.
 var (
 	// ErrStale says that the ledger has seen a later batch of this holder for one of the cells.
 	ErrStale = errors.New("the ledger has seen a later batch")
 	// ErrConflict says that a reservation is not what the batch took it for. The receipt has what it is.
 	ErrConflict = errors.New("the reservation has changed")
-	// ErrNewEpoch says that the ledger has lost what it knew, or may have: it was restarted empty, or failed over. It is
-	// returned once to each holder, which then sends all that it holds again with Reassert set, before anything else.
-	ErrNewEpoch = errors.New("the ledger has begun a new epoch")
 	// ErrUnavailable says that the ledger cannot be reached, is too slow, or is broken.
 	ErrUnavailable = errors.New("the ledger is not available")
 )
@@ -51,9 +48,11 @@ type Line struct {
 	// PeriodKind never changes under a key, the sender sees to that.
 	Period Period
 
-	// Held is read where the batch reasserts: units of the sender's block, those in Spent and Returned among them. The
-	// block becomes that, unless the ledger knows of a larger one.
-	Held int64
+	// Held is how many units the sender's block has in the sender's books, those in Spent and Returned among them, and
+	// Epoch that of the receipt which last told. If the ledger has begun a new epoch since, it does not know of the block
+	// and takes the sender's word: the block becomes Held, unless it is larger already. Otherwise it knows better: a block
+	// that it does not have is over, and was counted.
+	Held, Epoch int64
 	// Spent units leave the sender's block for their sub-buckets. What the block does not hold any more (it expired, and
 	// was counted then) is left out. An index later than now counts as now.
 	Spent []Stamp
@@ -109,10 +108,9 @@ type Reservation struct {
 type Batch struct {
 	Tenant string
 	// Holder is the sender: one run of one engine. Seq is larger than that of every batch that it sent before.
-	Holder   string
-	Seq      int64
-	Reassert bool // the first batches after ErrNewEpoch
-	Lines    []Line
+	Holder string
+	Seq    int64
+	Lines  []Line
 	// Reservations are compared before anything is done. If the bounds on reservations have no room for a new one, it is
 	// left out and the receipt says so: what it holds stays charged.
 	Reservations []Reservation
@@ -135,7 +133,10 @@ type LineReceipt struct {
 
 // Receipt is the answer to a batch.
 type Receipt struct {
-	Now     int64 // the ledger's time when it was carried out
+	Now int64 // the ledger's time when it was carried out
+	// Epoch changes, and grows, whenever the ledger has lost what it knew, or may have: it was restarted empty, or failed
+	// over. Not zero. A ledger notices by itself; its holders then report all that they hold, sooner rather than later.
+	Epoch   int64
 	Verdict Verdict
 	Lines   []LineReceipt // as in the batch
 	// Current is what reservations are after the batch, as in the batch, or before it where the error is ErrConflict.
