@@ -10,6 +10,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 	"github.com/portcullis-pdp/portcullis/pdp/server"
 )
 
@@ -29,13 +30,24 @@ func (o office) Status(ctx context.Context, tenant string) (server.StatusReport,
 		Version: version, BundleRevision: active.Revision, BundleSource: o.policies.Source(), BundleLoadedAt: active.LoadedAt,
 		KillSwitches: o.switches.List(tenant), Breakers: o.breakers.List(tenant, maxListed),
 		PendingApprovals: o.pending(ctx, tenant), Decisions: o.metrics.Decisions(),
-		LogDropped: int64(o.decisions.Health().Dropped), StartedAt: o.started,
+		LogDropped: int64(o.decisions.Health().Dropped), StartedAt: o.started, Ledger: o.ledgerReport(),
 	}
 	if err := o.policies.LastError(); err != nil {
 		report.BundleError = err.Error()
 	}
 	return report, nil
 }
+
+// ledgerReport is how the embedded ledger feels: it has one reader, and forgets nothing that was committed.
+func (p *program) ledgerReport() server.LedgerReport {
+	s := p.limits.Stats()
+	return server.LedgerReport{Kind: "embedded", Status: ledger.Status{
+		Err: errors.Join(p.limits.Health(), p.breakers.Health()), Cells: s.Keys, Reservations: s.Reservations,
+		ClockBehind: s.ClockBehind.Microseconds(),
+	}}
+}
+
+func (p *program) recoverLedger(context.Context, string) (bool, error) { return false, nil }
 
 // pending counts the asks that wait; an empty tenant means all.
 func (p *program) pending(ctx context.Context, tenant string) int64 {
@@ -67,6 +79,25 @@ func (o office) Usage(ctx context.Context, tenant string, f server.UsageFilter) 
 		out[i] = server.UsageRow{Status: r.Status, Agent: who.Agent, User: who.User, Session: who.Session, Tool: who.Tool}
 	}
 	return out, truncated, nil
+}
+
+// RecoverLimits ends the amnesia of a tenant. It is loud: on record, and an event that every watcher of the tenant sees.
+func (o office) RecoverLimits(ctx context.Context, caller identity.Caller, tenant string) (bool, error) {
+	recovered, err := o.recoverLedger(ctx, tenant)
+	affected := int64(0)
+	if recovered {
+		affected = 1
+	}
+	o.acted(caller, "limits_recovered", decisionlog.Target{Tenant: tenant}, "", affected, err)
+	if recovered {
+		o.log.Warn("limits begin again from zero: an operator accepted that earlier spending is forgotten", "tenant", tenant, "by", caller.Subject)
+		o.events.Publish(event.Event{
+			Type: event.Ledger, Tenant: tenant,
+			Message:    caller.Subject + " accepted that what was spent before the store of limits lost its memory is forgotten",
+			Attributes: map[string]string{"state": "recovered"},
+		})
+	}
+	return recovered, err
 }
 
 // ResetBreaker closes breakers.

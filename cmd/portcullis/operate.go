@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	pb "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 )
@@ -57,11 +58,16 @@ func printStatus(w io.Writer, s *pb.GetStatusResponse) error {
 	}
 	for _, part := range s.GetComponents() {
 		state := "ok"
-		if !part.GetOk() {
-			state = "FAILING: " + part.GetMessage()
+		switch {
+		case part.GetOk():
+		case part.GetTolerated():
+			state = "DEGRADED: " + plain(part.GetMessage())
+		default:
+			state = "FAILING: " + plain(part.GetMessage())
 		}
 		fmt.Fprintf(&b, "%-10s %s\n", part.GetName(), state)
 	}
+	printLedger(&b, s.GetLedger())
 	fmt.Fprintf(&b, "decisions  %d, %d waiting for a person, %d log lines lost\n", s.GetDecisions(), s.GetPendingApprovals(), s.GetLogDropped())
 	for _, k := range s.GetKillSwitches() {
 		fmt.Fprintf(&b, "stopped    %s by %s: %s\n", killName(k), plain(k.GetSetBy()), plain(k.GetReason()))
@@ -71,6 +77,35 @@ func printStatus(w io.Writer, s *pb.GetStatusResponse) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// printLedger says how the store of limits feels.
+func printLedger(b *strings.Builder, l *pb.LedgerStatus) {
+	if l == nil { // an older server
+		return
+	}
+	fmt.Fprintf(b, "ledger     %s", plain(l.GetKind()))
+	for _, n := range []struct {
+		count int64
+		what  string
+	}{{l.GetCells(), "counters"}, {l.GetReservations(), "reservations"}, {l.GetRoundTrips(), "round trips"}} {
+		if n.count > 0 || n.count == 0 && n.what == "counters" {
+			fmt.Fprintf(b, ", %d %s", n.count, n.what)
+		}
+	}
+	b.WriteByte('\n')
+	if !l.GetReachable() {
+		fmt.Fprintf(b, "           UNREACHABLE: %s\n", plain(l.GetError()))
+	}
+	if l.GetAmnesia() {
+		b.WriteString("           LOST ITS MEMORY: budgets longer than a sliding window deny until `portcullis limits recover`\n")
+	}
+	if n := l.GetTenantsInAmnesia(); n > 0 && !l.GetAmnesia() {
+		fmt.Fprintf(b, "           lost its memory of %d other tenants: their operators have to accept that\n", n)
+	}
+	if behind := l.GetClockBehind().AsDuration(); behind > 0 {
+		fmt.Fprintf(b, "           this machine's clock is %s behind the time by which limits are counted\n", behind.Round(time.Millisecond))
+	}
 }
 
 func (c statusCmd) events(ctx context.Context, out streams, client pb.AdminServiceClient) error {

@@ -23,6 +23,7 @@ const (
 	Bundle     Type = "bundle"
 	Verdict    Type = "verdict"
 	KillSwitch Type = "kill_switch"
+	Ledger     Type = "ledger"
 )
 
 // Event is one thing that happened. Message and Attributes hold no argument value.

@@ -48,6 +48,7 @@ var accessTable = map[string]access{
 	"/portcullis.v1.AdminService/GetUsage":      {roles: watchmen, never: machines},
 	"/portcullis.v1.AdminService/WatchEvents":   {roles: watchmen, never: machines},
 	"/portcullis.v1.AdminService/ReloadBundle":  {roles: operators, never: machines},
+	"/portcullis.v1.AdminService/RecoverLimits": {roles: operators, never: machines},
 	"/portcullis.v1.AdminService/ResetBreaker":  {roles: operators, never: machines},
 	"/portcullis.v1.AdminService/SetKillSwitch": {roles: operators, never: machines},
 

@@ -32,7 +32,7 @@ var mayCall = map[string][]string{
 	"admin": {
 		"DecisionService/WatchVerdict", "ApprovalService/ListApprovals", "ApprovalService/GetApproval", "ApprovalService/WatchApprovals",
 		"AdminService/GetStatus", "AdminService/GetUsage", "AdminService/WatchEvents",
-		"AdminService/ReloadBundle", "AdminService/ResetBreaker", "AdminService/SetKillSwitch",
+		"AdminService/ReloadBundle", "AdminService/RecoverLimits", "AdminService/ResetBreaker", "AdminService/SetKillSwitch",
 	},
 	// An agent that is also an approver is an agent.
 	"both": {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/WatchVerdict"},

@@ -3,17 +3,20 @@ package server
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
 
 // Admin is what operators can look at and do. Every tenant that is passed is the caller's own.
@@ -24,6 +27,8 @@ type Admin interface {
 	Reload(ctx context.Context) (revision string, changed bool, err error)
 	// Usage lists counters, fullest first, at most f.MaxRows of them.
 	Usage(ctx context.Context, tenant string, f UsageFilter) (rows []UsageRow, truncated bool, err error)
+	// RecoverLimits ends the amnesia of a tenant, and says whether there was any.
+	RecoverLimits(ctx context.Context, caller identity.Caller, tenant string) (recovered bool, err error)
 	// ResetBreaker closes breakers of an agent, of one tool or of all, and says how many.
 	ResetBreaker(ctx context.Context, caller identity.Caller, tenant, agent, tool string) (closed int, err error)
 	// SetKillSwitch turns a switch on or off; it returns those of the tenant that are on then, and how many approvals
@@ -46,6 +51,13 @@ type StatusReport struct {
 	Decisions        int64
 	LogDropped       int64
 	StartedAt        time.Time
+	Ledger           LedgerReport
+}
+
+// LedgerReport is how the store of limits feels, for all tenants; the caller is told of its own.
+type LedgerReport struct {
+	Kind string // embedded or redis
+	ledger.Status
 }
 
 // UsageFilter narrows a list of counters. Empty fields narrow nothing.
@@ -58,6 +70,8 @@ type UsageFilter struct {
 type UsageRow struct {
 	Status                     limit.Status
 	Agent, User, Session, Tool string
+	Booked                     int64 // units in blocks
+	Amnesia                    bool  // full only because the store lost its memory
 }
 
 const (
@@ -65,6 +79,8 @@ const (
 	maxBreakers      = 100
 	// maxCauseBytes bounds what is said about a bundle that does not load.
 	maxCauseBytes = 8 << 10
+	// maxTroubleBytes bounds what is said about a store.
+	maxTroubleBytes = 500
 )
 
 // adminService is what operators call.
@@ -99,14 +115,32 @@ func (s *adminService) GetStatus(ctx context.Context, _ *portcullisv1.GetStatusR
 		BundleRevision: report.BundleRevision, BundleSource: report.BundleSource, BundleLoadedAt: timeTo(report.BundleLoadedAt),
 		BundleError: cut(report.BundleError, maxCauseBytes),
 		Components: each(s.vitals.components(), func(c Component) *portcullisv1.ComponentStatus {
-			return &portcullisv1.ComponentStatus{Name: c.Name, Ok: c.OK, Message: c.Message}
+			return &portcullisv1.ComponentStatus{Name: c.Name, Ok: c.OK, Message: c.Message, Tolerated: c.Tolerated}
 		}),
 		KillSwitches:     each(report.KillSwitches, switchTo),
 		Breakers:         each(report.Breakers[:min(len(report.Breakers), maxBreakers)], breakerTo),
 		PendingApprovals: report.PendingApprovals, Decisions: report.Decisions, LogDropped: report.LogDropped,
-		StartedAt: timeTo(report.StartedAt),
+		StartedAt: timeTo(report.StartedAt), Ledger: ledgerTo(report.Ledger, tenant),
 	}, nil
 }
+
+// ledgerTo tells a tenant whether it waits for an operator itself; of the others only how many there are.
+func ledgerTo(r LedgerReport, tenant string) *portcullisv1.LedgerStatus {
+	out := &portcullisv1.LedgerStatus{
+		Kind: r.Kind, Reachable: r.Err == nil, Amnesia: slices.Contains(r.Amnesia, tenant), TenantsInAmnesia: int32Of(len(r.Amnesia)),
+		Cells: r.Cells, Reservations: r.Reservations, RoundTrips: int64(min(r.RoundTrips, 1<<63-1)),
+	}
+	if r.Err != nil {
+		out.Error = cut(cleanComment(r.Err.Error()), maxTroubleBytes)
+	}
+	if r.ClockBehind > 0 {
+		out.ClockBehind = durationpb.New(time.Duration(min(r.ClockBehind, maxClockMicros)) * time.Microsecond)
+	}
+	return out
+}
+
+// maxClockMicros is what a duration can hold.
+const maxClockMicros = int64(1<<63-1) / int64(time.Microsecond)
 
 // ReloadBundle answers a bundle that does not load with its cause, file and line: the operator who asked is the one
 // who can mend it.
@@ -133,8 +167,23 @@ func (s *adminService) GetUsage(ctx context.Context, in *portcullisv1.GetUsageRe
 		return nil, err
 	}
 	return &portcullisv1.GetUsageResponse{Truncated: truncated, Rows: each(rows, func(r UsageRow) *portcullisv1.UsageRow {
-		return &portcullisv1.UsageRow{Status: limitTo(r.Status), Agent: r.Agent, User: r.User, Session: r.Session, Tool: r.Tool}
+		return &portcullisv1.UsageRow{
+			Status: limitTo(r.Status), Agent: r.Agent, User: r.User, Session: r.Session, Tool: r.Tool, Booked: r.Booked, Amnesia: r.Amnesia,
+		}
 	})}, nil
+}
+
+func (s *adminService) RecoverLimits(ctx context.Context, in *portcullisv1.RecoverLimitsRequest) (*portcullisv1.RecoverLimitsResponse, error) {
+	tenant, err := ownTenant(ctx, in.GetTenant())
+	if err != nil {
+		return nil, err
+	}
+	caller, _ := identity.FromContext(ctx)
+	recovered, err := s.admin.RecoverLimits(ctx, caller, tenant)
+	if err != nil {
+		return nil, err
+	}
+	return &portcullisv1.RecoverLimitsResponse{Recovered: recovered}, nil
 }
 
 func (s *adminService) ResetBreaker(ctx context.Context, in *portcullisv1.ResetBreakerRequest) (*portcullisv1.ResetBreakerResponse, error) {

@@ -2,14 +2,18 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
 
 func (r *rig) operations() portcullisv1.AdminServiceClient {
@@ -23,7 +27,8 @@ func TestOperatorsActOnTheirOwnTenantOnly(t *testing.T) {
 	_, usage := r.operations().GetUsage(ctx, &portcullisv1.GetUsageRequest{Tenant: "other"})
 	_, breaker := r.operations().ResetBreaker(ctx, &portcullisv1.ResetBreakerRequest{Tenant: "other", Agent: "a"})
 	_, kill := r.operations().SetKillSwitch(ctx, &portcullisv1.SetKillSwitchRequest{Tenant: "other", Agent: "a", Enabled: true})
-	for _, err := range []error{usage, breaker, kill} {
+	_, lost := r.operations().RecoverLimits(ctx, &portcullisv1.RecoverLimitsRequest{Tenant: "other"})
+	for _, err := range []error{usage, breaker, kill, lost} {
 		wantWire(t, err, codes.PermissionDenied, "TENANT_MISMATCH", "tenant")
 	}
 	if len(r.admin.tenants) != 0 || len(r.admin.switched) != 0 {
@@ -35,7 +40,10 @@ func TestOperatorsActOnTheirOwnTenantOnly(t *testing.T) {
 	if _, err := r.operations().ResetBreaker(ctx, &portcullisv1.ResetBreakerRequest{Agent: "a"}); err != nil {
 		t.Error(err)
 	}
-	if strings.Join(r.admin.tenants, " ") != "default default" {
+	if got, err := r.operations().RecoverLimits(ctx, &portcullisv1.RecoverLimitsRequest{}); err != nil || !got.GetRecovered() {
+		t.Errorf("%v %v", got, err)
+	}
+	if strings.Join(r.admin.tenants, " ") != "default default default" {
 		t.Errorf("tenants %v", r.admin.tenants)
 	}
 }
@@ -50,6 +58,62 @@ func TestKillSwitchRequests(t *testing.T) {
 	out, err := r.operations().SetKillSwitch(ctx, &portcullisv1.SetKillSwitchRequest{Enabled: true, Tool: "send_email", Reason: "odd\u202e mails"})
 	if err != nil || out.GetApprovalsCancelled() != 2 || out.GetKillSwitches()[0].GetSetBy() != "admin" || out.GetKillSwitches()[0].GetReason() != "odd mails" {
 		t.Errorf("%v %v", out, err)
+	}
+}
+
+func TestRecoveryThatReachesNoStore(t *testing.T) {
+	r := start(t, func(_ *Config, r *rig) {
+		r.admin.recoverErr = fmt.Errorf("%w: dial tcp 192.0.2.1:6379", ledger.ErrUnavailable)
+	})
+	_, err := r.operations().RecoverLimits(r.as("admin"), &portcullisv1.RecoverLimitsRequest{})
+	wantWire(t, err, codes.Unavailable, "STATE_UNAVAILABLE", "")
+	if strings.Contains(err.Error(), "192.0.2.1") {
+		t.Errorf("the store's own words left the server: %v", err)
+	}
+}
+
+// TestStateOfTheLedger: an operator learns of other tenants only how many wait.
+func TestStateOfTheLedger(t *testing.T) {
+	for name, c := range map[string]struct {
+		ledger LedgerReport
+		want   *portcullisv1.LedgerStatus
+	}{
+		"well": {
+			LedgerReport{Kind: "embedded", Status: ledger.Status{Cells: 7, Reservations: -1}},
+			&portcullisv1.LedgerStatus{Kind: "embedded", Reachable: true, Cells: 7, Reservations: -1},
+		},
+		"gone": {
+			LedgerReport{Kind: "redis", Status: ledger.Status{Err: errors.New("dial\x1b[2J tcp: " + strings.Repeat("x", 900)), ClockBehind: 1_500_000, RoundTrips: 9}},
+			&portcullisv1.LedgerStatus{Kind: "redis", Error: "dial[2J tcp: " + strings.Repeat("x", 487) + " [cut]", ClockBehind: durationpb.New(1500 * time.Millisecond), RoundTrips: 9},
+		},
+		"lost ours": {
+			LedgerReport{Kind: "redis", Status: ledger.Status{Amnesia: []string{"default", "other"}}},
+			&portcullisv1.LedgerStatus{Kind: "redis", Reachable: true, Amnesia: true, TenantsInAmnesia: 2},
+		},
+		"lost theirs": {
+			LedgerReport{Kind: "redis", Status: ledger.Status{Amnesia: []string{"other"}}},
+			&portcullisv1.LedgerStatus{Kind: "redis", Reachable: true, TenantsInAmnesia: 1},
+		},
+		"a clock that is years behind": {
+			LedgerReport{Status: ledger.Status{ClockBehind: 1<<63 - 1}},
+			&portcullisv1.LedgerStatus{Reachable: true, ClockBehind: durationpb.New(time.Duration(maxClockMicros) * time.Microsecond)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, func(_ *Config, r *rig) { r.admin.ledger = c.ledger })
+			got, err := r.operations().GetStatus(r.as("auditor"), &portcullisv1.GetStatusRequest{})
+			if err != nil || !proto.Equal(got.GetLedger(), c.want) {
+				t.Errorf("%v\n got %v\nwant %v", err, got.GetLedger(), c.want)
+			}
+		})
+	}
+}
+
+func TestUsageSaysWhatIsBooked(t *testing.T) {
+	r := start(t, nil)
+	got, err := r.operations().GetUsage(r.as("auditor"), &portcullisv1.GetUsageRequest{})
+	if err != nil || got.GetRows()[0].GetBooked() != 7 || !got.GetRows()[0].GetAmnesia() {
+		t.Errorf("%v %v", got, err)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
 
 // Domain is the domain of every google.rpc.ErrorInfo that this server sends.
@@ -77,7 +78,8 @@ func explain(err error) (*fault, bool) {
 	if f, ok := errors.AsType[*fault](err); ok {
 		return f, true
 	}
-	if e, ok := errors.AsType[*approval.Error](err); ok && e.Problem == approval.Unavailable || errors.Is(err, limit.ErrUnavailable) {
+	if e, ok := errors.AsType[*approval.Error](err); ok && e.Problem == approval.Unavailable || errors.Is(err, limit.ErrUnavailable) ||
+		errors.Is(err, ledger.ErrUnavailable) {
 		return errState, false // what the store said is for the log
 	}
 	for _, known := range []func(error) *fault{fromDecision, fromAction, fromIdentity, fromApproval, fromRest, fromContext, fromLibrary} {

@@ -63,11 +63,13 @@ func (e *fakeEngine) ReportOutcome(ctx context.Context, c identity.Caller, o dec
 
 // fakeAdmin remembers what it was asked.
 type fakeAdmin struct {
-	mu        sync.Mutex
-	hub       *event.Hub
-	reloadErr error
-	switched  []killswitch.Switch
-	tenants   []string
+	mu         sync.Mutex
+	hub        *event.Hub
+	reloadErr  error
+	recoverErr error
+	ledger     LedgerReport
+	switched   []killswitch.Switch
+	tenants    []string
 }
 
 func (a *fakeAdmin) saw(tenant string) {
@@ -78,14 +80,19 @@ func (a *fakeAdmin) saw(tenant string) {
 
 func (a *fakeAdmin) Status(_ context.Context, tenant string) (StatusReport, error) {
 	a.saw(tenant)
-	return StatusReport{Version: "test", BundleRevision: "r1"}, nil
+	return StatusReport{Version: "test", BundleRevision: "r1", Ledger: a.ledger}, nil
 }
 
 func (a *fakeAdmin) Reload(context.Context) (string, bool, error) { return "r1", false, a.reloadErr }
 
 func (a *fakeAdmin) Usage(_ context.Context, tenant string, _ UsageFilter) ([]UsageRow, bool, error) {
 	a.saw(tenant)
-	return []UsageRow{{Agent: "a"}}, false, nil
+	return []UsageRow{{Agent: "a", Booked: 7, Amnesia: true}}, false, nil
+}
+
+func (a *fakeAdmin) RecoverLimits(_ context.Context, _ identity.Caller, tenant string) (bool, error) {
+	a.saw(tenant)
+	return a.recoverErr == nil, a.recoverErr
 }
 
 func (a *fakeAdmin) ResetBreaker(_ context.Context, _ identity.Caller, tenant, _, _ string) (int, error) {

@@ -14,10 +14,25 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
-// Check is one condition of health. Check returns nil if the part works, or what is wrong with it.
+// Check is one condition of health. Check returns nil if the part works, or what is wrong with it: Tolerable where the
+// server answers decisions all the same.
 type Check interface {
 	Name() string
 	Check(ctx context.Context) error
+}
+
+type tolerable struct{ error }
+
+func (t tolerable) Unwrap() error { return t.error }
+
+// Tolerable marks what is wrong with a part that decisions can be answered without: they are denied, or made with less. It
+// is for what all replicas share. A server that said NOT_SERVING because the shared part is gone would be taken out of
+// service together with all the others, and agents would hear nothing instead of a decision. nil stays nil.
+func Tolerable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return tolerable{err}
 }
 
 // Component is how one part of the server was when it was last looked at.
@@ -25,6 +40,8 @@ type Component struct {
 	Name    string
 	OK      bool
 	Message string // what is wrong; empty if it works
+	// Tolerated is set where it does not work and the server serves all the same.
+	Tolerated bool
 }
 
 // serviceNames are those that health speaks for; the empty one is the server as a whole.
@@ -87,12 +104,22 @@ func (v *vitals) look(ctx context.Context) {
 		found[i] = Component{Name: c.Name(), OK: true}
 		wg.Go(func() {
 			if err := c.once(ctx); err != nil {
-				found[i].OK, found[i].Message = false, err.Error()
+				found[i].OK, found[i].Message, found[i].Tolerated = false, err.Error(), tolerated(err)
 			}
 		})
 	}
 	wg.Wait()
 	v.publish(found)
+}
+
+// tolerated does not look into joined errors: one of them may be intolerable.
+func tolerated(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if _, ok := err.(tolerable); ok { //nolint:errorlint // link by link, see above
+			return true
+		}
+	}
+	return false
 }
 
 var errStillRunning = errors.New("the check does not come to an end")
@@ -133,16 +160,17 @@ func (v *vitals) publish(found []Component) {
 	if before == nil || !slices.Equal(*before, found) {
 		for _, c := range found {
 			if !c.OK {
-				v.log.Warn("health: a part does not work", "component", c.Name, "cause", c.Message)
+				v.log.Warn("health: a part does not work", "component", c.Name, "cause", c.Message, "tolerated", c.Tolerated)
 			}
 		}
 		v.log.Info("health", "serving", status == healthpb.HealthCheckResponse_SERVING, "failing", failing(found))
 	}
 }
 
+// failing are the parts that keep the server from serving.
 func failing(found []Component) (names []string) {
 	for _, c := range found {
-		if !c.OK {
+		if !c.OK && !c.Tolerated {
 			names = append(names, c.Name)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -103,6 +104,31 @@ func TestACheckThatHangsCountsAsFailing(t *testing.T) {
 		t.Errorf("it was started %d times", n)
 	}
 	close(hanging.release)
+}
+
+// TestATolerablePartKeepsTheServerServing: what all replicas share must not take all of them out of service.
+func TestATolerablePartKeepsTheServerServing(t *testing.T) {
+	check := &fakeCheck{}
+	v := newVitals([]Check{check}, patience, start(t, nil).log)
+	for _, c := range []struct {
+		err           error
+		ok, tolerated bool
+	}{
+		{nil, true, false},
+		{Tolerable(nil), true, false},
+		{Tolerable(errors.New("the store is gone")), true, true},
+		{fmt.Errorf("limits: %w", Tolerable(errors.New("the store is gone"))), true, true},
+		{errors.New("the disk is full"), false, false},
+		{errors.Join(errors.New("the disk is full"), Tolerable(errors.New("the store is gone"))), false, false},
+	} {
+		check.set(c.err)
+		v.look(t.Context())
+		ok, _ := v.ready()
+		part := v.components()[0]
+		if ok != c.ok || part.Tolerated != c.tolerated || part.OK != (c.err == nil) {
+			t.Errorf("%v: ready %v, %+v", c.err, ok, part)
+		}
+	}
 }
 
 func TestDrainEndsStreamsAndRefusesCalls(t *testing.T) {

@@ -5,8 +5,8 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.js";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { BreakerStatus, LimitStatus } from "./types_pb.js";
 import { file_portcullis_v1_types } from "./types_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/admin.proto.
  */
 export const file_portcullis_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("Chlwb3J0Y3VsbGlzL3YxL2FkbWluLnByb3RvEg1wb3J0Y3VsbGlzLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QiPAoPQ29tcG9uZW50U3RhdHVzEgwKBG5hbWUYASABKAkSCgoCb2sYAiABKAgSDwoHbWVzc2FnZRgDIAEoCSKWAQoKS2lsbFN3aXRjaBIOCgZ0ZW5hbnQYASABKAkSDQoFYWdlbnQYAiABKAkSDwoHc2Vzc2lvbhgDIAEoCRIMCgR0b29sGAQgASgJEg4KBnJlYXNvbhgFIAEoCRIOCgZzZXRfYnkYBiABKAkSKgoGc2V0X2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK6AwoRR2V0U3RhdHVzUmVzcG9uc2USDwoHc2VydmluZxgBIAEoCBIPCgd2ZXJzaW9uGAIgASgJEhcKD2J1bmRsZV9yZXZpc2lvbhgDIAEoCRIVCg1idW5kbGVfc291cmNlGAQgASgJEjQKEGJ1bmRsZV9sb2FkZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGJ1bmRsZV9lcnJvchgGIAEoCRIyCgpjb21wb25lbnRzGAcgAygLMh4ucG9ydGN1bGxpcy52MS5Db21wb25lbnRTdGF0dXMSMAoNa2lsbF9zd2l0Y2hlcxgIIAMoCzIZLnBvcnRjdWxsaXMudjEuS2lsbFN3aXRjaBIuCghicmVha2VycxgJIAMoCzIcLnBvcnRjdWxsaXMudjEuQnJlYWtlclN0YXR1cxIZChFwZW5kaW5nX2FwcHJvdmFscxgKIAEoAxIRCglkZWNpc2lvbnMYCyABKAMSEwoLbG9nX2Ryb3BwZWQYDCABKAMSLgoKc3RhcnRlZF9hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiFQoTUmVsb2FkQnVuZGxlUmVxdWVzdCJAChRSZWxvYWRCdW5kbGVSZXNwb25zZRIXCg9idW5kbGVfcmV2aXNpb24YASABKAkSDwoHY2hhbmdlZBgCIAEoCCKWAQoPR2V0VXNhZ2VSZXF1ZXN0EhgKBnRlbmFudBgBIAEoCUIIukgFcgMogAESFwoFYWdlbnQYAiABKAlCCLpIBXIDKIABEhkKB3Nlc3Npb24YAyABKAlCCLpIBXIDKIABEhcKBWxpbWl0GAQgASgJQgi6SAVyAyiAARIcCghtYXhfcm93cxgFIAEoBUIKukgHGgUY6AcoACJyCghVc2FnZVJvdxIqCgZzdGF0dXMYASABKAsyGi5wb3J0Y3VsbGlzLnYxLkxpbWl0U3RhdHVzEg0KBWFnZW50GAIgASgJEgwKBHVzZXIYAyABKAkSDwoHc2Vzc2lvbhgEIAEoCRIMCgR0b29sGAUgASgJIkwKEEdldFVzYWdlUmVzcG9uc2USJQoEcm93cxgBIAMoCzIXLnBvcnRjdWxsaXMudjEuVXNhZ2VSb3cSEQoJdHJ1bmNhdGVkGAIgASgIImIKE1Jlc2V0QnJlYWtlclJlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAARIZCgVhZ2VudBgCIAEoCUIKukgHcgUQASiAARIWCgR0b29sGAMgASgJQgi6SAVyAyiAAiImChRSZXNldEJyZWFrZXJSZXNwb25zZRIOCgZjbG9zZWQYASABKAUivQEKFFNldEtpbGxTd2l0Y2hSZXF1ZXN0EhgKBnRlbmFudBgBIAEoCUIIukgFcgMogAESFwoFYWdlbnQYAiABKAlCCLpIBXIDKIABEhkKB3Nlc3Npb24YAyABKAlCCLpIBXIDKIABEhYKBHRvb2wYBCABKAlCCLpIBXIDKIACEhQKDHdob2xlX3RlbmFudBgFIAEoCBIPCgdlbmFibGVkGAYgASgIEhgKBnJlYXNvbhgHIAEoCUIIukgFcgMo9AMiZgoVU2V0S2lsbFN3aXRjaFJlc3BvbnNlEjAKDWtpbGxfc3dpdGNoZXMYASADKAsyGS5wb3J0Y3VsbGlzLnYxLktpbGxTd2l0Y2gSGwoTYXBwcm92YWxzX2NhbmNlbGxlZBgCIAEoBSIUChJXYXRjaEV2ZW50c1JlcXVlc3QigwIKE1dhdGNoRXZlbnRzUmVzcG9uc2USJgoEdHlwZRgBIAEoDjIYLnBvcnRjdWxsaXMudjEuRXZlbnRUeXBlEiYKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghzZXF1ZW5jZRgDIAEoBBIPCgdtZXNzYWdlGAQgASgJEkYKCmF0dHJpYnV0ZXMYBSADKAsyMi5wb3J0Y3VsbGlzLnYxLldhdGNoRXZlbnRzUmVzcG9uc2UuQXR0cmlidXRlc0VudHJ5GjEKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBKrwBCglFdmVudFR5cGUSGgoWRVZFTlRfVFlQRV9VTlNQRUNJRklFRBAAEhgKFEVWRU5UX1RZUEVfSEVBUlRCRUFUEAESFgoSRVZFTlRfVFlQRV9BTk9NQUxZEAISFgoSRVZFTlRfVFlQRV9CUkVBS0VSEAMSFQoRRVZFTlRfVFlQRV9CVU5ETEUQBBIWChJFVkVOVF9UWVBFX1ZFUkRJQ1QQBRIaChZFVkVOVF9UWVBFX0tJTExfU1dJVENIEAYykQQKDEFkbWluU2VydmljZRJOCglHZXRTdGF0dXMSHy5wb3J0Y3VsbGlzLnYxLkdldFN0YXR1c1JlcXVlc3QaIC5wb3J0Y3VsbGlzLnYxLkdldFN0YXR1c1Jlc3BvbnNlElcKDFJlbG9hZEJ1bmRsZRIiLnBvcnRjdWxsaXMudjEuUmVsb2FkQnVuZGxlUmVxdWVzdBojLnBvcnRjdWxsaXMudjEuUmVsb2FkQnVuZGxlUmVzcG9uc2USSwoIR2V0VXNhZ2USHi5wb3J0Y3VsbGlzLnYxLkdldFVzYWdlUmVxdWVzdBofLnBvcnRjdWxsaXMudjEuR2V0VXNhZ2VSZXNwb25zZRJXCgxSZXNldEJyZWFrZXISIi5wb3J0Y3VsbGlzLnYxLlJlc2V0QnJlYWtlclJlcXVlc3QaIy5wb3J0Y3VsbGlzLnYxLlJlc2V0QnJlYWtlclJlc3BvbnNlEloKDVNldEtpbGxTd2l0Y2gSIy5wb3J0Y3VsbGlzLnYxLlNldEtpbGxTd2l0Y2hSZXF1ZXN0GiQucG9ydGN1bGxpcy52MS5TZXRLaWxsU3dpdGNoUmVzcG9uc2USVgoLV2F0Y2hFdmVudHMSIS5wb3J0Y3VsbGlzLnYxLldhdGNoRXZlbnRzUmVxdWVzdBoiLnBvcnRjdWxsaXMudjEuV2F0Y2hFdmVudHNSZXNwb25zZTABQrwBChFjb20ucG9ydGN1bGxpcy52MUIKQWRtaW5Qcm90b1ABWkZnaXRodWIuY29tL3BvcnRjdWxsaXMtcGRwL3BvcnRjdWxsaXMvZ2VuL2dvL3BvcnRjdWxsaXMvdjE7cG9ydGN1bGxpc3YxogIDUFhYqgINUG9ydGN1bGxpcy5WMcoCDVBvcnRjdWxsaXNcVjHiAhlQb3J0Y3VsbGlzXFYxXEdQQk1ldGFkYXRh6gIOUG9ydGN1bGxpczo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_types]);
+  fileDesc("Chlwb3J0Y3VsbGlzL3YxL2FkbWluLnByb3RvEg1wb3J0Y3VsbGlzLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QiTwoPQ29tcG9uZW50U3RhdHVzEgwKBG5hbWUYASABKAkSCgoCb2sYAiABKAgSDwoHbWVzc2FnZRgDIAEoCRIRCgl0b2xlcmF0ZWQYBCABKAgi1gEKDExlZGdlclN0YXR1cxIMCgRraW5kGAEgASgJEhEKCXJlYWNoYWJsZRgCIAEoCBINCgVlcnJvchgDIAEoCRIPCgdhbW5lc2lhGAQgASgIEhoKEnRlbmFudHNfaW5fYW1uZXNpYRgFIAEoBRINCgVjZWxscxgGIAEoAxIUCgxyZXNlcnZhdGlvbnMYByABKAMSEwoLcm91bmRfdHJpcHMYCCABKAMSLwoMY2xvY2tfYmVoaW5kGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIpYBCgpLaWxsU3dpdGNoEg4KBnRlbmFudBgBIAEoCRINCgVhZ2VudBgCIAEoCRIPCgdzZXNzaW9uGAMgASgJEgwKBHRvb2wYBCABKAkSDgoGcmVhc29uGAUgASgJEg4KBnNldF9ieRgGIAEoCRIqCgZzZXRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIucDChFHZXRTdGF0dXNSZXNwb25zZRIPCgdzZXJ2aW5nGAEgASgIEg8KB3ZlcnNpb24YAiABKAkSFwoPYnVuZGxlX3JldmlzaW9uGAMgASgJEhUKDWJ1bmRsZV9zb3VyY2UYBCABKAkSNAoQYnVuZGxlX2xvYWRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMYnVuZGxlX2Vycm9yGAYgASgJEjIKCmNvbXBvbmVudHMYByADKAsyHi5wb3J0Y3VsbGlzLnYxLkNvbXBvbmVudFN0YXR1cxIwCg1raWxsX3N3aXRjaGVzGAggAygLMhkucG9ydGN1bGxpcy52MS5LaWxsU3dpdGNoEi4KCGJyZWFrZXJzGAkgAygLMhwucG9ydGN1bGxpcy52MS5CcmVha2VyU3RhdHVzEhkKEXBlbmRpbmdfYXBwcm92YWxzGAogASgDEhEKCWRlY2lzaW9ucxgLIAEoAxITCgtsb2dfZHJvcHBlZBgMIAEoAxIuCgpzdGFydGVkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgZsZWRnZXIYDiABKAsyGy5wb3J0Y3VsbGlzLnYxLkxlZGdlclN0YXR1cyIVChNSZWxvYWRCdW5kbGVSZXF1ZXN0IkAKFFJlbG9hZEJ1bmRsZVJlc3BvbnNlEhcKD2J1bmRsZV9yZXZpc2lvbhgBIAEoCRIPCgdjaGFuZ2VkGAIgASgIIpYBCg9HZXRVc2FnZVJlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAARIXCgVhZ2VudBgCIAEoCUIIukgFcgMogAESGQoHc2Vzc2lvbhgDIAEoCUIIukgFcgMogAESFwoFbGltaXQYBCABKAlCCLpIBXIDKIABEhwKCG1heF9yb3dzGAUgASgFQgq6SAcaBRjoBygAIpMBCghVc2FnZVJvdxIqCgZzdGF0dXMYASABKAsyGi5wb3J0Y3VsbGlzLnYxLkxpbWl0U3RhdHVzEg0KBWFnZW50GAIgASgJEgwKBHVzZXIYAyABKAkSDwoHc2Vzc2lvbhgEIAEoCRIMCgR0b29sGAUgASgJEg4KBmJvb2tlZBgGIAEoAxIPCgdhbW5lc2lhGAcgASgIIkwKEEdldFVzYWdlUmVzcG9uc2USJQoEcm93cxgBIAMoCzIXLnBvcnRjdWxsaXMudjEuVXNhZ2VSb3cSEQoJdHJ1bmNhdGVkGAIgASgIIjAKFFJlY292ZXJMaW1pdHNSZXF1ZXN0EhgKBnRlbmFudBgBIAEoCUIIukgFcgMogAEiKgoVUmVjb3ZlckxpbWl0c1Jlc3BvbnNlEhEKCXJlY292ZXJlZBgBIAEoCCJiChNSZXNldEJyZWFrZXJSZXF1ZXN0EhgKBnRlbmFudBgBIAEoCUIIukgFcgMogAESGQoFYWdlbnQYAiABKAlCCrpIB3IFEAEogAESFgoEdG9vbBgDIAEoCUIIukgFcgMogAIiJgoUUmVzZXRCcmVha2VyUmVzcG9uc2USDgoGY2xvc2VkGAEgASgFIr0BChRTZXRLaWxsU3dpdGNoUmVxdWVzdBIYCgZ0ZW5hbnQYASABKAlCCLpIBXIDKIABEhcKBWFnZW50GAIgASgJQgi6SAVyAyiAARIZCgdzZXNzaW9uGAMgASgJQgi6SAVyAyiAARIWCgR0b29sGAQgASgJQgi6SAVyAyiAAhIUCgx3aG9sZV90ZW5hbnQYBSABKAgSDwoHZW5hYmxlZBgGIAEoCBIYCgZyZWFzb24YByABKAlCCLpIBXIDKPQDImYKFVNldEtpbGxTd2l0Y2hSZXNwb25zZRIwCg1raWxsX3N3aXRjaGVzGAEgAygLMhkucG9ydGN1bGxpcy52MS5LaWxsU3dpdGNoEhsKE2FwcHJvdmFsc19jYW5jZWxsZWQYAiABKAUiFAoSV2F0Y2hFdmVudHNSZXF1ZXN0IoMCChNXYXRjaEV2ZW50c1Jlc3BvbnNlEiYKBHR5cGUYASABKA4yGC5wb3J0Y3VsbGlzLnYxLkV2ZW50VHlwZRImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIc2VxdWVuY2UYAyABKAQSDwoHbWVzc2FnZRgEIAEoCRJGCgphdHRyaWJ1dGVzGAUgAygLMjIucG9ydGN1bGxpcy52MS5XYXRjaEV2ZW50c1Jlc3BvbnNlLkF0dHJpYnV0ZXNFbnRyeRoxCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASrTAQoJRXZlbnRUeXBlEhoKFkVWRU5UX1RZUEVfVU5TUEVDSUZJRUQQABIYChRFVkVOVF9UWVBFX0hFQVJUQkVBVBABEhYKEkVWRU5UX1RZUEVfQU5PTUFMWRACEhYKEkVWRU5UX1RZUEVfQlJFQUtFUhADEhUKEUVWRU5UX1RZUEVfQlVORExFEAQSFgoSRVZFTlRfVFlQRV9WRVJESUNUEAUSGgoWRVZFTlRfVFlQRV9LSUxMX1NXSVRDSBAGEhUKEUVWRU5UX1RZUEVfTEVER0VSEAcy7QQKDEFkbWluU2VydmljZRJOCglHZXRTdGF0dXMSHy5wb3J0Y3VsbGlzLnYxLkdldFN0YXR1c1JlcXVlc3QaIC5wb3J0Y3VsbGlzLnYxLkdldFN0YXR1c1Jlc3BvbnNlElcKDFJlbG9hZEJ1bmRsZRIiLnBvcnRjdWxsaXMudjEuUmVsb2FkQnVuZGxlUmVxdWVzdBojLnBvcnRjdWxsaXMudjEuUmVsb2FkQnVuZGxlUmVzcG9uc2USSwoIR2V0VXNhZ2USHi5wb3J0Y3VsbGlzLnYxLkdldFVzYWdlUmVxdWVzdBofLnBvcnRjdWxsaXMudjEuR2V0VXNhZ2VSZXNwb25zZRJaCg1SZWNvdmVyTGltaXRzEiMucG9ydGN1bGxpcy52MS5SZWNvdmVyTGltaXRzUmVxdWVzdBokLnBvcnRjdWxsaXMudjEuUmVjb3ZlckxpbWl0c1Jlc3BvbnNlElcKDFJlc2V0QnJlYWtlchIiLnBvcnRjdWxsaXMudjEuUmVzZXRCcmVha2VyUmVxdWVzdBojLnBvcnRjdWxsaXMudjEuUmVzZXRCcmVha2VyUmVzcG9uc2USWgoNU2V0S2lsbFN3aXRjaBIjLnBvcnRjdWxsaXMudjEuU2V0S2lsbFN3aXRjaFJlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLlNldEtpbGxTd2l0Y2hSZXNwb25zZRJWCgtXYXRjaEV2ZW50cxIhLnBvcnRjdWxsaXMudjEuV2F0Y2hFdmVudHNSZXF1ZXN0GiIucG9ydGN1bGxpcy52MS5XYXRjaEV2ZW50c1Jlc3BvbnNlMAFCvAEKEWNvbS5wb3J0Y3VsbGlzLnYxQgpBZG1pblByb3RvUAFaRmdpdGh1Yi5jb20vcG9ydGN1bGxpcy1wZHAvcG9ydGN1bGxpcy9nZW4vZ28vcG9ydGN1bGxpcy92MTtwb3J0Y3VsbGlzdjGiAgNQWFiqAg1Qb3J0Y3VsbGlzLlYxygINUG9ydGN1bGxpc1xWMeICGVBvcnRjdWxsaXNcVjFcR1BCTWV0YWRhdGHqAg5Qb3J0Y3VsbGlzOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_portcullis_v1_types]);
 
 /**
  * Nothing to say.
@@ -39,7 +39,7 @@ export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*
  */
 export type ComponentStatus = Message<"portcullis.v1.ComponentStatus"> & {
   /**
-   * `bundle`, `state`, `decision_log`, `approvals`.
+   * `bundle`, `state`, `limits`, `decision_log`, `approvals`.
    *
    * @generated from field: string name = 1;
    */
@@ -58,6 +58,14 @@ export type ComponentStatus = Message<"portcullis.v1.ComponentStatus"> & {
    * @generated from field: string message = 3;
    */
   message: string;
+
+  /**
+   * True where the part does not work and the server answers decisions all the same: it denies what needs the part, or does
+   * with less, and says so in `degraded`. Health stays SERVING.
+   *
+   * @generated from field: bool tolerated = 4;
+   */
+  tolerated: boolean;
 };
 
 /**
@@ -66,6 +74,83 @@ export type ComponentStatus = Message<"portcullis.v1.ComponentStatus"> & {
  */
 export const ComponentStatusSchema: GenMessage<ComponentStatus> = /*@__PURE__*/
   messageDesc(file_portcullis_v1_admin, 1);
+
+/**
+ * How the store feels in which limits and breakers are counted.
+ *
+ * @generated from message portcullis.v1.LedgerStatus
+ */
+export type LedgerStatus = Message<"portcullis.v1.LedgerStatus"> & {
+  /**
+   * `embedded` (this server's data directory) or `redis` (shared with other replicas).
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * True if it can be read and written now. While it is false, limits deny, or go on with a share leased before (`on_unavailable: local`).
+   *
+   * @generated from field: bool reachable = 2;
+   */
+  reachable: boolean;
+
+  /**
+   * What is wrong; empty if it is reachable. At most 500 bytes, without credentials.
+   *
+   * @generated from field: string error = 3;
+   */
+  error: string;
+
+  /**
+   * True if the store has lost what the caller's tenant spent, and budgets longer than a sliding window deny until an operator calls `RecoverLimits`.
+   *
+   * @generated from field: bool amnesia = 4;
+   */
+  amnesia: boolean;
+
+  /**
+   * How many tenants wait for `RecoverLimits`. 0 to 100; 100 may be more.
+   *
+   * @generated from field: int32 tenants_in_amnesia = 5;
+   */
+  tenantsInAmnesia: number;
+
+  /**
+   * Counters of all tenants; -1: not known.
+   *
+   * @generated from field: int64 cells = 6;
+   */
+  cells: bigint;
+
+  /**
+   * Reservations that wait for an outcome; -1: not known.
+   *
+   * @generated from field: int64 reservations = 7;
+   */
+  reservations: bigint;
+
+  /**
+   * Round trips to another process since the start; 0 for `embedded`.
+   *
+   * @generated from field: int64 round_trips = 8;
+   */
+  roundTrips: bigint;
+
+  /**
+   * How far this machine's clock is behind the time by which the store counts. Zero if it is not behind.
+   *
+   * @generated from field: google.protobuf.Duration clock_behind = 9;
+   */
+  clockBehind?: Duration | undefined;
+};
+
+/**
+ * Describes the message portcullis.v1.LedgerStatus.
+ * Use `create(LedgerStatusSchema)` to create a new message.
+ */
+export const LedgerStatusSchema: GenMessage<LedgerStatus> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 2);
 
 /**
  * A kill switch that is on.
@@ -128,7 +213,7 @@ export type KillSwitch = Message<"portcullis.v1.KillSwitch"> & {
  * Use `create(KillSwitchSchema)` to create a new message.
  */
 export const KillSwitchSchema: GenMessage<KillSwitch> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 2);
+  messageDesc(file_portcullis_v1_admin, 3);
 
 /**
  * How the server is.
@@ -226,6 +311,13 @@ export type GetStatusResponse = Message<"portcullis.v1.GetStatusResponse"> & {
    * @generated from field: google.protobuf.Timestamp started_at = 13;
    */
   startedAt?: Timestamp | undefined;
+
+  /**
+   * The store of limits and breakers.
+   *
+   * @generated from field: portcullis.v1.LedgerStatus ledger = 14;
+   */
+  ledger?: LedgerStatus | undefined;
 };
 
 /**
@@ -233,7 +325,7 @@ export type GetStatusResponse = Message<"portcullis.v1.GetStatusResponse"> & {
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 3);
+  messageDesc(file_portcullis_v1_admin, 4);
 
 /**
  * Nothing to say.
@@ -248,7 +340,7 @@ export type ReloadBundleRequest = Message<"portcullis.v1.ReloadBundleRequest"> &
  * Use `create(ReloadBundleRequestSchema)` to create a new message.
  */
 export const ReloadBundleRequestSchema: GenMessage<ReloadBundleRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 4);
+  messageDesc(file_portcullis_v1_admin, 5);
 
 /**
  * What is active now.
@@ -276,7 +368,7 @@ export type ReloadBundleResponse = Message<"portcullis.v1.ReloadBundleResponse">
  * Use `create(ReloadBundleResponseSchema)` to create a new message.
  */
 export const ReloadBundleResponseSchema: GenMessage<ReloadBundleResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 5);
+  messageDesc(file_portcullis_v1_admin, 6);
 
 /**
  * Whose usage to show.
@@ -325,7 +417,7 @@ export type GetUsageRequest = Message<"portcullis.v1.GetUsageRequest"> & {
  * Use `create(GetUsageRequestSchema)` to create a new message.
  */
 export const GetUsageRequestSchema: GenMessage<GetUsageRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 6);
+  messageDesc(file_portcullis_v1_admin, 7);
 
 /**
  * One counter.
@@ -367,6 +459,21 @@ export type UsageRow = Message<"portcullis.v1.UsageRow"> & {
    * @generated from field: string tool = 5;
    */
   tool: string;
+
+  /**
+   * Units of `status.used` that replicas have booked in blocks and not reported as spent yet. 0 to `status.used`. What is booked
+   * comes back if it is not spent.
+   *
+   * @generated from field: int64 booked = 6;
+   */
+  booked: bigint;
+
+  /**
+   * True if the counter counts as full only because the shared store has lost what it knew about it.
+   *
+   * @generated from field: bool amnesia = 7;
+   */
+  amnesia: boolean;
 };
 
 /**
@@ -374,7 +481,7 @@ export type UsageRow = Message<"portcullis.v1.UsageRow"> & {
  * Use `create(UsageRowSchema)` to create a new message.
  */
 export const UsageRowSchema: GenMessage<UsageRow> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 7);
+  messageDesc(file_portcullis_v1_admin, 8);
 
 /**
  * Live usage.
@@ -402,7 +509,49 @@ export type GetUsageResponse = Message<"portcullis.v1.GetUsageResponse"> & {
  * Use `create(GetUsageResponseSchema)` to create a new message.
  */
 export const GetUsageResponseSchema: GenMessage<GetUsageResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 8);
+  messageDesc(file_portcullis_v1_admin, 9);
+
+/**
+ * Whose loss of memory to accept.
+ *
+ * @generated from message portcullis.v1.RecoverLimitsRequest
+ */
+export type RecoverLimitsRequest = Message<"portcullis.v1.RecoverLimitsRequest"> & {
+  /**
+   * The tenant. At most 128 bytes. Default: the credential's.
+   *
+   * @generated from field: string tenant = 1;
+   */
+  tenant: string;
+};
+
+/**
+ * Describes the message portcullis.v1.RecoverLimitsRequest.
+ * Use `create(RecoverLimitsRequestSchema)` to create a new message.
+ */
+export const RecoverLimitsRequestSchema: GenMessage<RecoverLimitsRequest> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 10);
+
+/**
+ * What the recovery did.
+ *
+ * @generated from message portcullis.v1.RecoverLimitsResponse
+ */
+export type RecoverLimitsResponse = Message<"portcullis.v1.RecoverLimitsResponse"> & {
+  /**
+   * False if nothing of the tenant was lost, and nothing was changed.
+   *
+   * @generated from field: bool recovered = 1;
+   */
+  recovered: boolean;
+};
+
+/**
+ * Describes the message portcullis.v1.RecoverLimitsResponse.
+ * Use `create(RecoverLimitsResponseSchema)` to create a new message.
+ */
+export const RecoverLimitsResponseSchema: GenMessage<RecoverLimitsResponse> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 11);
 
 /**
  * Which breaker to close.
@@ -437,7 +586,7 @@ export type ResetBreakerRequest = Message<"portcullis.v1.ResetBreakerRequest"> &
  * Use `create(ResetBreakerRequestSchema)` to create a new message.
  */
 export const ResetBreakerRequestSchema: GenMessage<ResetBreakerRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 9);
+  messageDesc(file_portcullis_v1_admin, 12);
 
 /**
  * What the reset did.
@@ -458,7 +607,7 @@ export type ResetBreakerResponse = Message<"portcullis.v1.ResetBreakerResponse">
  * Use `create(ResetBreakerResponseSchema)` to create a new message.
  */
 export const ResetBreakerResponseSchema: GenMessage<ResetBreakerResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 10);
+  messageDesc(file_portcullis_v1_admin, 13);
 
 /**
  * What to stop. At least one of agent, session and tool, or `whole_tenant`.
@@ -521,7 +670,7 @@ export type SetKillSwitchRequest = Message<"portcullis.v1.SetKillSwitchRequest">
  * Use `create(SetKillSwitchRequestSchema)` to create a new message.
  */
 export const SetKillSwitchRequestSchema: GenMessage<SetKillSwitchRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 11);
+  messageDesc(file_portcullis_v1_admin, 14);
 
 /**
  * What is stopped now.
@@ -549,7 +698,7 @@ export type SetKillSwitchResponse = Message<"portcullis.v1.SetKillSwitchResponse
  * Use `create(SetKillSwitchResponseSchema)` to create a new message.
  */
 export const SetKillSwitchResponseSchema: GenMessage<SetKillSwitchResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 12);
+  messageDesc(file_portcullis_v1_admin, 15);
 
 /**
  * Nothing to say.
@@ -564,7 +713,7 @@ export type WatchEventsRequest = Message<"portcullis.v1.WatchEventsRequest"> & {
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 13);
+  messageDesc(file_portcullis_v1_admin, 16);
 
 /**
  * Something that an operator may want to see.
@@ -613,7 +762,7 @@ export type WatchEventsResponse = Message<"portcullis.v1.WatchEventsResponse"> &
  * Use `create(WatchEventsResponseSchema)` to create a new message.
  */
 export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 14);
+  messageDesc(file_portcullis_v1_admin, 17);
 
 /**
  * What an event is about.
@@ -669,6 +818,13 @@ export enum EventType {
    * @generated from enum value: EVENT_TYPE_KILL_SWITCH = 6;
    */
   KILL_SWITCH = 6,
+
+  /**
+   * The store of limits became unreachable or reachable again, lost its memory, or an operator accepted that.
+   *
+   * @generated from enum value: EVENT_TYPE_LEDGER = 7;
+   */
+  LEDGER = 7,
 }
 
 /**
@@ -714,6 +870,18 @@ export const AdminService: GenService<{
     output: typeof GetUsageResponseSchema;
   },
   /**
+   * Accepts that what a tenant spent before the shared store of limits lost its memory is forgotten: limits that count as full
+   * only because of that loss begin again from zero. It can't be taken back, and it is the one way in which a limit may be
+   * passed: look at what was spent elsewhere first. `UNAVAILABLE` if the store cannot be reached.
+   *
+   * @generated from rpc portcullis.v1.AdminService.RecoverLimits
+   */
+  recoverLimits: {
+    methodKind: "unary";
+    input: typeof RecoverLimitsRequestSchema;
+    output: typeof RecoverLimitsResponseSchema;
+  },
+  /**
    * Closes a circuit breaker by hand.
    *
    * @generated from rpc portcullis.v1.AdminService.ResetBreaker
@@ -734,7 +902,7 @@ export const AdminService: GenService<{
     output: typeof SetKillSwitchResponseSchema;
   },
   /**
-   * Streams anomalies, changes of breakers, bundles and kill switches, and verdicts, from now on, with a heartbeat between.
+   * Streams anomalies, changes of breakers, bundles, kill switches and the store of limits, and verdicts, from now on, with a heartbeat between.
    *
    * @generated from rpc portcullis.v1.AdminService.WatchEvents
    */

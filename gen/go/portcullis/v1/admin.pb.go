@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -41,6 +42,8 @@ const (
 	EventType_EVENT_TYPE_VERDICT EventType = 5
 	// A kill switch was set or let go.
 	EventType_EVENT_TYPE_KILL_SWITCH EventType = 6
+	// The store of limits became unreachable or reachable again, lost its memory, or an operator accepted that.
+	EventType_EVENT_TYPE_LEDGER EventType = 7
 )
 
 // Enum value maps for EventType.
@@ -53,6 +56,7 @@ var (
 		4: "EVENT_TYPE_BUNDLE",
 		5: "EVENT_TYPE_VERDICT",
 		6: "EVENT_TYPE_KILL_SWITCH",
+		7: "EVENT_TYPE_LEDGER",
 	}
 	EventType_value = map[string]int32{
 		"EVENT_TYPE_UNSPECIFIED": 0,
@@ -62,6 +66,7 @@ var (
 		"EVENT_TYPE_BUNDLE":      4,
 		"EVENT_TYPE_VERDICT":     5,
 		"EVENT_TYPE_KILL_SWITCH": 6,
+		"EVENT_TYPE_LEDGER":      7,
 	}
 )
 
@@ -132,12 +137,15 @@ func (*GetStatusRequest) Descriptor() ([]byte, []int) {
 // One part of the server.
 type ComponentStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `bundle`, `state`, `decision_log`, `approvals`.
+	// `bundle`, `state`, `limits`, `decision_log`, `approvals`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// True if it works.
 	Ok bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
 	// What is wrong and what to do; empty if it works.
-	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// True where the part does not work and the server answers decisions all the same: it denies what needs the part, or does
+	// with less, and says so in `degraded`. Health stays SERVING.
+	Tolerated     bool `protobuf:"varint,4,opt,name=tolerated,proto3" json:"tolerated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -193,6 +201,131 @@ func (x *ComponentStatus) GetMessage() string {
 	return ""
 }
 
+func (x *ComponentStatus) GetTolerated() bool {
+	if x != nil {
+		return x.Tolerated
+	}
+	return false
+}
+
+// How the store feels in which limits and breakers are counted.
+type LedgerStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `embedded` (this server's data directory) or `redis` (shared with other replicas).
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// True if it can be read and written now. While it is false, limits deny, or go on with a share leased before (`on_unavailable: local`).
+	Reachable bool `protobuf:"varint,2,opt,name=reachable,proto3" json:"reachable,omitempty"`
+	// What is wrong; empty if it is reachable. At most 500 bytes, without credentials.
+	Error string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	// True if the store has lost what the caller's tenant spent, and budgets longer than a sliding window deny until an operator calls `RecoverLimits`.
+	Amnesia bool `protobuf:"varint,4,opt,name=amnesia,proto3" json:"amnesia,omitempty"`
+	// How many tenants wait for `RecoverLimits`. 0 to 100; 100 may be more.
+	TenantsInAmnesia int32 `protobuf:"varint,5,opt,name=tenants_in_amnesia,json=tenantsInAmnesia,proto3" json:"tenants_in_amnesia,omitempty"`
+	// Counters of all tenants; -1: not known.
+	Cells int64 `protobuf:"varint,6,opt,name=cells,proto3" json:"cells,omitempty"`
+	// Reservations that wait for an outcome; -1: not known.
+	Reservations int64 `protobuf:"varint,7,opt,name=reservations,proto3" json:"reservations,omitempty"`
+	// Round trips to another process since the start; 0 for `embedded`.
+	RoundTrips int64 `protobuf:"varint,8,opt,name=round_trips,json=roundTrips,proto3" json:"round_trips,omitempty"`
+	// How far this machine's clock is behind the time by which the store counts. Zero if it is not behind.
+	ClockBehind   *durationpb.Duration `protobuf:"bytes,9,opt,name=clock_behind,json=clockBehind,proto3" json:"clock_behind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LedgerStatus) Reset() {
+	*x = LedgerStatus{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LedgerStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LedgerStatus) ProtoMessage() {}
+
+func (x *LedgerStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LedgerStatus.ProtoReflect.Descriptor instead.
+func (*LedgerStatus) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *LedgerStatus) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *LedgerStatus) GetReachable() bool {
+	if x != nil {
+		return x.Reachable
+	}
+	return false
+}
+
+func (x *LedgerStatus) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *LedgerStatus) GetAmnesia() bool {
+	if x != nil {
+		return x.Amnesia
+	}
+	return false
+}
+
+func (x *LedgerStatus) GetTenantsInAmnesia() int32 {
+	if x != nil {
+		return x.TenantsInAmnesia
+	}
+	return 0
+}
+
+func (x *LedgerStatus) GetCells() int64 {
+	if x != nil {
+		return x.Cells
+	}
+	return 0
+}
+
+func (x *LedgerStatus) GetReservations() int64 {
+	if x != nil {
+		return x.Reservations
+	}
+	return 0
+}
+
+func (x *LedgerStatus) GetRoundTrips() int64 {
+	if x != nil {
+		return x.RoundTrips
+	}
+	return 0
+}
+
+func (x *LedgerStatus) GetClockBehind() *durationpb.Duration {
+	if x != nil {
+		return x.ClockBehind
+	}
+	return nil
+}
+
 // A kill switch that is on.
 type KillSwitch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -216,7 +349,7 @@ type KillSwitch struct {
 
 func (x *KillSwitch) Reset() {
 	*x = KillSwitch{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[2]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -228,7 +361,7 @@ func (x *KillSwitch) String() string {
 func (*KillSwitch) ProtoMessage() {}
 
 func (x *KillSwitch) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[2]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -241,7 +374,7 @@ func (x *KillSwitch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillSwitch.ProtoReflect.Descriptor instead.
 func (*KillSwitch) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *KillSwitch) GetTenant() string {
@@ -321,14 +454,16 @@ type GetStatusResponse struct {
 	// Decision log lines that were lost since the start.
 	LogDropped int64 `protobuf:"varint,12,opt,name=log_dropped,json=logDropped,proto3" json:"log_dropped,omitempty"`
 	// When the server started.
-	StartedAt     *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	StartedAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// The store of limits and breakers.
+	Ledger        *LedgerStatus `protobuf:"bytes,14,opt,name=ledger,proto3" json:"ledger,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[3]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -340,7 +475,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[3]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -353,7 +488,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetStatusResponse) GetServing() bool {
@@ -447,6 +582,13 @@ func (x *GetStatusResponse) GetStartedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *GetStatusResponse) GetLedger() *LedgerStatus {
+	if x != nil {
+		return x.Ledger
+	}
+	return nil
+}
+
 // Nothing to say.
 type ReloadBundleRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -456,7 +598,7 @@ type ReloadBundleRequest struct {
 
 func (x *ReloadBundleRequest) Reset() {
 	*x = ReloadBundleRequest{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[4]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -468,7 +610,7 @@ func (x *ReloadBundleRequest) String() string {
 func (*ReloadBundleRequest) ProtoMessage() {}
 
 func (x *ReloadBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[4]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -481,7 +623,7 @@ func (x *ReloadBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadBundleRequest.ProtoReflect.Descriptor instead.
 func (*ReloadBundleRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 // What is active now.
@@ -497,7 +639,7 @@ type ReloadBundleResponse struct {
 
 func (x *ReloadBundleResponse) Reset() {
 	*x = ReloadBundleResponse{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[5]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +651,7 @@ func (x *ReloadBundleResponse) String() string {
 func (*ReloadBundleResponse) ProtoMessage() {}
 
 func (x *ReloadBundleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[5]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +664,7 @@ func (x *ReloadBundleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadBundleResponse.ProtoReflect.Descriptor instead.
 func (*ReloadBundleResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ReloadBundleResponse) GetBundleRevision() string {
@@ -558,7 +700,7 @@ type GetUsageRequest struct {
 
 func (x *GetUsageRequest) Reset() {
 	*x = GetUsageRequest{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[6]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -570,7 +712,7 @@ func (x *GetUsageRequest) String() string {
 func (*GetUsageRequest) ProtoMessage() {}
 
 func (x *GetUsageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[6]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -583,7 +725,7 @@ func (x *GetUsageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUsageRequest.ProtoReflect.Descriptor instead.
 func (*GetUsageRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetUsageRequest) GetTenant() string {
@@ -633,14 +775,19 @@ type UsageRow struct {
 	// Session that it counts; empty if it is not in the scope.
 	Session string `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
 	// Tool that it counts; empty if it is not in the scope.
-	Tool          string `protobuf:"bytes,5,opt,name=tool,proto3" json:"tool,omitempty"`
+	Tool string `protobuf:"bytes,5,opt,name=tool,proto3" json:"tool,omitempty"`
+	// Units of `status.used` that replicas have booked in blocks and not reported as spent yet. 0 to `status.used`. What is booked
+	// comes back if it is not spent.
+	Booked int64 `protobuf:"varint,6,opt,name=booked,proto3" json:"booked,omitempty"`
+	// True if the counter counts as full only because the shared store has lost what it knew about it.
+	Amnesia       bool `protobuf:"varint,7,opt,name=amnesia,proto3" json:"amnesia,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UsageRow) Reset() {
 	*x = UsageRow{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[7]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -652,7 +799,7 @@ func (x *UsageRow) String() string {
 func (*UsageRow) ProtoMessage() {}
 
 func (x *UsageRow) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[7]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -665,7 +812,7 @@ func (x *UsageRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRow.ProtoReflect.Descriptor instead.
 func (*UsageRow) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UsageRow) GetStatus() *LimitStatus {
@@ -703,6 +850,20 @@ func (x *UsageRow) GetTool() string {
 	return ""
 }
 
+func (x *UsageRow) GetBooked() int64 {
+	if x != nil {
+		return x.Booked
+	}
+	return 0
+}
+
+func (x *UsageRow) GetAmnesia() bool {
+	if x != nil {
+		return x.Amnesia
+	}
+	return false
+}
+
 // Live usage.
 type GetUsageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -716,7 +877,7 @@ type GetUsageResponse struct {
 
 func (x *GetUsageResponse) Reset() {
 	*x = GetUsageResponse{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[8]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -728,7 +889,7 @@ func (x *GetUsageResponse) String() string {
 func (*GetUsageResponse) ProtoMessage() {}
 
 func (x *GetUsageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[8]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -741,7 +902,7 @@ func (x *GetUsageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUsageResponse.ProtoReflect.Descriptor instead.
 func (*GetUsageResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetUsageResponse) GetRows() []*UsageRow {
@@ -754,6 +915,98 @@ func (x *GetUsageResponse) GetRows() []*UsageRow {
 func (x *GetUsageResponse) GetTruncated() bool {
 	if x != nil {
 		return x.Truncated
+	}
+	return false
+}
+
+// Whose loss of memory to accept.
+type RecoverLimitsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant. At most 128 bytes. Default: the credential's.
+	Tenant        string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverLimitsRequest) Reset() {
+	*x = RecoverLimitsRequest{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverLimitsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverLimitsRequest) ProtoMessage() {}
+
+func (x *RecoverLimitsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverLimitsRequest.ProtoReflect.Descriptor instead.
+func (*RecoverLimitsRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RecoverLimitsRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+// What the recovery did.
+type RecoverLimitsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// False if nothing of the tenant was lost, and nothing was changed.
+	Recovered     bool `protobuf:"varint,1,opt,name=recovered,proto3" json:"recovered,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverLimitsResponse) Reset() {
+	*x = RecoverLimitsResponse{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverLimitsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverLimitsResponse) ProtoMessage() {}
+
+func (x *RecoverLimitsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverLimitsResponse.ProtoReflect.Descriptor instead.
+func (*RecoverLimitsResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RecoverLimitsResponse) GetRecovered() bool {
+	if x != nil {
+		return x.Recovered
 	}
 	return false
 }
@@ -773,7 +1026,7 @@ type ResetBreakerRequest struct {
 
 func (x *ResetBreakerRequest) Reset() {
 	*x = ResetBreakerRequest{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[9]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +1038,7 @@ func (x *ResetBreakerRequest) String() string {
 func (*ResetBreakerRequest) ProtoMessage() {}
 
 func (x *ResetBreakerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[9]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +1051,7 @@ func (x *ResetBreakerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetBreakerRequest.ProtoReflect.Descriptor instead.
 func (*ResetBreakerRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ResetBreakerRequest) GetTenant() string {
@@ -833,7 +1086,7 @@ type ResetBreakerResponse struct {
 
 func (x *ResetBreakerResponse) Reset() {
 	*x = ResetBreakerResponse{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[10]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +1098,7 @@ func (x *ResetBreakerResponse) String() string {
 func (*ResetBreakerResponse) ProtoMessage() {}
 
 func (x *ResetBreakerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[10]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +1111,7 @@ func (x *ResetBreakerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetBreakerResponse.ProtoReflect.Descriptor instead.
 func (*ResetBreakerResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResetBreakerResponse) GetClosed() int32 {
@@ -891,7 +1144,7 @@ type SetKillSwitchRequest struct {
 
 func (x *SetKillSwitchRequest) Reset() {
 	*x = SetKillSwitchRequest{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[11]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -903,7 +1156,7 @@ func (x *SetKillSwitchRequest) String() string {
 func (*SetKillSwitchRequest) ProtoMessage() {}
 
 func (x *SetKillSwitchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[11]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -916,7 +1169,7 @@ func (x *SetKillSwitchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetKillSwitchRequest.ProtoReflect.Descriptor instead.
 func (*SetKillSwitchRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SetKillSwitchRequest) GetTenant() string {
@@ -981,7 +1234,7 @@ type SetKillSwitchResponse struct {
 
 func (x *SetKillSwitchResponse) Reset() {
 	*x = SetKillSwitchResponse{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[12]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1246,7 @@ func (x *SetKillSwitchResponse) String() string {
 func (*SetKillSwitchResponse) ProtoMessage() {}
 
 func (x *SetKillSwitchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[12]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1259,7 @@ func (x *SetKillSwitchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetKillSwitchResponse.ProtoReflect.Descriptor instead.
 func (*SetKillSwitchResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SetKillSwitchResponse) GetKillSwitches() []*KillSwitch {
@@ -1032,7 +1285,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[13]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1044,7 +1297,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[13]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1057,7 +1310,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 // Something that an operator may want to see.
@@ -1079,7 +1332,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[14]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1344,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[14]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1357,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WatchEventsResponse) GetType() EventType {
@@ -1146,12 +1399,24 @@ var File_portcullis_v1_admin_proto protoreflect.FileDescriptor
 
 const file_portcullis_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x19portcullis/v1/admin.proto\x12\rportcullis.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19portcullis/v1/types.proto\"\x12\n" +
-	"\x10GetStatusRequest\"O\n" +
+	"\x19portcullis/v1/admin.proto\x12\rportcullis.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19portcullis/v1/types.proto\"\x12\n" +
+	"\x10GetStatusRequest\"m\n" +
 	"\x0fComponentStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"\xca\x01\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12\x1c\n" +
+	"\ttolerated\x18\x04 \x01(\bR\ttolerated\"\xb7\x02\n" +
+	"\fLedgerStatus\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1c\n" +
+	"\treachable\x18\x02 \x01(\bR\treachable\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12\x18\n" +
+	"\aamnesia\x18\x04 \x01(\bR\aamnesia\x12,\n" +
+	"\x12tenants_in_amnesia\x18\x05 \x01(\x05R\x10tenantsInAmnesia\x12\x14\n" +
+	"\x05cells\x18\x06 \x01(\x03R\x05cells\x12\"\n" +
+	"\freservations\x18\a \x01(\x03R\freservations\x12\x1f\n" +
+	"\vround_trips\x18\b \x01(\x03R\n" +
+	"roundTrips\x12<\n" +
+	"\fclock_behind\x18\t \x01(\v2\x19.google.protobuf.DurationR\vclockBehind\"\xca\x01\n" +
 	"\n" +
 	"KillSwitch\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x14\n" +
@@ -1160,7 +1425,7 @@ const file_portcullis_v1_admin_proto_rawDesc = "" +
 	"\x04tool\x18\x04 \x01(\tR\x04tool\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x15\n" +
 	"\x06set_by\x18\x06 \x01(\tR\x05setBy\x121\n" +
-	"\x06set_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05setAt\"\xdf\x04\n" +
+	"\x06set_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05setAt\"\x94\x05\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aserving\x18\x01 \x01(\bR\aserving\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12'\n" +
@@ -1179,7 +1444,8 @@ const file_portcullis_v1_admin_proto_rawDesc = "" +
 	"\vlog_dropped\x18\f \x01(\x03R\n" +
 	"logDropped\x129\n" +
 	"\n" +
-	"started_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\"\x15\n" +
+	"started_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x123\n" +
+	"\x06ledger\x18\x0e \x01(\v2\x1b.portcullis.v1.LedgerStatusR\x06ledger\"\x15\n" +
 	"\x13ReloadBundleRequest\"Y\n" +
 	"\x14ReloadBundleResponse\x12'\n" +
 	"\x0fbundle_revision\x18\x01 \x01(\tR\x0ebundleRevision\x12\x18\n" +
@@ -1190,16 +1456,22 @@ const file_portcullis_v1_admin_proto_rawDesc = "" +
 	"\asession\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\asession\x12\x1e\n" +
 	"\x05limit\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\x05limit\x12%\n" +
 	"\bmax_rows\x18\x05 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\amaxRows\"\x96\x01\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\amaxRows\"\xc8\x01\n" +
 	"\bUsageRow\x122\n" +
 	"\x06status\x18\x01 \x01(\v2\x1a.portcullis.v1.LimitStatusR\x06status\x12\x14\n" +
 	"\x05agent\x18\x02 \x01(\tR\x05agent\x12\x12\n" +
 	"\x04user\x18\x03 \x01(\tR\x04user\x12\x18\n" +
 	"\asession\x18\x04 \x01(\tR\asession\x12\x12\n" +
-	"\x04tool\x18\x05 \x01(\tR\x04tool\"]\n" +
+	"\x04tool\x18\x05 \x01(\tR\x04tool\x12\x16\n" +
+	"\x06booked\x18\x06 \x01(\x03R\x06booked\x12\x18\n" +
+	"\aamnesia\x18\a \x01(\bR\aamnesia\"]\n" +
 	"\x10GetUsageResponse\x12+\n" +
 	"\x04rows\x18\x01 \x03(\v2\x17.portcullis.v1.UsageRowR\x04rows\x12\x1c\n" +
-	"\ttruncated\x18\x02 \x01(\bR\ttruncated\"w\n" +
+	"\ttruncated\x18\x02 \x01(\bR\ttruncated\"8\n" +
+	"\x14RecoverLimitsRequest\x12 \n" +
+	"\x06tenant\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\x06tenant\"5\n" +
+	"\x15RecoverLimitsResponse\x12\x1c\n" +
+	"\trecovered\x18\x01 \x01(\bR\trecovered\"w\n" +
 	"\x13ResetBreakerRequest\x12 \n" +
 	"\x06tenant\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\x06tenant\x12 \n" +
 	"\x05agent\x18\x02 \x01(\tB\n" +
@@ -1229,7 +1501,7 @@ const file_portcullis_v1_admin_proto_rawDesc = "" +
 	"attributes\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\xbc\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\xd3\x01\n" +
 	"\tEventType\x12\x1a\n" +
 	"\x16EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14EVENT_TYPE_HEARTBEAT\x10\x01\x12\x16\n" +
@@ -1237,11 +1509,13 @@ const file_portcullis_v1_admin_proto_rawDesc = "" +
 	"\x12EVENT_TYPE_BREAKER\x10\x03\x12\x15\n" +
 	"\x11EVENT_TYPE_BUNDLE\x10\x04\x12\x16\n" +
 	"\x12EVENT_TYPE_VERDICT\x10\x05\x12\x1a\n" +
-	"\x16EVENT_TYPE_KILL_SWITCH\x10\x062\x91\x04\n" +
+	"\x16EVENT_TYPE_KILL_SWITCH\x10\x06\x12\x15\n" +
+	"\x11EVENT_TYPE_LEDGER\x10\a2\xed\x04\n" +
 	"\fAdminService\x12N\n" +
 	"\tGetStatus\x12\x1f.portcullis.v1.GetStatusRequest\x1a .portcullis.v1.GetStatusResponse\x12W\n" +
 	"\fReloadBundle\x12\".portcullis.v1.ReloadBundleRequest\x1a#.portcullis.v1.ReloadBundleResponse\x12K\n" +
-	"\bGetUsage\x12\x1e.portcullis.v1.GetUsageRequest\x1a\x1f.portcullis.v1.GetUsageResponse\x12W\n" +
+	"\bGetUsage\x12\x1e.portcullis.v1.GetUsageRequest\x1a\x1f.portcullis.v1.GetUsageResponse\x12Z\n" +
+	"\rRecoverLimits\x12#.portcullis.v1.RecoverLimitsRequest\x1a$.portcullis.v1.RecoverLimitsResponse\x12W\n" +
 	"\fResetBreaker\x12\".portcullis.v1.ResetBreakerRequest\x1a#.portcullis.v1.ResetBreakerResponse\x12Z\n" +
 	"\rSetKillSwitch\x12#.portcullis.v1.SetKillSwitchRequest\x1a$.portcullis.v1.SetKillSwitchResponse\x12V\n" +
 	"\vWatchEvents\x12!.portcullis.v1.WatchEventsRequest\x1a\".portcullis.v1.WatchEventsResponse0\x01B\xbc\x01\n" +
@@ -1261,59 +1535,67 @@ func file_portcullis_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_portcullis_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_portcullis_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_portcullis_v1_admin_proto_goTypes = []any{
 	(EventType)(0),                // 0: portcullis.v1.EventType
 	(*GetStatusRequest)(nil),      // 1: portcullis.v1.GetStatusRequest
 	(*ComponentStatus)(nil),       // 2: portcullis.v1.ComponentStatus
-	(*KillSwitch)(nil),            // 3: portcullis.v1.KillSwitch
-	(*GetStatusResponse)(nil),     // 4: portcullis.v1.GetStatusResponse
-	(*ReloadBundleRequest)(nil),   // 5: portcullis.v1.ReloadBundleRequest
-	(*ReloadBundleResponse)(nil),  // 6: portcullis.v1.ReloadBundleResponse
-	(*GetUsageRequest)(nil),       // 7: portcullis.v1.GetUsageRequest
-	(*UsageRow)(nil),              // 8: portcullis.v1.UsageRow
-	(*GetUsageResponse)(nil),      // 9: portcullis.v1.GetUsageResponse
-	(*ResetBreakerRequest)(nil),   // 10: portcullis.v1.ResetBreakerRequest
-	(*ResetBreakerResponse)(nil),  // 11: portcullis.v1.ResetBreakerResponse
-	(*SetKillSwitchRequest)(nil),  // 12: portcullis.v1.SetKillSwitchRequest
-	(*SetKillSwitchResponse)(nil), // 13: portcullis.v1.SetKillSwitchResponse
-	(*WatchEventsRequest)(nil),    // 14: portcullis.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),   // 15: portcullis.v1.WatchEventsResponse
-	nil,                           // 16: portcullis.v1.WatchEventsResponse.AttributesEntry
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
-	(*BreakerStatus)(nil),         // 18: portcullis.v1.BreakerStatus
-	(*LimitStatus)(nil),           // 19: portcullis.v1.LimitStatus
+	(*LedgerStatus)(nil),          // 3: portcullis.v1.LedgerStatus
+	(*KillSwitch)(nil),            // 4: portcullis.v1.KillSwitch
+	(*GetStatusResponse)(nil),     // 5: portcullis.v1.GetStatusResponse
+	(*ReloadBundleRequest)(nil),   // 6: portcullis.v1.ReloadBundleRequest
+	(*ReloadBundleResponse)(nil),  // 7: portcullis.v1.ReloadBundleResponse
+	(*GetUsageRequest)(nil),       // 8: portcullis.v1.GetUsageRequest
+	(*UsageRow)(nil),              // 9: portcullis.v1.UsageRow
+	(*GetUsageResponse)(nil),      // 10: portcullis.v1.GetUsageResponse
+	(*RecoverLimitsRequest)(nil),  // 11: portcullis.v1.RecoverLimitsRequest
+	(*RecoverLimitsResponse)(nil), // 12: portcullis.v1.RecoverLimitsResponse
+	(*ResetBreakerRequest)(nil),   // 13: portcullis.v1.ResetBreakerRequest
+	(*ResetBreakerResponse)(nil),  // 14: portcullis.v1.ResetBreakerResponse
+	(*SetKillSwitchRequest)(nil),  // 15: portcullis.v1.SetKillSwitchRequest
+	(*SetKillSwitchResponse)(nil), // 16: portcullis.v1.SetKillSwitchResponse
+	(*WatchEventsRequest)(nil),    // 17: portcullis.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),   // 18: portcullis.v1.WatchEventsResponse
+	nil,                           // 19: portcullis.v1.WatchEventsResponse.AttributesEntry
+	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*BreakerStatus)(nil),         // 22: portcullis.v1.BreakerStatus
+	(*LimitStatus)(nil),           // 23: portcullis.v1.LimitStatus
 }
 var file_portcullis_v1_admin_proto_depIdxs = []int32{
-	17, // 0: portcullis.v1.KillSwitch.set_at:type_name -> google.protobuf.Timestamp
-	17, // 1: portcullis.v1.GetStatusResponse.bundle_loaded_at:type_name -> google.protobuf.Timestamp
-	2,  // 2: portcullis.v1.GetStatusResponse.components:type_name -> portcullis.v1.ComponentStatus
-	3,  // 3: portcullis.v1.GetStatusResponse.kill_switches:type_name -> portcullis.v1.KillSwitch
-	18, // 4: portcullis.v1.GetStatusResponse.breakers:type_name -> portcullis.v1.BreakerStatus
-	17, // 5: portcullis.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
-	19, // 6: portcullis.v1.UsageRow.status:type_name -> portcullis.v1.LimitStatus
-	8,  // 7: portcullis.v1.GetUsageResponse.rows:type_name -> portcullis.v1.UsageRow
-	3,  // 8: portcullis.v1.SetKillSwitchResponse.kill_switches:type_name -> portcullis.v1.KillSwitch
-	0,  // 9: portcullis.v1.WatchEventsResponse.type:type_name -> portcullis.v1.EventType
-	17, // 10: portcullis.v1.WatchEventsResponse.at:type_name -> google.protobuf.Timestamp
-	16, // 11: portcullis.v1.WatchEventsResponse.attributes:type_name -> portcullis.v1.WatchEventsResponse.AttributesEntry
-	1,  // 12: portcullis.v1.AdminService.GetStatus:input_type -> portcullis.v1.GetStatusRequest
-	5,  // 13: portcullis.v1.AdminService.ReloadBundle:input_type -> portcullis.v1.ReloadBundleRequest
-	7,  // 14: portcullis.v1.AdminService.GetUsage:input_type -> portcullis.v1.GetUsageRequest
-	10, // 15: portcullis.v1.AdminService.ResetBreaker:input_type -> portcullis.v1.ResetBreakerRequest
-	12, // 16: portcullis.v1.AdminService.SetKillSwitch:input_type -> portcullis.v1.SetKillSwitchRequest
-	14, // 17: portcullis.v1.AdminService.WatchEvents:input_type -> portcullis.v1.WatchEventsRequest
-	4,  // 18: portcullis.v1.AdminService.GetStatus:output_type -> portcullis.v1.GetStatusResponse
-	6,  // 19: portcullis.v1.AdminService.ReloadBundle:output_type -> portcullis.v1.ReloadBundleResponse
-	9,  // 20: portcullis.v1.AdminService.GetUsage:output_type -> portcullis.v1.GetUsageResponse
-	11, // 21: portcullis.v1.AdminService.ResetBreaker:output_type -> portcullis.v1.ResetBreakerResponse
-	13, // 22: portcullis.v1.AdminService.SetKillSwitch:output_type -> portcullis.v1.SetKillSwitchResponse
-	15, // 23: portcullis.v1.AdminService.WatchEvents:output_type -> portcullis.v1.WatchEventsResponse
-	18, // [18:24] is the sub-list for method output_type
-	12, // [12:18] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	20, // 0: portcullis.v1.LedgerStatus.clock_behind:type_name -> google.protobuf.Duration
+	21, // 1: portcullis.v1.KillSwitch.set_at:type_name -> google.protobuf.Timestamp
+	21, // 2: portcullis.v1.GetStatusResponse.bundle_loaded_at:type_name -> google.protobuf.Timestamp
+	2,  // 3: portcullis.v1.GetStatusResponse.components:type_name -> portcullis.v1.ComponentStatus
+	4,  // 4: portcullis.v1.GetStatusResponse.kill_switches:type_name -> portcullis.v1.KillSwitch
+	22, // 5: portcullis.v1.GetStatusResponse.breakers:type_name -> portcullis.v1.BreakerStatus
+	21, // 6: portcullis.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	3,  // 7: portcullis.v1.GetStatusResponse.ledger:type_name -> portcullis.v1.LedgerStatus
+	23, // 8: portcullis.v1.UsageRow.status:type_name -> portcullis.v1.LimitStatus
+	9,  // 9: portcullis.v1.GetUsageResponse.rows:type_name -> portcullis.v1.UsageRow
+	4,  // 10: portcullis.v1.SetKillSwitchResponse.kill_switches:type_name -> portcullis.v1.KillSwitch
+	0,  // 11: portcullis.v1.WatchEventsResponse.type:type_name -> portcullis.v1.EventType
+	21, // 12: portcullis.v1.WatchEventsResponse.at:type_name -> google.protobuf.Timestamp
+	19, // 13: portcullis.v1.WatchEventsResponse.attributes:type_name -> portcullis.v1.WatchEventsResponse.AttributesEntry
+	1,  // 14: portcullis.v1.AdminService.GetStatus:input_type -> portcullis.v1.GetStatusRequest
+	6,  // 15: portcullis.v1.AdminService.ReloadBundle:input_type -> portcullis.v1.ReloadBundleRequest
+	8,  // 16: portcullis.v1.AdminService.GetUsage:input_type -> portcullis.v1.GetUsageRequest
+	11, // 17: portcullis.v1.AdminService.RecoverLimits:input_type -> portcullis.v1.RecoverLimitsRequest
+	13, // 18: portcullis.v1.AdminService.ResetBreaker:input_type -> portcullis.v1.ResetBreakerRequest
+	15, // 19: portcullis.v1.AdminService.SetKillSwitch:input_type -> portcullis.v1.SetKillSwitchRequest
+	17, // 20: portcullis.v1.AdminService.WatchEvents:input_type -> portcullis.v1.WatchEventsRequest
+	5,  // 21: portcullis.v1.AdminService.GetStatus:output_type -> portcullis.v1.GetStatusResponse
+	7,  // 22: portcullis.v1.AdminService.ReloadBundle:output_type -> portcullis.v1.ReloadBundleResponse
+	10, // 23: portcullis.v1.AdminService.GetUsage:output_type -> portcullis.v1.GetUsageResponse
+	12, // 24: portcullis.v1.AdminService.RecoverLimits:output_type -> portcullis.v1.RecoverLimitsResponse
+	14, // 25: portcullis.v1.AdminService.ResetBreaker:output_type -> portcullis.v1.ResetBreakerResponse
+	16, // 26: portcullis.v1.AdminService.SetKillSwitch:output_type -> portcullis.v1.SetKillSwitchResponse
+	18, // 27: portcullis.v1.AdminService.WatchEvents:output_type -> portcullis.v1.WatchEventsResponse
+	21, // [21:28] is the sub-list for method output_type
+	14, // [14:21] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_v1_admin_proto_init() }
@@ -1328,7 +1610,7 @@ func file_portcullis_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_v1_admin_proto_rawDesc), len(file_portcullis_v1_admin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

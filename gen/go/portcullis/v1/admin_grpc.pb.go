@@ -22,6 +22,7 @@ const (
 	AdminService_GetStatus_FullMethodName     = "/portcullis.v1.AdminService/GetStatus"
 	AdminService_ReloadBundle_FullMethodName  = "/portcullis.v1.AdminService/ReloadBundle"
 	AdminService_GetUsage_FullMethodName      = "/portcullis.v1.AdminService/GetUsage"
+	AdminService_RecoverLimits_FullMethodName = "/portcullis.v1.AdminService/RecoverLimits"
 	AdminService_ResetBreaker_FullMethodName  = "/portcullis.v1.AdminService/ResetBreaker"
 	AdminService_SetKillSwitch_FullMethodName = "/portcullis.v1.AdminService/SetKillSwitch"
 	AdminService_WatchEvents_FullMethodName   = "/portcullis.v1.AdminService/WatchEvents"
@@ -39,11 +40,15 @@ type AdminServiceClient interface {
 	ReloadBundle(ctx context.Context, in *ReloadBundleRequest, opts ...grpc.CallOption) (*ReloadBundleResponse, error)
 	// Live usage of limits.
 	GetUsage(ctx context.Context, in *GetUsageRequest, opts ...grpc.CallOption) (*GetUsageResponse, error)
+	// Accepts that what a tenant spent before the shared store of limits lost its memory is forgotten: limits that count as full
+	// only because of that loss begin again from zero. It can't be taken back, and it is the one way in which a limit may be
+	// passed: look at what was spent elsewhere first. `UNAVAILABLE` if the store cannot be reached.
+	RecoverLimits(ctx context.Context, in *RecoverLimitsRequest, opts ...grpc.CallOption) (*RecoverLimitsResponse, error)
 	// Closes a circuit breaker by hand.
 	ResetBreaker(ctx context.Context, in *ResetBreakerRequest, opts ...grpc.CallOption) (*ResetBreakerResponse, error)
 	// Stops, or lets go again, everything that matches. Takes effect at once, for decisions and for redeeming approvals, and survives a restart.
 	SetKillSwitch(ctx context.Context, in *SetKillSwitchRequest, opts ...grpc.CallOption) (*SetKillSwitchResponse, error)
-	// Streams anomalies, changes of breakers, bundles and kill switches, and verdicts, from now on, with a heartbeat between.
+	// Streams anomalies, changes of breakers, bundles, kill switches and the store of limits, and verdicts, from now on, with a heartbeat between.
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
 }
 
@@ -79,6 +84,16 @@ func (c *adminServiceClient) GetUsage(ctx context.Context, in *GetUsageRequest, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetUsageResponse)
 	err := c.cc.Invoke(ctx, AdminService_GetUsage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RecoverLimits(ctx context.Context, in *RecoverLimitsRequest, opts ...grpc.CallOption) (*RecoverLimitsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecoverLimitsResponse)
+	err := c.cc.Invoke(ctx, AdminService_RecoverLimits_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -136,11 +151,15 @@ type AdminServiceServer interface {
 	ReloadBundle(context.Context, *ReloadBundleRequest) (*ReloadBundleResponse, error)
 	// Live usage of limits.
 	GetUsage(context.Context, *GetUsageRequest) (*GetUsageResponse, error)
+	// Accepts that what a tenant spent before the shared store of limits lost its memory is forgotten: limits that count as full
+	// only because of that loss begin again from zero. It can't be taken back, and it is the one way in which a limit may be
+	// passed: look at what was spent elsewhere first. `UNAVAILABLE` if the store cannot be reached.
+	RecoverLimits(context.Context, *RecoverLimitsRequest) (*RecoverLimitsResponse, error)
 	// Closes a circuit breaker by hand.
 	ResetBreaker(context.Context, *ResetBreakerRequest) (*ResetBreakerResponse, error)
 	// Stops, or lets go again, everything that matches. Takes effect at once, for decisions and for redeeming approvals, and survives a restart.
 	SetKillSwitch(context.Context, *SetKillSwitchRequest) (*SetKillSwitchResponse, error)
-	// Streams anomalies, changes of breakers, bundles and kill switches, and verdicts, from now on, with a heartbeat between.
+	// Streams anomalies, changes of breakers, bundles, kill switches and the store of limits, and verdicts, from now on, with a heartbeat between.
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
 	mustEmbedUnimplementedAdminServiceServer()
 }
@@ -160,6 +179,9 @@ func (UnimplementedAdminServiceServer) ReloadBundle(context.Context, *ReloadBund
 }
 func (UnimplementedAdminServiceServer) GetUsage(context.Context, *GetUsageRequest) (*GetUsageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetUsage not implemented")
+}
+func (UnimplementedAdminServiceServer) RecoverLimits(context.Context, *RecoverLimitsRequest) (*RecoverLimitsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecoverLimits not implemented")
 }
 func (UnimplementedAdminServiceServer) ResetBreaker(context.Context, *ResetBreakerRequest) (*ResetBreakerResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResetBreaker not implemented")
@@ -245,6 +267,24 @@ func _AdminService_GetUsage_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_RecoverLimits_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecoverLimitsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RecoverLimits(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RecoverLimits_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RecoverLimits(ctx, req.(*RecoverLimitsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_ResetBreaker_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ResetBreakerRequest)
 	if err := dec(in); err != nil {
@@ -310,6 +350,10 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetUsage",
 			Handler:    _AdminService_GetUsage_Handler,
+		},
+		{
+			MethodName: "RecoverLimits",
+			Handler:    _AdminService_RecoverLimits_Handler,
 		},
 		{
 			MethodName: "ResetBreaker",

@@ -952,7 +952,9 @@ type LimitStatus struct {
 	// True where this action would have gone past it.
 	Exceeded bool `protobuf:"varint,8,opt,name=exceeded,proto3" json:"exceeded,omitempty"`
 	// What going past it does: `deny`, `require_approval` or `alert`.
-	OnExceed      string `protobuf:"bytes,9,opt,name=on_exceed,json=onExceed,proto3" json:"on_exceed,omitempty"`
+	OnExceed string `protobuf:"bytes,9,opt,name=on_exceed,json=onExceed,proto3" json:"on_exceed,omitempty"`
+	// How it forgets: `window` (sliding over `window_seconds`), `session` (as long as the session lives), `day` or `month` (in UTC).
+	Period        string `protobuf:"bytes,10,opt,name=period,proto3" json:"period,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1046,6 +1048,13 @@ func (x *LimitStatus) GetExceeded() bool {
 func (x *LimitStatus) GetOnExceed() string {
 	if x != nil {
 		return x.OnExceed
+	}
+	return ""
+}
+
+func (x *LimitStatus) GetPeriod() string {
+	if x != nil {
+		return x.Period
 	}
 	return ""
 }
@@ -1190,7 +1199,7 @@ const file_portcullis_v1_types_proto_rawDesc = "" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12A\n" +
 	"\n" +
 	"properties\x18\x03 \x03(\v2!.portcullis.v1.ObligationPropertyR\n" +
-	"properties\"\xf4\x01\n" +
+	"properties\"\x8c\x02\n" +
 	"\vLimitStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05scope\x18\x02 \x03(\tR\x05scope\x12\x18\n" +
@@ -1200,7 +1209,9 @@ const file_portcullis_v1_types_proto_rawDesc = "" +
 	"\x0ewindow_seconds\x18\x06 \x01(\x03R\rwindowSeconds\x12\x1b\n" +
 	"\tresets_at\x18\a \x01(\tR\bresetsAt\x12\x1a\n" +
 	"\bexceeded\x18\b \x01(\bR\bexceeded\x12\x1b\n" +
-	"\ton_exceed\x18\t \x01(\tR\bonExceed\"\x82\x01\n" +
+	"\ton_exceed\x18\t \x01(\tR\bonExceed\x12\x16\n" +
+	"\x06period\x18\n" +
+	" \x01(\tR\x06period\"\x82\x01\n" +
 	"\rBreakerStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x1a\n" +

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from portcullis.v1 import types_pb2 as portcullis_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19portcullis/v1/admin.proto\x12\rportcullis.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19portcullis/v1/types.proto\"\x12\n\x10GetStatusRequest\"O\n\x0f\x43omponentStatus\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n\x02ok\x18\x02 \x01(\x08R\x02ok\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\"\xca\x01\n\nKillSwitch\x12\x16\n\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x14\n\x05\x61gent\x18\x02 \x01(\tR\x05\x61gent\x12\x18\n\x07session\x18\x03 \x01(\tR\x07session\x12\x12\n\x04tool\x18\x04 \x01(\tR\x04tool\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\x12\x15\n\x06set_by\x18\x06 \x01(\tR\x05setBy\x12\x31\n\x06set_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05setAt\"\xdf\x04\n\x11GetStatusResponse\x12\x18\n\x07serving\x18\x01 \x01(\x08R\x07serving\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version\x12\'\n\x0f\x62undle_revision\x18\x03 \x01(\tR\x0e\x62undleRevision\x12#\n\rbundle_source\x18\x04 \x01(\tR\x0c\x62undleSource\x12\x44\n\x10\x62undle_loaded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0e\x62undleLoadedAt\x12!\n\x0c\x62undle_error\x18\x06 \x01(\tR\x0b\x62undleError\x12>\n\ncomponents\x18\x07 \x03(\x0b\x32\x1e.portcullis.v1.ComponentStatusR\ncomponents\x12>\n\rkill_switches\x18\x08 \x03(\x0b\x32\x19.portcullis.v1.KillSwitchR\x0ckillSwitches\x12\x38\n\x08\x62reakers\x18\t \x03(\x0b\x32\x1c.portcullis.v1.BreakerStatusR\x08\x62reakers\x12+\n\x11pending_approvals\x18\n \x01(\x03R\x10pendingApprovals\x12\x1c\n\tdecisions\x18\x0b \x01(\x03R\tdecisions\x12\x1f\n\x0blog_dropped\x18\x0c \x01(\x03R\nlogDropped\x12\x39\n\nstarted_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartedAt\"\x15\n\x13ReloadBundleRequest\"Y\n\x14ReloadBundleResponse\x12\'\n\x0f\x62undle_revision\x18\x01 \x01(\tR\x0e\x62undleRevision\x12\x18\n\x07\x63hanged\x18\x02 \x01(\x08R\x07\x63hanged\"\x94\x01\n\x0fGetUsageRequest\x12\x18\n\x06tenant\x18\x01 \x01(\tB\x00R\x06tenant\x12\x16\n\x05\x61gent\x18\x02 \x01(\tB\x00R\x05\x61gent\x12\x1a\n\x07session\x18\x03 \x01(\tB\x00R\x07session\x12\x16\n\x05limit\x18\x04 \x01(\tB\x00R\x05limit\x12\x1b\n\x08max_rows\x18\x05 \x01(\x05\x42\x00R\x07maxRows\"\x96\x01\n\x08UsageRow\x12\x32\n\x06status\x18\x01 \x01(\x0b\x32\x1a.portcullis.v1.LimitStatusR\x06status\x12\x14\n\x05\x61gent\x18\x02 \x01(\tR\x05\x61gent\x12\x12\n\x04user\x18\x03 \x01(\tR\x04user\x12\x18\n\x07session\x18\x04 \x01(\tR\x07session\x12\x12\n\x04tool\x18\x05 \x01(\tR\x04tool\"]\n\x10GetUsageResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x17.portcullis.v1.UsageRowR\x04rows\x12\x1c\n\ttruncated\x18\x02 \x01(\x08R\ttruncated\"]\n\x13ResetBreakerRequest\x12\x18\n\x06tenant\x18\x01 \x01(\tB\x00R\x06tenant\x12\x16\n\x05\x61gent\x18\x02 \x01(\tB\x00R\x05\x61gent\x12\x14\n\x04tool\x18\x03 \x01(\tB\x00R\x04tool\".\n\x14ResetBreakerResponse\x12\x16\n\x06\x63losed\x18\x01 \x01(\x05R\x06\x63losed\"\xd1\x01\n\x14SetKillSwitchRequest\x12\x18\n\x06tenant\x18\x01 \x01(\tB\x00R\x06tenant\x12\x16\n\x05\x61gent\x18\x02 \x01(\tB\x00R\x05\x61gent\x12\x1a\n\x07session\x18\x03 \x01(\tB\x00R\x07session\x12\x14\n\x04tool\x18\x04 \x01(\tB\x00R\x04tool\x12!\n\x0cwhole_tenant\x18\x05 \x01(\x08R\x0bwholeTenant\x12\x18\n\x07\x65nabled\x18\x06 \x01(\x08R\x07\x65nabled\x12\x18\n\x06reason\x18\x07 \x01(\tB\x00R\x06reason\"\x88\x01\n\x15SetKillSwitchResponse\x12>\n\rkill_switches\x18\x01 \x03(\x0b\x32\x19.portcullis.v1.KillSwitchR\x0ckillSwitches\x12/\n\x13\x61pprovals_cancelled\x18\x02 \x01(\x05R\x12\x61pprovalsCancelled\"\x14\n\x12WatchEventsRequest\"\xb8\x02\n\x13WatchEventsResponse\x12,\n\x04type\x18\x01 \x01(\x0e\x32\x18.portcullis.v1.EventTypeR\x04type\x12*\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x02\x61t\x12\x1a\n\x08sequence\x18\x03 \x01(\x04R\x08sequence\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\x12R\n\nattributes\x18\x05 \x03(\x0b\x32\x32.portcullis.v1.WatchEventsResponse.AttributesEntryR\nattributes\x1a=\n\x0f\x41ttributesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01*\xbc\x01\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45VENT_TYPE_HEARTBEAT\x10\x01\x12\x16\n\x12\x45VENT_TYPE_ANOMALY\x10\x02\x12\x16\n\x12\x45VENT_TYPE_BREAKER\x10\x03\x12\x15\n\x11\x45VENT_TYPE_BUNDLE\x10\x04\x12\x16\n\x12\x45VENT_TYPE_VERDICT\x10\x05\x12\x1a\n\x16\x45VENT_TYPE_KILL_SWITCH\x10\x06\x32\x91\x04\n\x0c\x41\x64minService\x12N\n\tGetStatus\x12\x1f.portcullis.v1.GetStatusRequest\x1a .portcullis.v1.GetStatusResponse\x12W\n\x0cReloadBundle\x12\".portcullis.v1.ReloadBundleRequest\x1a#.portcullis.v1.ReloadBundleResponse\x12K\n\x08GetUsage\x12\x1e.portcullis.v1.GetUsageRequest\x1a\x1f.portcullis.v1.GetUsageResponse\x12W\n\x0cResetBreaker\x12\".portcullis.v1.ResetBreakerRequest\x1a#.portcullis.v1.ResetBreakerResponse\x12Z\n\rSetKillSwitch\x12#.portcullis.v1.SetKillSwitchRequest\x1a$.portcullis.v1.SetKillSwitchResponse\x12V\n\x0bWatchEvents\x12!.portcullis.v1.WatchEventsRequest\x1a\".portcullis.v1.WatchEventsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19portcullis/v1/admin.proto\x12\rportcullis.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19portcullis/v1/types.proto\"\x12\n\x10GetStatusRequest\"m\n\x0f\x43omponentStatus\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n\x02ok\x18\x02 \x01(\x08R\x02ok\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x1c\n\ttolerated\x18\x04 \x01(\x08R\ttolerated\"\xb7\x02\n\x0cLedgerStatus\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1c\n\treachable\x18\x02 \x01(\x08R\treachable\x12\x14\n\x05\x65rror\x18\x03 \x01(\tR\x05\x65rror\x12\x18\n\x07\x61mnesia\x18\x04 \x01(\x08R\x07\x61mnesia\x12,\n\x12tenants_in_amnesia\x18\x05 \x01(\x05R\x10tenantsInAmnesia\x12\x14\n\x05\x63\x65lls\x18\x06 \x01(\x03R\x05\x63\x65lls\x12\"\n\x0creservations\x18\x07 \x01(\x03R\x0creservations\x12\x1f\n\x0bround_trips\x18\x08 \x01(\x03R\nroundTrips\x12<\n\x0c\x63lock_behind\x18\t \x01(\x0b\x32\x19.google.protobuf.DurationR\x0b\x63lockBehind\"\xca\x01\n\nKillSwitch\x12\x16\n\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x14\n\x05\x61gent\x18\x02 \x01(\tR\x05\x61gent\x12\x18\n\x07session\x18\x03 \x01(\tR\x07session\x12\x12\n\x04tool\x18\x04 \x01(\tR\x04tool\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\x12\x15\n\x06set_by\x18\x06 \x01(\tR\x05setBy\x12\x31\n\x06set_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05setAt\"\x94\x05\n\x11GetStatusResponse\x12\x18\n\x07serving\x18\x01 \x01(\x08R\x07serving\x12\x18\n\x07version\x18\x02 \x01(\tR\x07version\x12\'\n\x0f\x62undle_revision\x18\x03 \x01(\tR\x0e\x62undleRevision\x12#\n\rbundle_source\x18\x04 \x01(\tR\x0c\x62undleSource\x12\x44\n\x10\x62undle_loaded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0e\x62undleLoadedAt\x12!\n\x0c\x62undle_error\x18\x06 \x01(\tR\x0b\x62undleError\x12>\n\ncomponents\x18\x07 \x03(\x0b\x32\x1e.portcullis.v1.ComponentStatusR\ncomponents\x12>\n\rkill_switches\x18\x08 \x03(\x0b\x32\x19.portcullis.v1.KillSwitchR\x0ckillSwitches\x12\x38\n\x08\x62reakers\x18\t \x03(\x0b\x32\x1c.portcullis.v1.BreakerStatusR\x08\x62reakers\x12+\n\x11pending_approvals\x18\n \x01(\x03R\x10pendingApprovals\x12\x1c\n\tdecisions\x18\x0b \x01(\x03R\tdecisions\x12\x1f\n\x0blog_dropped\x18\x0c \x01(\x03R\nlogDropped\x12\x39\n\nstarted_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartedAt\x12\x33\n\x06ledger\x18\x0e \x01(\x0b\x32\x1b.portcullis.v1.LedgerStatusR\x06ledger\"\x15\n\x13ReloadBundleRequest\"Y\n\x14ReloadBundleResponse\x12\'\n\x0f\x62undle_revision\x18\x01 \x01(\tR\x0e\x62undleRevision\x12\x18\n\x07\x63hanged\x18\x02 \x01(\x08R\x07\x63hanged\"\x94\x01\n\x0fGetUsageRequest\x12\x18\n\x06tenant\x18\x01 \x01(\tB\x00R\x06tenant\x12\x16\n\x05\x61gent\x18\x02 \x01(\tB\x00R\x05\x61gent\x12\x1a\n\x07session\x18\x03 \x01(\tB\x00R\x07session\x12\x16\n\x05limit\x18\x04 \x01(\tB\x00R\x05limit\x12\x1b\n\x08max_rows\x18\x05 \x01(\x05\x42\x00R\x07maxRows\"\xc8\x01\n\x08UsageRow\x12\x32\n\x06status\x18\x01 \x01(\x0b\x32\x1a.portcullis.v1.LimitStatusR\x06status\x12\x14\n\x05\x61gent\x18\x02 \x01(\tR\x05\x61gent\x12\x12\n\x04user\x18\x03 \x01(\tR\x04user\x12\x18\n\x07session\x18\x04 \x01(\tR\x07session\x12\x12\n\x04tool\x18\x05 \x01(\tR\x04tool\x12\x16\n\x06\x62ooked\x18\x06 \x01(\x03R\x06\x62ooked\x12\x18\n\x07\x61mnesia\x18\x07 \x01(\x08R\x07\x61mnesia\"]\n\x10GetUsageResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x17.portcullis.v1.UsageRowR\x04rows\x12\x1c\n\ttruncated\x18\x02 \x01(\x08R\ttruncated\"0\n\x14RecoverLimitsRequest\x12\x18\n\x06tenant\x18\x01 \x01(\tB\x00R\x06tenant\"5\n\x15RecoverLimitsResponse\x12\x1c\n\trecovered\x18\x01 \x01(\x08R\trecovered\"]\n\x13ResetBreakerRequest\x12\x18\n\x06tenant\x18\x01 \x01(\tB\x00R\x06tenant\x12\x16\n\x05\x61gent\x18\x02 \x01(\tB\x00R\x05\x61gent\x12\x14\n\x04tool\x18\x03 \x01(\tB\x00R\x04tool\".\n\x14ResetBreakerResponse\x12\x16\n\x06\x63losed\x18\x01 \x01(\x05R\x06\x63losed\"\xd1\x01\n\x14SetKillSwitchRequest\x12\x18\n\x06tenant\x18\x01 \x01(\tB\x00R\x06tenant\x12\x16\n\x05\x61gent\x18\x02 \x01(\tB\x00R\x05\x61gent\x12\x1a\n\x07session\x18\x03 \x01(\tB\x00R\x07session\x12\x14\n\x04tool\x18\x04 \x01(\tB\x00R\x04tool\x12!\n\x0cwhole_tenant\x18\x05 \x01(\x08R\x0bwholeTenant\x12\x18\n\x07\x65nabled\x18\x06 \x01(\x08R\x07\x65nabled\x12\x18\n\x06reason\x18\x07 \x01(\tB\x00R\x06reason\"\x88\x01\n\x15SetKillSwitchResponse\x12>\n\rkill_switches\x18\x01 \x03(\x0b\x32\x19.portcullis.v1.KillSwitchR\x0ckillSwitches\x12/\n\x13\x61pprovals_cancelled\x18\x02 \x01(\x05R\x12\x61pprovalsCancelled\"\x14\n\x12WatchEventsRequest\"\xb8\x02\n\x13WatchEventsResponse\x12,\n\x04type\x18\x01 \x01(\x0e\x32\x18.portcullis.v1.EventTypeR\x04type\x12*\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x02\x61t\x12\x1a\n\x08sequence\x18\x03 \x01(\x04R\x08sequence\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\x12R\n\nattributes\x18\x05 \x03(\x0b\x32\x32.portcullis.v1.WatchEventsResponse.AttributesEntryR\nattributes\x1a=\n\x0f\x41ttributesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01*\xd3\x01\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45VENT_TYPE_HEARTBEAT\x10\x01\x12\x16\n\x12\x45VENT_TYPE_ANOMALY\x10\x02\x12\x16\n\x12\x45VENT_TYPE_BREAKER\x10\x03\x12\x15\n\x11\x45VENT_TYPE_BUNDLE\x10\x04\x12\x16\n\x12\x45VENT_TYPE_VERDICT\x10\x05\x12\x1a\n\x16\x45VENT_TYPE_KILL_SWITCH\x10\x06\x12\x15\n\x11\x45VENT_TYPE_LEDGER\x10\x07\x32\xed\x04\n\x0c\x41\x64minService\x12N\n\tGetStatus\x12\x1f.portcullis.v1.GetStatusRequest\x1a .portcullis.v1.GetStatusResponse\x12W\n\x0cReloadBundle\x12\".portcullis.v1.ReloadBundleRequest\x1a#.portcullis.v1.ReloadBundleResponse\x12K\n\x08GetUsage\x12\x1e.portcullis.v1.GetUsageRequest\x1a\x1f.portcullis.v1.GetUsageResponse\x12Z\n\rRecoverLimits\x12#.portcullis.v1.RecoverLimitsRequest\x1a$.portcullis.v1.RecoverLimitsResponse\x12W\n\x0cResetBreaker\x12\".portcullis.v1.ResetBreakerRequest\x1a#.portcullis.v1.ResetBreakerResponse\x12Z\n\rSetKillSwitch\x12#.portcullis.v1.SetKillSwitchRequest\x1a$.portcullis.v1.SetKillSwitchResponse\x12V\n\x0bWatchEvents\x12!.portcullis.v1.WatchEventsRequest\x1a\".portcullis.v1.WatchEventsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,40 +36,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WATCHEVENTSRESPONSE_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_WATCHEVENTSRESPONSE_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_EVENTTYPE']._serialized_start=2365
-  _globals['_EVENTTYPE']._serialized_end=2553
-  _globals['_GETSTATUSREQUEST']._serialized_start=104
-  _globals['_GETSTATUSREQUEST']._serialized_end=122
-  _globals['_COMPONENTSTATUS']._serialized_start=124
-  _globals['_COMPONENTSTATUS']._serialized_end=203
-  _globals['_KILLSWITCH']._serialized_start=206
-  _globals['_KILLSWITCH']._serialized_end=408
-  _globals['_GETSTATUSRESPONSE']._serialized_start=411
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1018
-  _globals['_RELOADBUNDLEREQUEST']._serialized_start=1020
-  _globals['_RELOADBUNDLEREQUEST']._serialized_end=1041
-  _globals['_RELOADBUNDLERESPONSE']._serialized_start=1043
-  _globals['_RELOADBUNDLERESPONSE']._serialized_end=1132
-  _globals['_GETUSAGEREQUEST']._serialized_start=1135
-  _globals['_GETUSAGEREQUEST']._serialized_end=1283
-  _globals['_USAGEROW']._serialized_start=1286
-  _globals['_USAGEROW']._serialized_end=1436
-  _globals['_GETUSAGERESPONSE']._serialized_start=1438
-  _globals['_GETUSAGERESPONSE']._serialized_end=1531
-  _globals['_RESETBREAKERREQUEST']._serialized_start=1533
-  _globals['_RESETBREAKERREQUEST']._serialized_end=1626
-  _globals['_RESETBREAKERRESPONSE']._serialized_start=1628
-  _globals['_RESETBREAKERRESPONSE']._serialized_end=1674
-  _globals['_SETKILLSWITCHREQUEST']._serialized_start=1677
-  _globals['_SETKILLSWITCHREQUEST']._serialized_end=1886
-  _globals['_SETKILLSWITCHRESPONSE']._serialized_start=1889
-  _globals['_SETKILLSWITCHRESPONSE']._serialized_end=2025
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=2027
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=2047
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=2050
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=2362
-  _globals['_WATCHEVENTSRESPONSE_ATTRIBUTESENTRY']._serialized_start=2301
-  _globals['_WATCHEVENTSRESPONSE_ATTRIBUTESENTRY']._serialized_end=2362
-  _globals['_ADMINSERVICE']._serialized_start=2556
-  _globals['_ADMINSERVICE']._serialized_end=3085
+  _globals['_EVENTTYPE']._serialized_start=2949
+  _globals['_EVENTTYPE']._serialized_end=3160
+  _globals['_GETSTATUSREQUEST']._serialized_start=136
+  _globals['_GETSTATUSREQUEST']._serialized_end=154
+  _globals['_COMPONENTSTATUS']._serialized_start=156
+  _globals['_COMPONENTSTATUS']._serialized_end=265
+  _globals['_LEDGERSTATUS']._serialized_start=268
+  _globals['_LEDGERSTATUS']._serialized_end=579
+  _globals['_KILLSWITCH']._serialized_start=582
+  _globals['_KILLSWITCH']._serialized_end=784
+  _globals['_GETSTATUSRESPONSE']._serialized_start=787
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1447
+  _globals['_RELOADBUNDLEREQUEST']._serialized_start=1449
+  _globals['_RELOADBUNDLEREQUEST']._serialized_end=1470
+  _globals['_RELOADBUNDLERESPONSE']._serialized_start=1472
+  _globals['_RELOADBUNDLERESPONSE']._serialized_end=1561
+  _globals['_GETUSAGEREQUEST']._serialized_start=1564
+  _globals['_GETUSAGEREQUEST']._serialized_end=1712
+  _globals['_USAGEROW']._serialized_start=1715
+  _globals['_USAGEROW']._serialized_end=1915
+  _globals['_GETUSAGERESPONSE']._serialized_start=1917
+  _globals['_GETUSAGERESPONSE']._serialized_end=2010
+  _globals['_RECOVERLIMITSREQUEST']._serialized_start=2012
+  _globals['_RECOVERLIMITSREQUEST']._serialized_end=2060
+  _globals['_RECOVERLIMITSRESPONSE']._serialized_start=2062
+  _globals['_RECOVERLIMITSRESPONSE']._serialized_end=2115
+  _globals['_RESETBREAKERREQUEST']._serialized_start=2117
+  _globals['_RESETBREAKERREQUEST']._serialized_end=2210
+  _globals['_RESETBREAKERRESPONSE']._serialized_start=2212
+  _globals['_RESETBREAKERRESPONSE']._serialized_end=2258
+  _globals['_SETKILLSWITCHREQUEST']._serialized_start=2261
+  _globals['_SETKILLSWITCHREQUEST']._serialized_end=2470
+  _globals['_SETKILLSWITCHRESPONSE']._serialized_start=2473
+  _globals['_SETKILLSWITCHRESPONSE']._serialized_end=2609
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=2611
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=2631
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=2634
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=2946
+  _globals['_WATCHEVENTSRESPONSE_ATTRIBUTESENTRY']._serialized_start=2885
+  _globals['_WATCHEVENTSRESPONSE_ATTRIBUTESENTRY']._serialized_end=2946
+  _globals['_ADMINSERVICE']._serialized_start=3163
+  _globals['_ADMINSERVICE']._serialized_end=3784
 # @@protoc_insertion_point(module_scope)

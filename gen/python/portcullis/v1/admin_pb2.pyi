@@ -1,5 +1,6 @@
 import datetime
 
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from portcullis.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
@@ -20,6 +21,7 @@ class EventType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_TYPE_BUNDLE: _ClassVar[EventType]
     EVENT_TYPE_VERDICT: _ClassVar[EventType]
     EVENT_TYPE_KILL_SWITCH: _ClassVar[EventType]
+    EVENT_TYPE_LEDGER: _ClassVar[EventType]
 EVENT_TYPE_UNSPECIFIED: EventType
 EVENT_TYPE_HEARTBEAT: EventType
 EVENT_TYPE_ANOMALY: EventType
@@ -27,20 +29,45 @@ EVENT_TYPE_BREAKER: EventType
 EVENT_TYPE_BUNDLE: EventType
 EVENT_TYPE_VERDICT: EventType
 EVENT_TYPE_KILL_SWITCH: EventType
+EVENT_TYPE_LEDGER: EventType
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class ComponentStatus(_message.Message):
-    __slots__ = ("name", "ok", "message")
+    __slots__ = ("name", "ok", "message", "tolerated")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OK_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    TOLERATED_FIELD_NUMBER: _ClassVar[int]
     name: str
     ok: bool
     message: str
-    def __init__(self, name: _Optional[str] = ..., ok: _Optional[bool] = ..., message: _Optional[str] = ...) -> None: ...
+    tolerated: bool
+    def __init__(self, name: _Optional[str] = ..., ok: _Optional[bool] = ..., message: _Optional[str] = ..., tolerated: _Optional[bool] = ...) -> None: ...
+
+class LedgerStatus(_message.Message):
+    __slots__ = ("kind", "reachable", "error", "amnesia", "tenants_in_amnesia", "cells", "reservations", "round_trips", "clock_behind")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    REACHABLE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    AMNESIA_FIELD_NUMBER: _ClassVar[int]
+    TENANTS_IN_AMNESIA_FIELD_NUMBER: _ClassVar[int]
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    RESERVATIONS_FIELD_NUMBER: _ClassVar[int]
+    ROUND_TRIPS_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_BEHIND_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    reachable: bool
+    error: str
+    amnesia: bool
+    tenants_in_amnesia: int
+    cells: int
+    reservations: int
+    round_trips: int
+    clock_behind: _duration_pb2.Duration
+    def __init__(self, kind: _Optional[str] = ..., reachable: _Optional[bool] = ..., error: _Optional[str] = ..., amnesia: _Optional[bool] = ..., tenants_in_amnesia: _Optional[int] = ..., cells: _Optional[int] = ..., reservations: _Optional[int] = ..., round_trips: _Optional[int] = ..., clock_behind: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class KillSwitch(_message.Message):
     __slots__ = ("tenant", "agent", "session", "tool", "reason", "set_by", "set_at")
@@ -61,7 +88,7 @@ class KillSwitch(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., agent: _Optional[str] = ..., session: _Optional[str] = ..., tool: _Optional[str] = ..., reason: _Optional[str] = ..., set_by: _Optional[str] = ..., set_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("serving", "version", "bundle_revision", "bundle_source", "bundle_loaded_at", "bundle_error", "components", "kill_switches", "breakers", "pending_approvals", "decisions", "log_dropped", "started_at")
+    __slots__ = ("serving", "version", "bundle_revision", "bundle_source", "bundle_loaded_at", "bundle_error", "components", "kill_switches", "breakers", "pending_approvals", "decisions", "log_dropped", "started_at", "ledger")
     SERVING_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +102,7 @@ class GetStatusResponse(_message.Message):
     DECISIONS_FIELD_NUMBER: _ClassVar[int]
     LOG_DROPPED_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_FIELD_NUMBER: _ClassVar[int]
     serving: bool
     version: str
     bundle_revision: str
@@ -88,7 +116,8 @@ class GetStatusResponse(_message.Message):
     decisions: int
     log_dropped: int
     started_at: _timestamp_pb2.Timestamp
-    def __init__(self, serving: _Optional[bool] = ..., version: _Optional[str] = ..., bundle_revision: _Optional[str] = ..., bundle_source: _Optional[str] = ..., bundle_loaded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., bundle_error: _Optional[str] = ..., components: _Optional[_Iterable[_Union[ComponentStatus, _Mapping]]] = ..., kill_switches: _Optional[_Iterable[_Union[KillSwitch, _Mapping]]] = ..., breakers: _Optional[_Iterable[_Union[_types_pb2.BreakerStatus, _Mapping]]] = ..., pending_approvals: _Optional[int] = ..., decisions: _Optional[int] = ..., log_dropped: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    ledger: LedgerStatus
+    def __init__(self, serving: _Optional[bool] = ..., version: _Optional[str] = ..., bundle_revision: _Optional[str] = ..., bundle_source: _Optional[str] = ..., bundle_loaded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., bundle_error: _Optional[str] = ..., components: _Optional[_Iterable[_Union[ComponentStatus, _Mapping]]] = ..., kill_switches: _Optional[_Iterable[_Union[KillSwitch, _Mapping]]] = ..., breakers: _Optional[_Iterable[_Union[_types_pb2.BreakerStatus, _Mapping]]] = ..., pending_approvals: _Optional[int] = ..., decisions: _Optional[int] = ..., log_dropped: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ledger: _Optional[_Union[LedgerStatus, _Mapping]] = ...) -> None: ...
 
 class ReloadBundleRequest(_message.Message):
     __slots__ = ()
@@ -117,18 +146,22 @@ class GetUsageRequest(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., agent: _Optional[str] = ..., session: _Optional[str] = ..., limit: _Optional[str] = ..., max_rows: _Optional[int] = ...) -> None: ...
 
 class UsageRow(_message.Message):
-    __slots__ = ("status", "agent", "user", "session", "tool")
+    __slots__ = ("status", "agent", "user", "session", "tool", "booked", "amnesia")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     TOOL_FIELD_NUMBER: _ClassVar[int]
+    BOOKED_FIELD_NUMBER: _ClassVar[int]
+    AMNESIA_FIELD_NUMBER: _ClassVar[int]
     status: _types_pb2.LimitStatus
     agent: str
     user: str
     session: str
     tool: str
-    def __init__(self, status: _Optional[_Union[_types_pb2.LimitStatus, _Mapping]] = ..., agent: _Optional[str] = ..., user: _Optional[str] = ..., session: _Optional[str] = ..., tool: _Optional[str] = ...) -> None: ...
+    booked: int
+    amnesia: bool
+    def __init__(self, status: _Optional[_Union[_types_pb2.LimitStatus, _Mapping]] = ..., agent: _Optional[str] = ..., user: _Optional[str] = ..., session: _Optional[str] = ..., tool: _Optional[str] = ..., booked: _Optional[int] = ..., amnesia: _Optional[bool] = ...) -> None: ...
 
 class GetUsageResponse(_message.Message):
     __slots__ = ("rows", "truncated")
@@ -137,6 +170,18 @@ class GetUsageResponse(_message.Message):
     rows: _containers.RepeatedCompositeFieldContainer[UsageRow]
     truncated: bool
     def __init__(self, rows: _Optional[_Iterable[_Union[UsageRow, _Mapping]]] = ..., truncated: _Optional[bool] = ...) -> None: ...
+
+class RecoverLimitsRequest(_message.Message):
+    __slots__ = ("tenant",)
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    def __init__(self, tenant: _Optional[str] = ...) -> None: ...
+
+class RecoverLimitsResponse(_message.Message):
+    __slots__ = ("recovered",)
+    RECOVERED_FIELD_NUMBER: _ClassVar[int]
+    recovered: bool
+    def __init__(self, recovered: _Optional[bool] = ...) -> None: ...
 
 class ResetBreakerRequest(_message.Message):
     __slots__ = ("tenant", "agent", "tool")

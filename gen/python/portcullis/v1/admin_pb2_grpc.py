@@ -50,6 +50,11 @@ class AdminServiceStub:
                 request_serializer=portcullis_dot_v1_dot_admin__pb2.GetUsageRequest.SerializeToString,
                 response_deserializer=portcullis_dot_v1_dot_admin__pb2.GetUsageResponse.FromString,
                 _registered_method=True)
+        self.RecoverLimits = channel.unary_unary(
+                '/portcullis.v1.AdminService/RecoverLimits',
+                request_serializer=portcullis_dot_v1_dot_admin__pb2.RecoverLimitsRequest.SerializeToString,
+                response_deserializer=portcullis_dot_v1_dot_admin__pb2.RecoverLimitsResponse.FromString,
+                _registered_method=True)
         self.ResetBreaker = channel.unary_unary(
                 '/portcullis.v1.AdminService/ResetBreaker',
                 request_serializer=portcullis_dot_v1_dot_admin__pb2.ResetBreakerRequest.SerializeToString,
@@ -92,6 +97,15 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecoverLimits(self, request, context):
+        """Accepts that what a tenant spent before the shared store of limits lost its memory is forgotten: limits that count as full
+        only because of that loss begin again from zero. It can't be taken back, and it is the one way in which a limit may be
+        passed: look at what was spent elsewhere first. `UNAVAILABLE` if the store cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResetBreaker(self, request, context):
         """Closes a circuit breaker by hand.
         """
@@ -107,7 +121,7 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchEvents(self, request, context):
-        """Streams anomalies, changes of breakers, bundles and kill switches, and verdicts, from now on, with a heartbeat between.
+        """Streams anomalies, changes of breakers, bundles, kill switches and the store of limits, and verdicts, from now on, with a heartbeat between.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,6 +144,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetUsage,
                     request_deserializer=portcullis_dot_v1_dot_admin__pb2.GetUsageRequest.FromString,
                     response_serializer=portcullis_dot_v1_dot_admin__pb2.GetUsageResponse.SerializeToString,
+            ),
+            'RecoverLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecoverLimits,
+                    request_deserializer=portcullis_dot_v1_dot_admin__pb2.RecoverLimitsRequest.FromString,
+                    response_serializer=portcullis_dot_v1_dot_admin__pb2.RecoverLimitsResponse.SerializeToString,
             ),
             'ResetBreaker': grpc.unary_unary_rpc_method_handler(
                     servicer.ResetBreaker,
@@ -229,6 +248,33 @@ class AdminService:
             '/portcullis.v1.AdminService/GetUsage',
             portcullis_dot_v1_dot_admin__pb2.GetUsageRequest.SerializeToString,
             portcullis_dot_v1_dot_admin__pb2.GetUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecoverLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portcullis.v1.AdminService/RecoverLimits',
+            portcullis_dot_v1_dot_admin__pb2.RecoverLimitsRequest.SerializeToString,
+            portcullis_dot_v1_dot_admin__pb2.RecoverLimitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

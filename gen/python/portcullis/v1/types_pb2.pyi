@@ -176,7 +176,7 @@ class Obligation(_message.Message):
     def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., properties: _Optional[_Iterable[_Union[ObligationProperty, _Mapping]]] = ...) -> None: ...
 
 class LimitStatus(_message.Message):
-    __slots__ = ("name", "scope", "measure", "used", "max", "window_seconds", "resets_at", "exceeded", "on_exceed")
+    __slots__ = ("name", "scope", "measure", "used", "max", "window_seconds", "resets_at", "exceeded", "on_exceed", "period")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     MEASURE_FIELD_NUMBER: _ClassVar[int]
@@ -186,6 +186,7 @@ class LimitStatus(_message.Message):
     RESETS_AT_FIELD_NUMBER: _ClassVar[int]
     EXCEEDED_FIELD_NUMBER: _ClassVar[int]
     ON_EXCEED_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
     name: str
     scope: _containers.RepeatedScalarFieldContainer[str]
     measure: str
@@ -195,7 +196,8 @@ class LimitStatus(_message.Message):
     resets_at: str
     exceeded: bool
     on_exceed: str
-    def __init__(self, name: _Optional[str] = ..., scope: _Optional[_Iterable[str]] = ..., measure: _Optional[str] = ..., used: _Optional[int] = ..., max: _Optional[int] = ..., window_seconds: _Optional[int] = ..., resets_at: _Optional[str] = ..., exceeded: _Optional[bool] = ..., on_exceed: _Optional[str] = ...) -> None: ...
+    period: str
+    def __init__(self, name: _Optional[str] = ..., scope: _Optional[_Iterable[str]] = ..., measure: _Optional[str] = ..., used: _Optional[int] = ..., max: _Optional[int] = ..., window_seconds: _Optional[int] = ..., resets_at: _Optional[str] = ..., exceeded: _Optional[bool] = ..., on_exceed: _Optional[str] = ..., period: _Optional[str] = ...) -> None: ...
 
 class BreakerStatus(_message.Message):
     __slots__ = ("name", "state", "failures", "retry_at", "key")
