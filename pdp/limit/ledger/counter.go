@@ -93,6 +93,11 @@ func (c *Counter) ForgetAt(now int64) int64 {
 	return at
 }
 
+// Idle says whether nothing is in the counter that a store would have to keep.
+func (c *Counter) Idle(now int64) bool {
+	return c.Used() == 0 && !slices.ContainsFunc(c.Blocks, func(b Block) bool { return b.ExpiresAt > now })
+}
+
 // Resize changes the width of sub-buckets, after a bundle changed the window's length. Units are put at the end of where
 // they may have been: they may count too long, never too short. What the old window would drop is kept if the new one is
 // longer, so that it makes no difference whether a cell was looked at when the bundle changed.
@@ -129,6 +134,9 @@ func (c *Counter) block(holder string) *Block {
 	}
 	return nil
 }
+
+// Knows says whether a holder has a block here, or had one until a moment ago.
+func (c *Counter) Knows(holder string) bool { return c.block(holder) != nil }
 
 // Stale says whether the counter has seen a later batch of the holder.
 func (c *Counter) Stale(holder string, seq int64) bool {

@@ -174,7 +174,8 @@ type Ledger interface {
 	// Now bounds the ledger's time: it is not before earliest, and not after latest. They are equal where the ledger is in
 	// this process. known is false until the ledger was reached once; nothing may be spent from a block then.
 	Now() (earliest, latest int64, known bool)
-	// Do carries out a batch. What it was given may be reused when it returns.
+	// Do carries out a batch. The batch may be used again once Do has returned without an error; after an error it is the
+	// ledger's, which may still be at it.
 	Do(ctx context.Context, b *Batch) (*Receipt, error)
 	// Reservation reads one, or nil if there is none.
 	Reservation(ctx context.Context, tenant, id string) ([]byte, error)
