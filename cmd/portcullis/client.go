@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -162,6 +164,23 @@ func printJSON(w io.Writer, m proto.Message) error {
 		return fmt.Errorf("print: %w", err)
 	}
 	_, err = fmt.Fprintln(w, string(raw))
+	return err
+}
+
+// printWhole prints a message with all of its fields, those that are zero too, and without the spaces that the library
+// puts in at random: the same message is the same line, whatever the version. 64-bit numbers are strings, as the JSON of
+// protobuf spells them.
+func printWhole(w io.Writer, m proto.Message) error {
+	raw, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	var line bytes.Buffer
+	if err := json.Compact(&line, raw); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	line.WriteByte('\n')
+	_, err = w.Write(line.Bytes())
 	return err
 }
 

@@ -29,7 +29,7 @@ type cli struct {
 	Decide    decideCmd    `cmd:"" help:"Ask for one decision: a DecideRequest as JSON."`
 	Approvals approvalsCmd `cmd:"" help:"List, show, approve, reject and watch approvals."`
 	Status    statusCmd    `cmd:"" help:"Show how the server is; --watch streams events."`
-	Limits    limitsCmd    `cmd:"" help:"Show live usage of limits."`
+	Limits    limitsCmd    `cmd:"" help:"Show live usage of limits; accept a loss of the shared store."`
 	Kill      killCmd      `cmd:"" help:"Stop a tenant, an agent, a session or a tool, or let it go again."`
 	Breaker   breakerCmd   `cmd:"" help:"Close circuit breakers by hand."`
 	Bundle    bundleCmd    `cmd:"" help:"Build, check and test policy bundles."`

@@ -162,24 +162,6 @@ func TestKillNameIsInOrder(t *testing.T) {
 	}
 }
 
-func TestBar(t *testing.T) {
-	for _, c := range []struct {
-		used, limit int64
-		want        string
-	}{
-		{0, 10, "[....................]"},
-		{5, 10, "[##########..........]"},
-		{10, 10, "[####################]"},
-		{11, 10, "[####################!"},
-		{1, 0, "[####################!"},
-		{1 << 62, 1 << 62, "[####################]"},
-	} {
-		if got := bar(c.used, c.limit); got != c.want {
-			t.Errorf("%d of %d: %s", c.used, c.limit, got)
-		}
-	}
-}
-
 func TestWriteFileIsWholeOrNotThere(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "deep", "file")

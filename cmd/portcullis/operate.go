@@ -135,53 +135,6 @@ func (c statusCmd) events(ctx context.Context, out streams, client pb.AdminServi
 	}
 }
 
-type limitsCmd struct {
-	remote
-	Agent   string `help:"Only this agent."`
-	Session string `help:"Only this session."`
-	Limit   string `help:"Only this limit."`
-	Max     int32  `default:"100" help:"At most so many rows."`
-}
-
-// Run prints a bar a counter, fullest first.
-func (c limitsCmd) Run(ctx context.Context, io streams) error {
-	conn, err := c.connect(asAdmin)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	resp, err := pb.NewAdminServiceClient(conn).GetUsage(ctx, &pb.GetUsageRequest{
-		Agent: c.Agent, Session: c.Session, Limit: c.Limit, MaxRows: c.Max,
-	})
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return printJSON(io.out, resp)
-	}
-	for _, r := range resp.GetRows() {
-		s := r.GetStatus()
-		if _, err := fmt.Fprintf(io.out, "%-28s %s %10d / %-10d %s\n", s.GetName(), bar(s.GetUsed(), s.GetMax()), s.GetUsed(), s.GetMax(),
-			plain(strings.Trim(strings.Join([]string{r.GetAgent(), r.GetUser(), r.GetSession(), r.GetTool()}, " "), " "))); err != nil {
-			return err
-		}
-	}
-	if resp.GetTruncated() {
-		_, err = fmt.Fprintln(io.out, "(more rows; narrow it down, or raise --max)")
-	}
-	return err
-}
-
-// bar draws 20 cells. More than the limit is shown as full and marked.
-func bar(used, limit int64) string {
-	const cells = 20
-	if limit <= 0 || used > limit {
-		return "[" + strings.Repeat("#", cells) + "!"
-	}
-	full := int(float64(used) / float64(limit) * cells)
-	return "[" + strings.Repeat("#", full) + strings.Repeat(".", cells-full) + "]"
-}
-
 type killCmd struct {
 	remote
 	Agent       string `help:"Agent to stop."`
