@@ -91,8 +91,8 @@ func (p Period) Validate() error {
 	switch {
 	case p.Kind < Sliding || p.Kind > Whole:
 		return fmt.Errorf("period kind %d is none", p.Kind)
-	case (p.Kind == Sliding || p.Kind == Whole) && p.Width < 1:
-		return fmt.Errorf("the width of a period is at least a microsecond, not %d", p.Width)
+	case (p.Kind == Sliding || p.Kind == Whole) && (p.Width < 1 || p.Width > maxSpan):
+		return fmt.Errorf("the width of a period is 1 to %d microseconds, not %d", maxSpan, p.Width)
 	}
 	return nil
 }
@@ -138,4 +138,21 @@ func Share(room, max int64, others bool) int64 {
 		part = 8
 	}
 	return min(room/part, max/16)
+}
+
+// LostAt says whether a cell must count as full because what it was when the ledger lost it may count still, and until when
+// that is so: microseconds, or 0 if only an operator can end it.
+func (p Period) LostAt(lost, now int64) (full bool, until int64) {
+	switch p.Kind {
+	case Sliding:
+		until = lost + p.Length()
+	case Day, Month:
+		until = p.End(p.Index(lost))
+	default:
+		return true, 0
+	}
+	if until <= now {
+		return false, 0
+	}
+	return true, until
 }
