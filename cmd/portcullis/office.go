@@ -11,6 +11,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
+	"github.com/portcullis-pdp/portcullis/pdp/metrics"
 	"github.com/portcullis-pdp/portcullis/pdp/server"
 )
 
@@ -48,6 +49,13 @@ func (p *program) ledgerReport() server.LedgerReport {
 }
 
 func (p *program) recoverLedger(context.Context, string) (bool, error) { return false, nil }
+
+func (p *program) limitStats() metrics.LimitStats {
+	s := p.limits.Stats()
+	return metrics.LimitStats{
+		Pending: s.Pending, HotHits: s.HotHits, HotMisses: s.HotMisses, HotDropped: s.HotDropped + s.HotRejected, HotEvicted: s.HotEvicted,
+	}
+}
 
 // pending counts the asks that wait; an empty tenant means all.
 func (p *program) pending(ctx context.Context, tenant string) int64 {

@@ -19,6 +19,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 	"github.com/portcullis-pdp/portcullis/pdp/metrics"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
@@ -233,6 +234,8 @@ func (p *program) serverDeps(at places) server.Deps {
 		LogDropped: func() uint64 { return p.decisions.Health().Dropped },
 		LogFailing: func() bool { return p.decisions.Health().Err != nil },
 		Pending:    func() float64 { return float64(p.pending(context.Background(), "")) },
+		Ledger:     func() ledger.Status { return p.ledgerReport().Status },
+		Limits:     p.limitStats,
 	})
 	return server.Deps{
 		Engine: p.engine, Approvals: desk{p.approvals, p}, Admin: office{p}, Authenticator: at.auth, Checks: p.checks(),

@@ -101,6 +101,8 @@ type Observer interface {
 	Decided(effect Effect, codes []string, took time.Duration)
 	Anomaly(name string)
 	BreakerChanged(state string)
+	// Limited hears what a limit of the bundle said to one action.
+	Limited(limit string, said LimitOutcome)
 }
 
 // Deps are the rooms that a decision goes through.

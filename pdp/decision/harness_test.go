@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -345,6 +346,7 @@ type observed struct {
 	effects   map[Effect]int
 	anomalies map[string]int
 	breakers  []string
+	limits    map[string]int // by name and outcome
 }
 
 func (o *observed) Decided(effect Effect, _ []string, _ time.Duration) {
@@ -363,6 +365,27 @@ func (o *observed) Anomaly(name string) {
 		o.anomalies = map[string]int{}
 	}
 	o.anomalies[name]++
+}
+
+func (o *observed) Limited(name string, said LimitOutcome) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.limits == nil {
+		o.limits = map[string]int{}
+	}
+	o.limits[name+" "+string(said)]++
+}
+
+// limited is what was heard of limits since it was asked last.
+func (o *observed) limited() (out []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for said, n := range o.limits {
+		out = append(out, fmt.Sprintf("%s %d", said, n))
+	}
+	o.limits = nil
+	slices.Sort(out)
+	return out
 }
 
 func (o *observed) BreakerChanged(state string) {

@@ -118,9 +118,11 @@ func (e *Engine) reserve(ctx context.Context, j *judgement) error {
 		limit.ReserveOptions{Approved: j.limitsLifted()})
 	j.limits = statuses
 	if err != nil {
+		e.observeLimits(j, err)
 		e.stateFailure(j, "limits", err)
 		return nil
 	}
+	defer func() { e.observeLimits(j, nil) }()
 	j.reserved = true
 	for _, s := range j.limits {
 		if !s.Exceeded {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/portcullis-pdp/portcullis/pdp/decision"
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
 
 // Metrics counts. It is safe for concurrent use.
@@ -25,68 +26,51 @@ type Metrics struct {
 	breakers     *prometheus.CounterVec
 	bundle       *prometheus.GaugeVec
 	bundleFailed prometheus.Gauge
+	limits       *prometheus.CounterVec
+	limitNames   bounded
+	ledgerCalls  *prometheus.HistogramVec
 	total        atomic.Int64
 }
 
-// Sources are read when Prometheus asks.
+// Sources are read when Prometheus asks. All are needed.
 type Sources struct {
 	MemoStats  func() (hits, misses uint64)
 	LogDropped func() uint64
 	LogFailing func() bool
 	Pending    func() float64
+	Ledger     func() ledger.Status
+	Limits     func() LimitStats
 }
 
 // New makes and registers everything.
 func New() *Metrics {
 	m := &Metrics{
-		Registry: prometheus.NewRegistry(),
-		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "portcullis_decisions_total", Help: "Decisions by effect.",
-		}, []string{"effect"}),
-		reasons: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "portcullis_reasons_total", Help: "Reasons of decisions other than allow, by code.",
-		}, []string{"code"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "portcullis_decision_duration_seconds", Help: "Time of a decision inside the engine, by effect.",
-			Buckets: prometheus.ExponentialBuckets(50e-6, 2, 14),
-		}, []string{"effect"}),
-		anomalies: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "portcullis_anomalies_total", Help: "Crossed anomaly thresholds, by name.",
-		}, []string{"threshold"}),
-		breakers: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "portcullis_breaker_changes_total", Help: "Changes of circuit breakers, by the state that they came to.",
-		}, []string{"state"}),
-		bundle: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "portcullis_bundle_info", Help: "The active policy bundle, as a label; always 1.",
-		}, []string{"revision"}),
-		bundleFailed: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "portcullis_bundle_load_failed", Help: "1 if the last attempt to load a bundle failed.",
-		}),
+		Registry:     prometheus.NewRegistry(),
+		decisions:    prometheus.NewCounterVec(decisionsOpts, []string{"effect"}),
+		reasons:      prometheus.NewCounterVec(reasonsOpts, []string{"code"}),
+		duration:     prometheus.NewHistogramVec(durationOpts, []string{"effect"}),
+		anomalies:    prometheus.NewCounterVec(anomaliesOpts, []string{"threshold"}),
+		breakers:     prometheus.NewCounterVec(breakersOpts, []string{"state"}),
+		bundle:       prometheus.NewGaugeVec(bundleOpts, []string{"revision"}),
+		bundleFailed: prometheus.NewGauge(bundleFailedOpts),
+		limits:       prometheus.NewCounterVec(limitsOpts, []string{"limit", "outcome"}),
+		limitNames:   bounded{seen: map[string]bool{}, most: mostLimits},
+		ledgerCalls:  prometheus.NewHistogramVec(ledgerCallOpts, []string{"call", "result"}),
 	}
-	m.Registry.MustRegister(m.decisions, m.reasons, m.duration, m.anomalies, m.breakers, m.bundle, m.bundleFailed,
+	m.Registry.MustRegister(m.decisions, m.reasons, m.duration, m.anomalies, m.breakers, m.bundle, m.bundleFailed, m.limits, m.ledgerCalls,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 // Watch registers values that are read when Prometheus asks.
 func (m *Metrics) Watch(s Sources) {
-	counter := func(name, help string, read func() float64) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read)
-	}
-	gauge := func(name, help string, read func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read)
-	}
 	m.Registry.MustRegister(
-		counter("portcullis_memo_hits_total", "Policy answers that were remembered.", func() float64 { h, _ := s.MemoStats(); return float64(h) }),
-		counter("portcullis_memo_misses_total", "Policy answers that were worked out.", func() float64 { _, miss := s.MemoStats(); return float64(miss) }),
-		counter("portcullis_decision_log_dropped_total", "Lines of the decision log that were lost.", func() float64 { return float64(s.LogDropped()) }),
-		gauge("portcullis_decision_log_failing", "1 if the decision log cannot be written.", func() float64 {
-			if s.LogFailing() {
-				return 1
-			}
-			return 0
-		}),
-		gauge("portcullis_approvals_pending", "Approvals that wait for a person.", s.Pending),
+		prometheus.NewCounterFunc(memoHitsOpts, func() float64 { h, _ := s.MemoStats(); return float64(h) }),
+		prometheus.NewCounterFunc(memoMissesOpts, func() float64 { _, miss := s.MemoStats(); return float64(miss) }),
+		prometheus.NewCounterFunc(logDroppedOpts, func() float64 { return float64(s.LogDropped()) }),
+		prometheus.NewGaugeFunc(logFailingOpts, func() float64 { return flag(s.LogFailing()) }),
+		prometheus.NewGaugeFunc(pendingOpts, s.Pending),
+		ledgerState{s.Ledger, s.Limits},
 	)
 }
 

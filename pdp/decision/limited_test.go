@@ -1,0 +1,59 @@
+package decision
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestWhatLimitsSayIsCounted: by the limit's name and by what it said, once an action, whoever acts.
+func TestWhatLimitsSayIsCounted(t *testing.T) {
+	r := newRoom(t, withTables(limitTable(
+		limitRow("hard", 4, map[string]any{"scope": []any{"agent"}}),
+		limitRow("soft", 1, map[string]any{"on_exceed": "require_approval"}),
+		limitRow("alert", 2, map[string]any{"on_exceed": "alert", "scope": []any{"tenant"}}),
+		limitRow("of_another_tool", 1, map[string]any{"tools": []any{"search"}}),
+	)))
+	heard := func(what string, want ...string) {
+		t.Helper()
+		got := slices.DeleteFunc(r.heard.limited(), func(said string) bool { // the default limits said something, too
+			name, _, _ := strings.Cut(said, " ")
+			return !slices.Contains([]string{"hard", "soft", "alert", "of_another_tool"}, name)
+		})
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: heard %q, want %q", what, got, want)
+		}
+	}
+	r.want(Allow, "", add())
+	heard("the first", "alert charged 1", "hard charged 1", "soft charged 1")
+	asked := r.want(RequireApproval, "LIMIT_NEEDS_APPROVAL", add())
+	heard("past the soft one", "alert alerted 1", "hard charged 1", "soft asked 1")
+	r.want(Allow, "", r.approve(add(), asked))
+	heard("approved", "alert alerted 1", "hard charged 1", "soft passed 1")
+
+	again := add()
+	again.RequestID, again.Principal.Session = "r1", "another"
+	for range 3 {
+		r.want(Allow, "", again)
+	}
+	heard("one request, thrice", "alert alerted 1", "hard charged 1", "soft charged 1")
+
+	fourth := add()
+	fourth.Principal.Session = "a third"
+	r.want(Allow, "", fourth)
+	r.heard.limited()
+	r.want(Deny, "LIMIT_EXCEEDED", fourth)
+	heard("past the hard one", "hard exceeded 1")
+
+	r.ledger.broken.Store(true)
+	other := add()
+	other.Principal.Session = "not seen yet"
+	for range 50 { // until the broken ledger is noticed
+		if resp := r.decide(other); slices.Contains(codes(resp.Reasons), "STATE_UNAVAILABLE") {
+			break
+		}
+	}
+	if got := r.heard.limited(); !slices.Contains(got, "hard unavailable 1") || slices.Contains(got, "of_another_tool unavailable 1") {
+		t.Errorf("with a broken ledger: %q", got)
+	}
+}
