@@ -8,12 +8,13 @@ import (
 
 // TestWhatLimitsSayIsCounted: by the limit's name and by what it said, once an action, whoever acts.
 func TestWhatLimitsSayIsCounted(t *testing.T) {
-	r := newRoom(t, withTables(limitTable(
+	table := limitTable(
 		limitRow("hard", 4, map[string]any{"scope": []any{"agent"}}),
 		limitRow("soft", 1, map[string]any{"on_exceed": "require_approval"}),
 		limitRow("alert", 2, map[string]any{"on_exceed": "alert", "scope": []any{"tenant"}}),
 		limitRow("of_another_tool", 1, map[string]any{"tools": []any{"search"}}),
-	)))
+	)
+	r := newRoom(t, withTables(table))
 	heard := func(what string, want ...string) {
 		t.Helper()
 		got := slices.DeleteFunc(r.heard.limited(), func(said string) bool { // the default limits said something, too
@@ -37,6 +38,10 @@ func TestWhatLimitsSayIsCounted(t *testing.T) {
 		r.want(Allow, "", again)
 	}
 	heard("one request, thrice", "alert alerted 1", "hard charged 1", "soft charged 1")
+	table["size"] = map[string]any{"max_tokens": 7_999}
+	r.holder.Swap(tuned(t, table))
+	r.want(Allow, "", again)
+	heard("the same request under another revision")
 
 	fourth := add()
 	fourth.Principal.Session = "a third"
