@@ -251,6 +251,7 @@ func (p *program) run(ctx context.Context, srv *server.Server, ready func(addr s
 	var wg sync.WaitGroup
 	wg.Go(func() { p.approvals.Run(background) })
 	wg.Go(func() { p.followApprovals(background) })
+	wg.Go(func() { p.followLedger(background) })
 	wg.Go(func() { p.sweep(background) })
 	wg.Go(func() {
 		if err := p.policies.Run(background); err != nil {
