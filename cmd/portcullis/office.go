@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
@@ -29,9 +30,12 @@ func (o office) Status(ctx context.Context, tenant string) (server.StatusReport,
 	}
 	report := server.StatusReport{
 		Version: version, BundleRevision: active.Revision, BundleSource: o.policies.Source(), BundleLoadedAt: active.LoadedAt,
-		KillSwitches: o.switches.List(tenant), Breakers: o.breakers.List(tenant, maxListed),
+		KillSwitches:     o.switches.List(tenant),
 		PendingApprovals: o.pending(ctx, tenant), Decisions: o.metrics.Decisions(),
 		LogDropped: int64(o.decisions.Health().Dropped), StartedAt: o.started, Ledger: o.ledgerReport(),
+	}
+	if report.Breakers, err = o.breakers.List(ctx, tenant, maxListed); err != nil {
+		o.log.Error("breakers cannot be listed", "error", err.Error())
 	}
 	if err := o.policies.LastError(); err != nil {
 		report.BundleError = err.Error()
@@ -113,10 +117,10 @@ func (o office) ResetBreaker(ctx context.Context, caller identity.Caller, tenant
 	n, err := o.breakers.Reset(ctx, tenant, agent, tool)
 	o.acted(caller, "breaker_reset", decisionlog.Target{Tenant: tenant, Agent: agent, Tool: tool}, "", int64(n), err)
 	if n > 0 {
-		o.metrics.BreakerChanged(string(limit.Closed))
+		o.metrics.BreakerChanged(string(breaker.Closed))
 		o.events.Publish(event.Event{
 			Type: event.Breaker, Tenant: tenant, Message: caller.Subject + " closed breakers of agent " + agent,
-			Attributes: map[string]string{"agent": agent, "tool": tool, "state": string(limit.Closed)},
+			Attributes: map[string]string{"agent": agent, "tool": tool, "state": string(breaker.Closed)},
 		})
 	}
 	return n, err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/portcullis-pdp/portcullis/bundles"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/decision"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
@@ -37,7 +38,7 @@ type program struct {
 	policies  *policy.Manager
 	evaluator *policy.Evaluator
 	limits    *limit.Engine
-	breakers  *limit.Breakers
+	breakers  *breaker.Breakers
 	approvals *approval.Queue
 	switches  *killswitch.Board
 	decisions *decisionlog.Log
@@ -123,10 +124,9 @@ func (p *program) openState(at places) error {
 		return err
 	}
 	p.closers = append(p.closers, timely(p.limits.Close))
-	if p.breakers, err = limit.NewBreakers(limit.BreakerConfig{}, ledger, time.Now); err != nil {
+	if err := p.openBreakers(store); err != nil {
 		return err
 	}
-	p.closers = append(p.closers, timely(p.breakers.Close))
 	asks, err := store.OpenApprovals(approval.ReplayWindow)
 	if err != nil {
 		return err
@@ -135,6 +135,16 @@ func (p *program) openState(at places) error {
 		return err
 	}
 	p.switches, err = killswitch.Open(context.Background(), store, time.Now)
+	return err
+}
+
+func (p *program) openBreakers(store *embedded.Store) error {
+	records, err := store.OpenRecords(ledger.System())
+	if err != nil {
+		return err
+	}
+	p.closers = append(p.closers, records.Close)
+	p.breakers, err = breaker.New(breaker.Config{}, records)
 	return err
 }
 

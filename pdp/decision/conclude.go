@@ -143,7 +143,7 @@ func (e *Engine) giveBack(ctx context.Context, j *judgement) {
 	}
 	if j.probing {
 		j.probing = false
-		if err := e.Breakers.Release(ctx, j.id); err != nil {
+		if err := e.Breakers.Release(ctx, j.snapshot.Tables.Breakers, j.subject(), j.id); err != nil {
 			e.Logger.Error("breaker probe not released; it times out", "decision_id", j.id, "error", err.Error())
 		}
 	}

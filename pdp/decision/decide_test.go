@@ -298,7 +298,7 @@ func TestThreat_E11_AnOpenBreakerDeniesWhateverTheBundleSays(t *testing.T) {
 		r.report(r.want(Allow, "", add()), Failed, nil)
 	}
 	r.want(Deny, "BREAKER_OPEN", add())
-	r.pass(time.Minute)
+	r.pass(coolDown)
 	probe := r.want(Allow, "", add())
 	r.want(Deny, "BREAKER_OPEN", add())
 	r.report(probe, Succeeded, nil)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
@@ -110,7 +111,7 @@ type Deps struct {
 	Policies  Policies
 	Evaluator *policy.Evaluator
 	Limits    *limit.Engine
-	Breakers  *limit.Breakers
+	Breakers  *breaker.Breakers
 	Sessions  *provenance.Sessions
 	Approvals *approval.Queue
 	Switches  *killswitch.Board

@@ -7,9 +7,9 @@ import (
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
-	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
 
@@ -94,7 +94,7 @@ func findingEntries(findings []scan.Finding) []decisionlog.Finding {
 	return out
 }
 
-func breakerEntries(breakers []limit.BreakerStatus) []decisionlog.Breaker {
+func breakerEntries(breakers []breaker.Status) []decisionlog.Breaker {
 	out := make([]decisionlog.Breaker, len(breakers))
 	for i, b := range breakers {
 		out[i] = decisionlog.Breaker{Name: b.Name, Key: b.Key, State: string(b.State), Failures: b.Failures}

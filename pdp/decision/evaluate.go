@@ -9,7 +9,7 @@ import (
 
 	policyv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/policy/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/action"
-	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 )
 
@@ -91,8 +91,8 @@ func (j *judgement) merge(answer *policyv1.Decision) {
 		j.reasons = nil
 	}
 	for _, b := range j.breakers {
-		if wait := b.RetryAt.Sub(j.now); b.State != limit.Closed && !b.Probe && wait > j.retryAfter {
-			j.retryAfter = wait
+		if b.Holds() {
+			j.retryAfter = max(j.retryAfter, b.RetryAfter)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func effectOf(s string) Effect {
 }
 
 func (j *judgement) openBreaker() bool {
-	return slices.ContainsFunc(j.breakers, func(b limit.BreakerStatus) bool { return b.State != limit.Closed && !b.Probe })
+	return slices.ContainsFunc(j.breakers, func(b breaker.Status) bool { return b.Holds() })
 }
 
 // input is all that policy may look at.

@@ -21,11 +21,13 @@ import (
 	"github.com/portcullis-pdp/portcullis/gen/schema"
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
 	"github.com/portcullis-pdp/portcullis/pdp/seal"
@@ -134,9 +136,12 @@ func (r *room) pass(d time.Duration) {
 	r.now = r.now.Add(d)
 }
 
+// began is when the clock of a room begins.
+var began = time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+
 func newRoom(tb testing.TB, options ...func(*room)) *room {
 	tb.Helper()
-	r := &room{t: tb, dir: tb.TempDir(), now: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC), heard: &observed{}}
+	r := &room{t: tb, dir: tb.TempDir(), now: began, heard: &observed{}}
 	r.holder.Swap(builtInSnapshot())
 	store := must[*embedded.Store](tb)(embedded.Open(r.dir))
 	state := must[*embedded.KV](tb)(store.OpenKV("state"))
@@ -148,7 +153,10 @@ func newRoom(tb testing.TB, options ...func(*room)) *room {
 	journal := must[*decisionlog.Log](tb)(decisionlog.Open(decisionlog.DefaultConfig(filepath.Join(r.dir, "decisions")), r.clock))
 	r.log = &faultyLog{Log: journal}
 	limits := must[*limit.Engine](tb)(limit.New(limit.Config{}, r.ledger, r.clock))
-	breakers := must[*limit.Breakers](tb)(limit.NewBreakers(limit.BreakerConfig{}, r.ledger, r.clock))
+	fuses := must[*embedded.Records](tb)(store.OpenRecords(ledger.Source{
+		Wall: r.clock, Elapsed: func() time.Duration { return r.clock().Sub(began) }, Boot: func() (string, time.Duration) { return "", 0 },
+	}))
+	breakers := must[*breaker.Breakers](tb)(breaker.New(breaker.Config{}, fuses))
 	r.rooms = Deps{
 		Policies: &r.holder, Evaluator: evaluator, Limits: limits, Breakers: breakers,
 		Sessions:  sessions(r, provenance.Config{}),
@@ -166,7 +174,7 @@ func newRoom(tb testing.TB, options ...func(*room)) *room {
 	r.close = sync.OnceFunc(func() {
 		r.ledger.broken.Store(false)
 		ctx := context.WithoutCancel(tb.Context())
-		err := errors.Join(limits.Close(ctx), breakers.Close(ctx), journal.Close(ctx), state.Close(), store.Close())
+		err := errors.Join(limits.Close(ctx), fuses.Close(), journal.Close(ctx), state.Close(), store.Close())
 		evaluator.Close()
 		if err != nil {
 			tb.Errorf("close: %v", err)

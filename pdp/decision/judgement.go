@@ -12,6 +12,7 @@ import (
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
@@ -43,7 +44,7 @@ type judgement struct {
 	repliedTo   *record // the decision that a result belongs to, if this session made it
 	approval    *approval.Approval
 	approvers   []string
-	breakers    []limit.BreakerStatus
+	breakers    []breaker.Status
 	reserved    bool
 	limits      []limit.Status
 	softNo      bool // a limit that asks is exceeded and nobody approved

@@ -8,6 +8,7 @@ import (
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
@@ -38,7 +39,7 @@ func (e *Engine) lookUp(ctx context.Context, j *judgement) error {
 		e.stateFailure(j, "breakers", err)
 		return nil
 	}
-	j.probing = slices.ContainsFunc(j.breakers, func(b limit.BreakerStatus) bool { return b.Probe })
+	j.probing = slices.ContainsFunc(j.breakers, func(b breaker.Status) bool { return b.Probe })
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
@@ -136,7 +137,7 @@ func (e *Engine) count(ctx context.Context, o Outcome, r *record) error {
 	return nil
 }
 
-func (e *Engine) breakersNow(ctx context.Context, who limit.Subject) []limit.BreakerStatus {
+func (e *Engine) breakersNow(ctx context.Context, who limit.Subject) []breaker.Status {
 	snapshot, err := e.Policies.Active()
 	if err != nil {
 		return nil
@@ -153,13 +154,13 @@ func (e *Engine) outcomeFailure(o Outcome, err error) error {
 	return &Error{Problem: Unavailable, Reason: "STATE_UNAVAILABLE", Detail: "the outcome could not be recorded; report it again"}
 }
 
-func breakerOutcome(s OutcomeStatus) limit.Outcome {
+func breakerOutcome(s OutcomeStatus) breaker.Outcome {
 	switch s {
 	case Succeeded:
-		return limit.Success
+		return breaker.Success
 	case Failed:
-		return limit.Failure
+		return breaker.Failure
 	case Unknown:
 	}
-	return limit.NotKnown
+	return breaker.NotKnown
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
@@ -108,5 +109,5 @@ type Outcome struct {
 type OutcomeResult struct {
 	Applied  bool
 	Charged  action.Usage
-	Breakers []limit.BreakerStatus
+	Breakers []breaker.Status
 }

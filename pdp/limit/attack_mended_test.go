@@ -123,15 +123,3 @@ func TestOneLimitTwiceIsNotChargedPastItsMax(t *testing.T) {
 		t.Fatalf("holds %d, the limit is 3", list[0].Used)
 	}
 }
-
-func TestThreat_E9_ABreakerAndAClockThatIsSetBack(t *testing.T) {
-	t.Run("by an hour, while down", func(t *testing.T) {
-		f := newFuse(t, limit.BreakerConfig{})
-		f.open(byAgent)
-		f.clock.turn(-time.Hour)
-		f.restart()
-		f.want("not earlier", "a", false, false, byAgent)
-		f.clock.pass(61 * time.Second)
-		f.want("nor much later", "b", true, true, byAgent)
-	})
-}

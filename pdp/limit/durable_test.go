@@ -11,11 +11,10 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/store/embedded"
 )
 
-// room is a server's part of this: a real database with an engine and breakers on it.
+// room is a server's part of this: a real database with an engine on it.
 type room struct {
-	limits   *limit.Engine
-	breakers *limit.Breakers
-	close    func()
+	limits *limit.Engine
+	close  func()
 }
 
 func openRoom(t *testing.T, dir string, now func() time.Time) room {
@@ -32,14 +31,10 @@ func openRoom(t *testing.T, dir string, now func() time.Time) room {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := limit.NewBreakers(limit.BreakerConfig{}, ledger, now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return room{e, b, func() {
+	return room{e, func() {
 		t.Helper()
 		for _, close := range []func() error{
-			func() error { return e.Close(context.Background()) }, func() error { return b.Close(context.Background()) }, store.Close,
+			func() error { return e.Close(context.Background()) }, store.Close,
 		} {
 			if err := close(); err != nil {
 				t.Fatal(err)
@@ -55,7 +50,6 @@ func TestGracefulRestartKeepsExactValues(t *testing.T) {
 	budget := limit.Definition{Name: "budget", Measure: limit.CostMicroUSD, Scope: []limit.Dimension{limit.Agent}, WindowSeconds: 86_400, Max: 1_000}
 	defs := []limit.Definition{callLimit, budget}
 	who := limit.Subject{Tenant: "t", Agent: "a", Session: "s", Tool: "search", Kind: "TOOL_CALL"}
-	breaker := []limit.BreakerDefinition{{Name: "tools", ConsecutiveFailures: 2}}
 
 	r := openRoom(t, dir, clock)
 	for i := range 30 {
@@ -68,11 +62,6 @@ func TestGracefulRestartKeepsExactValues(t *testing.T) {
 	}
 	if err := r.limits.Refund(ctx, "1"); err != nil {
 		t.Fatal(err)
-	}
-	for _, id := range []string{"0", "2"} {
-		if _, err := r.breakers.Record(ctx, breaker, who, id, limit.Failure); err != nil {
-			t.Fatal(err)
-		}
 	}
 	r.close()
 
@@ -105,9 +94,6 @@ func TestGracefulRestartKeepsExactValues(t *testing.T) {
 	if got := status(); !slices.Equal(got, []int64{28, 265}) {
 		t.Fatalf("after settling and refunding: %v, want 28 and 265", got)
 	}
-	if got, err := r.breakers.Check(ctx, breaker, who, "9"); err != nil || got[0].State != limit.Open || got[0].Failures != 2 {
-		t.Fatalf("the breaker after a restart: %+v, %v", got, err)
-	}
 }
 
 func TestNothingIsAdmittedAfterClose(t *testing.T) {
@@ -116,9 +102,6 @@ func TestNothingIsAdmittedAfterClose(t *testing.T) {
 	ctx, who := context.Background(), limit.Subject{Tenant: "t", Agent: "a", Session: "s", Tool: "x"}
 	if _, err := r.limits.Reserve(ctx, "1", nil, who, limit.Amounts{}, time.Now(), limit.ReserveOptions{}); err == nil {
 		t.Error("reserved after close")
-	}
-	if _, err := r.breakers.Check(ctx, nil, who, "1"); err == nil {
-		t.Error("checked after close")
 	}
 	if r.limits.Health() == nil {
 		t.Error("healthy after close")

@@ -104,7 +104,6 @@ func TestWindowSurvivesARecord(t *testing.T) {
 func TestRecordsThatAreDamagedAreRefused(t *testing.T) {
 	c := cell{window: window{width: 10, buckets: []bucket{{1, 2}, {3, 4}}}, owner: "a"}
 	r := reservation{id: "1", state: stateOpen, tenant: "t", charges: []charge{{key: "k", width: 1, index: 2, units: 3}}}
-	b := breaker{state: Open, owner: "a", failures: 1}
 	key := appendKey(nil, "n", 0, agentBit, &Subject{Tenant: "t", Agent: "a"})
 	for name, tc := range map[string]struct {
 		value []byte
@@ -112,7 +111,6 @@ func TestRecordsThatAreDamagedAreRefused(t *testing.T) {
 	}{
 		"cell":        {c.encode(), func(v []byte) bool { _, _, ok := decodeCell(v); return ok }},
 		"reservation": {r.encode(), func(v []byte) bool { _, ok := decodeReservation("1", v); return ok }},
-		"breaker":     {b.encode(), func(v []byte) bool { _, ok := decodeBreaker(key, v); return ok }},
 		"key":         {key, func(v []byte) bool { _, ok := parseKey(v); return ok }},
 	} {
 		t.Run(name, func(t *testing.T) {

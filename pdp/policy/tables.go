@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
@@ -17,7 +18,7 @@ import (
 type Tables struct {
 	// Limits are the rows of `limits`, then those of `anomalies`, which only alert.
 	Limits   []limit.Definition
-	Breakers []limit.BreakerDefinition
+	Breakers []breaker.Definition
 	Patterns []scan.Pattern
 	Memory   MemoryTable
 
@@ -76,7 +77,7 @@ func readTables(data map[string]any) (Tables, error) {
 		out      Tables
 		limits   struct{ Limits []limit.Definition }
 		alerts   struct{ Anomalies []anomalyRow }
-		breakers struct{ Breakers []limit.BreakerDefinition }
+		breakers struct{ Breakers []breaker.Definition }
 		patterns struct{ Patterns []scan.Pattern }
 		profiles struct{ Profiles []profileRow }
 		tools    struct{ Tools []struct{ Tool string } }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
+	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
@@ -46,7 +47,7 @@ type StatusReport struct {
 	BundleLoadedAt   time.Time
 	BundleError      string
 	KillSwitches     []killswitch.Switch
-	Breakers         []limit.BreakerStatus // those that are not closed
+	Breakers         []breaker.Status // those that are not closed
 	PendingApprovals int64
 	Decisions        int64
 	LogDropped       int64

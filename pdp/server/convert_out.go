@@ -11,6 +11,7 @@ import (
 
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/decision"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
@@ -79,7 +80,7 @@ func limitTo(l limit.Status) *portcullisv1.LimitStatus {
 	}
 }
 
-func breakerTo(b limit.BreakerStatus) *portcullisv1.BreakerStatus {
+func breakerTo(b breaker.Status) *portcullisv1.BreakerStatus {
 	return &portcullisv1.BreakerStatus{Name: b.Name, State: string(b.State), Failures: b.Failures, RetryAt: stampOf(b.RetryAt), Key: b.Key}
 }
 

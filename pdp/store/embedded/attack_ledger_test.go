@@ -19,15 +19,13 @@ var (
 	budget = limit.Definition{
 		Name: "money", Measure: limit.CostMicroUSD, Scope: []limit.Dimension{limit.Agent}, WindowSeconds: 3600, Max: 100,
 	}
-	fuse = limit.BreakerDefinition{Name: "tool", Scope: []limit.Dimension{limit.Agent}, ConsecutiveFailures: 2, OpenSeconds: 60}
 )
 
 // house is all that is kept in one data directory.
 type house struct {
-	t        *testing.T
-	store    *embedded.Store
-	limits   *limit.Engine
-	breakers *limit.Breakers
+	t      *testing.T
+	store  *embedded.Store
+	limits *limit.Engine
 }
 
 func enter(t *testing.T, dir string, at time.Time) *house {
@@ -41,15 +39,12 @@ func enter(t *testing.T, dir string, at time.Time) *house {
 	h.do(err)
 	h.limits, err = limit.New(limit.Config{}, ledger, now)
 	h.do(err)
-	h.breakers, err = limit.NewBreakers(limit.BreakerConfig{}, ledger, now)
-	h.do(err)
 	return h
 }
 
 func (h *house) leave() {
 	h.t.Helper()
 	h.do(h.limits.Close(ctx))
-	h.do(h.breakers.Close(ctx))
 	h.do(h.store.Close())
 }
 
@@ -75,20 +70,11 @@ func TestLimitsOutliveARestart(t *testing.T) {
 			t.Fatal("denied below the limit")
 		}
 	}
-	for range 2 {
-		_, err := h.breakers.Record(ctx, []limit.BreakerDefinition{fuse}, bot, "x", limit.Failure)
-		h.do(err)
-	}
 	h.leave()
 
 	h = enter(t, dir, noon.Add(30*time.Second))
 	if h.spend("more", 1) {
 		t.Fatal("a restart forgot what was spent")
-	}
-	states, err := h.breakers.Check(ctx, []limit.BreakerDefinition{fuse}, bot, "y")
-	h.do(err)
-	if states[0].State != limit.Open {
-		t.Fatalf("a restart closed the breaker: %+v", states[0])
 	}
 	h.do(h.limits.Refund(ctx, "id0"))
 	settled, err := h.limits.Settle(ctx, "id1", limit.Amounts{CostMicroUSD: 3})
