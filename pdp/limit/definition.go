@@ -55,6 +55,29 @@ const (
 	Alert           OnExceed = "alert"
 )
 
+// Period is how a limit forgets.
+type Period string
+
+// The periods. A row names one of the last three, or gives window_seconds, which makes it a Window: it slides, so that no
+// interval of that length admits more than max. The others are budgets that begin anew: with each session, at midnight, on
+// the first of the month, in UTC. Around that moment up to twice the budget of a day or a month may be spent.
+const (
+	Window     Period = "window"
+	PerSession Period = "session"
+	PerDay     Period = "day"
+	PerMonth   Period = "month"
+)
+
+// UnavailableDenies and UnavailableLocal are what happens to an action while the store of the counters cannot be reached.
+const (
+	UnavailableDenies = "deny"
+	UnavailableLocal  = "local"
+)
+
+// DefaultLocalSharePercent is the share of max that a replica leases ahead where the row says nothing: ten replicas can
+// then go on at once, and none has more than a tenth.
+const DefaultLocalSharePercent = 10
+
 // Bounds of a definition. MaxUnits is the largest integer that JSON numbers hold exactly.
 const (
 	MaxUnits         = int64(1) << 53
@@ -66,15 +89,21 @@ const (
 // Definition is one row of the bundle's table of limits. Name is the stable id of the counter: a limit that is renamed
 // starts from zero, one whose max or window changes goes on counting.
 type Definition struct {
-	Name          string      `json:"name"`
-	Measure       Measure     `json:"measure"`
-	Scope         []Dimension `json:"scope"`
-	WindowSeconds int64       `json:"window_seconds"`      // 1 second to 366 days
-	Max           int64       `json:"max"`                 // units in any interval of that length; at most 2^53
-	Counts        Counts      `json:"counts,omitempty"`    // default allowed
-	OnExceed      OnExceed    `json:"on_exceed,omitempty"` // default deny
+	Name    string      `json:"name"`
+	Measure Measure     `json:"measure"`
+	Scope   []Dimension `json:"scope"`
+	// WindowSeconds is the length of a sliding window, 1 second to 366 days; Period is session, day or month. Exactly one
+	// of both is given. A budget of a session counts together what one session did, so its scope names the session.
+	WindowSeconds int64    `json:"window_seconds,omitempty"`
+	Period        Period   `json:"period,omitempty"`
+	Max           int64    `json:"max"`                 // units in the period, or in any interval of the window; at most 2^53
+	Counts        Counts   `json:"counts,omitempty"`    // default allowed
+	OnExceed      OnExceed `json:"on_exceed,omitempty"` // default deny
 	// OnUnavailable is deny (the default) or local. An embedded ledger has no share to spend locally, so local denies too.
 	OnUnavailable string `json:"on_unavailable,omitempty"`
+	// LocalSharePercent is the share of max, 1 to 50, that a replica leases ahead, so that it can go on for a while when the
+	// shared store is gone. Only with on_unavailable: local; default 10. What is leased counts as used for everybody else.
+	LocalSharePercent int64 `json:"local_share_percent,omitempty"`
 	// Tools and Kinds narrow a limit to these tools and kinds of action; empty is all.
 	Tools []string `json:"tools,omitempty"`
 	Kinds []string `json:"kinds,omitempty"`
@@ -89,9 +118,7 @@ func (d Definition) Validate() error {
 	if !slices.Contains([]Measure{Calls, CostMicroUSD, Tokens, Bytes, Failures}, d.Measure) {
 		bad("measure is calls, cost_micro_usd, tokens, bytes or failures, not %q", d.Measure)
 	}
-	if d.WindowSeconds < 1 || d.WindowSeconds > MaxWindowSeconds {
-		bad("window_seconds is 1 to %d, not %d", MaxWindowSeconds, d.WindowSeconds)
-	}
+	errs = append(errs, d.checkPeriod(), d.checkUnavailable())
 	if d.Max < 0 || d.Max > MaxUnits {
 		bad("max is 0 to 2^53, not %d", d.Max)
 	}
@@ -101,10 +128,63 @@ func (d Definition) Validate() error {
 	if !slices.Contains([]OnExceed{"", Deny, RequireApproval, Alert}, d.OnExceed) {
 		bad("on_exceed is deny, require_approval or alert, not %q", d.OnExceed)
 	}
-	if !slices.Contains([]string{"", "deny", "local"}, d.OnUnavailable) {
-		bad("on_unavailable is deny or local, not %q", d.OnUnavailable)
-	}
 	return errors.Join(errs...)
+}
+
+func (d Definition) checkPeriod() error {
+	switch d.Period {
+	case "":
+		if d.WindowSeconds < 1 || d.WindowSeconds > MaxWindowSeconds {
+			return fmt.Errorf("window_seconds is 1 to %d, not %d, where no period (session, day, month) is given", MaxWindowSeconds, d.WindowSeconds)
+		}
+	case PerSession, PerDay, PerMonth:
+		if d.WindowSeconds != 0 {
+			return errors.New("a limit has window_seconds or a period, not both")
+		}
+		if d.Period == PerSession && !slices.Contains(d.Scope, Session) {
+			return errors.New("a limit with period: session has a scope that names the session")
+		}
+	default:
+		return fmt.Errorf("period is session, day or month, not %q; a sliding window has window_seconds instead", d.Period)
+	}
+	return nil
+}
+
+func (d Definition) checkUnavailable() error {
+	if !slices.Contains([]string{"", UnavailableDenies, UnavailableLocal}, d.OnUnavailable) {
+		return fmt.Errorf("on_unavailable is deny or local, not %q", d.OnUnavailable)
+	}
+	if d.LocalSharePercent == 0 {
+		return nil
+	}
+	if d.OnUnavailable != UnavailableLocal {
+		return errors.New("local_share_percent is only for on_unavailable: local")
+	}
+	if d.LocalSharePercent < 1 || d.LocalSharePercent > 50 {
+		return fmt.Errorf("local_share_percent is 1 to 50, not %d", d.LocalSharePercent)
+	}
+	return nil
+}
+
+// Forgets is how the limit forgets: its period, or Window.
+func (d *Definition) Forgets() Period {
+	if d.Period == "" {
+		return Window
+	}
+	return d.Period
+}
+
+// LocalShare is how many units a replica leases ahead for when the shared store is gone: none unless the row says local,
+// else its share of max, rounded down, so that a limit of a few units may have no share at all.
+func (d *Definition) LocalShare() int64 {
+	if d.OnUnavailable != UnavailableLocal || d.Max <= 0 {
+		return 0
+	}
+	percent := d.LocalSharePercent
+	if percent == 0 {
+		percent = DefaultLocalSharePercent
+	}
+	return min(d.Max, MaxUnits)/100*percent + min(d.Max, MaxUnits)%100*percent/100
 }
 
 func (d *Definition) onExceed() OnExceed {
@@ -236,8 +316,9 @@ type Status struct {
 	Used          int64
 	Remaining     int64 // never negative
 	Max           int64
-	WindowSeconds int64
-	ResetsAt      time.Time // when the oldest units leave the window; zero if none are in it
+	Period        Period    // never empty
+	WindowSeconds int64     // 0 unless Period is Window
+	ResetsAt      time.Time // when the oldest units leave the window, or the period ends; zero if there is none to tell
 	// Exceeded is set where this action would go past the limit, or did (an approved action, a debt). A limit of failures
 	// is exceeded as soon as max failures are in the window, for nothing could hold back the next one; an alert, as soon
 	// as its max is reached.

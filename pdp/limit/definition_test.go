@@ -30,6 +30,17 @@ func TestDefinitionValidate(t *testing.T) {
 		"unknown counts":     {func(d *Definition) { d.Counts = "denied" }, "counts"},
 		"unknown on_exceed":  {func(d *Definition) { d.OnExceed = "warn" }, "on_exceed"},
 		"unknown on_unavail": {func(d *Definition) { d.OnUnavailable = "allow" }, "on_unavailable"},
+		"both":               {func(d *Definition) { d.Period = PerDay }, "not both"},
+		"a day":              {func(d *Definition) { d.WindowSeconds, d.Period = 0, PerDay }, ""},
+		"a month":            {func(d *Definition) { d.WindowSeconds, d.Period = 0, PerMonth }, ""},
+		"a session":          {func(d *Definition) { d.WindowSeconds, d.Period, d.Scope = 0, PerSession, []Dimension{Session} }, ""},
+		"no session's":       {func(d *Definition) { d.WindowSeconds, d.Period, d.Scope = 0, PerSession, []Dimension{Agent} }, "names the session"},
+		"a week":             {func(d *Definition) { d.WindowSeconds, d.Period = 0, "week" }, "period is"},
+		"a window in words":  {func(d *Definition) { d.WindowSeconds, d.Period = 0, Window }, "window_seconds"},
+		"a share":            {func(d *Definition) { d.OnUnavailable, d.LocalSharePercent = "local", 50 }, ""},
+		"a share too large":  {func(d *Definition) { d.OnUnavailable, d.LocalSharePercent = "local", 51 }, "1 to 50"},
+		"a negative share":   {func(d *Definition) { d.OnUnavailable, d.LocalSharePercent = "local", -1 }, "1 to 50"},
+		"a share of a deny":  {func(d *Definition) { d.LocalSharePercent = 10 }, "only for"},
 		"empty tool":         {func(d *Definition) { d.Tools = []string{""} }, "tools"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -40,6 +51,24 @@ func TestDefinitionValidate(t *testing.T) {
 				t.Fatalf("got %v, want %q", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestLocalShareIsOfMaxAndNeverOverflows(t *testing.T) {
+	for name, tc := range map[string]struct {
+		def  Definition
+		want int64
+	}{
+		"deny has none":     {Definition{Max: 1000}, 0},
+		"a tenth":           {Definition{Max: 1000, OnUnavailable: "local"}, 100},
+		"rounded down":      {Definition{Max: 19, OnUnavailable: "local"}, 1},
+		"too few for one":   {Definition{Max: 9, OnUnavailable: "local"}, 0},
+		"half":              {Definition{Max: 7, OnUnavailable: "local", LocalSharePercent: 50}, 3},
+		"the largest limit": {Definition{Max: MaxUnits, OnUnavailable: "local", LocalSharePercent: 50}, MaxUnits / 2},
+	} {
+		if got := tc.def.LocalShare(); got != tc.want {
+			t.Errorf("%s: %d, want %d", name, got, tc.want)
+		}
 	}
 }
 

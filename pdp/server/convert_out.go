@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -76,7 +77,7 @@ func findingsTo(findings []scan.Finding) []*portcullisv1.Finding {
 func limitTo(l limit.Status) *portcullisv1.LimitStatus {
 	return &portcullisv1.LimitStatus{
 		Name: l.Name, Scope: names(l.Scope), Measure: string(l.Measure), Used: l.Used, Max: l.Max, WindowSeconds: l.WindowSeconds,
-		ResetsAt: stampOf(l.ResetsAt), Exceeded: l.Exceeded, OnExceed: string(l.OnExceed), Period: "window",
+		ResetsAt: stampOf(l.ResetsAt), Exceeded: l.Exceeded, OnExceed: string(l.OnExceed), Period: string(cmp.Or(l.Period, limit.Window)),
 	}
 }
 
