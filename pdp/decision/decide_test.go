@@ -163,6 +163,7 @@ func TestThreat_I1_AFailingRoomDenies(t *testing.T) {
 			return result(add(), r.want(Allow, "", add()).DecisionID)
 		}, func(r *room) { r.records.getBroken.Store(true) }, nil},
 		"limits":                {"STATE_UNAVAILABLE", nil, func(r *room) { r.ledger.broken.Store(true) }, nil},
+		"breakers":              {"STATE_UNAVAILABLE", nil, func(r *room) { r.fuses.readBroken.Store(true) }, nil},
 		"approvals, create":     {"STATE_UNAVAILABLE", func(*room) Request { return mail() }, func(r *room) { r.asks.insertBroken.Store(true) }, nil},
 		"approvals, check":      {"STATE_UNAVAILABLE", func(r *room) Request { return r.approved(mail()) }, func(r *room) { r.asks.loadBroken.Store(true) }, nil},
 		"approvals, redeem":     {"STATE_UNAVAILABLE", func(r *room) Request { return r.approved(mail()) }, func(r *room) { r.asks.updateBroken.Store(true) }, nil},

@@ -9,6 +9,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
 
 // faultyStore fails when it is told to.
@@ -54,6 +55,28 @@ func (l *faultyLedger) Commit(ctx context.Context, changes []limit.Change) error
 		return errBroken
 	}
 	return l.Ledger.Commit(ctx, changes)
+}
+
+// faultyFuses are the records of breakers.
+type faultyFuses struct {
+	fuses
+	readBroken, swapBroken atomic.Bool
+}
+
+type fuses = ledger.Records
+
+func (f *faultyFuses) Records(ctx context.Context, tenant string) (map[string][]byte, error) {
+	if f.readBroken.Load() {
+		return nil, errBroken
+	}
+	return f.fuses.Records(ctx, tenant)
+}
+
+func (f *faultyFuses) Swap(ctx context.Context, tenant, key string, old, record []byte, keep int64) ([]byte, bool, error) {
+	if f.swapBroken.Load() {
+		return nil, false, errBroken
+	}
+	return f.fuses.Swap(ctx, tenant, key, old, record, keep)
 }
 
 // faultyAsks fails when it is told to, and can do something in the middle of a redemption.

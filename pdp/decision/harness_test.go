@@ -115,6 +115,7 @@ type room struct {
 	records *faultyStore
 	history *faultyStore
 	ledger  *faultyLedger
+	fuses   *faultyFuses
 	asks    *faultyAsks
 	log     *faultyLog
 	heard   *observed
@@ -153,10 +154,11 @@ func newRoom(tb testing.TB, options ...func(*room)) *room {
 	journal := must[*decisionlog.Log](tb)(decisionlog.Open(decisionlog.DefaultConfig(filepath.Join(r.dir, "decisions")), r.clock))
 	r.log = &faultyLog{Log: journal}
 	limits := must[*limit.Engine](tb)(limit.New(limit.Config{}, r.ledger, r.clock))
-	fuses := must[*embedded.Records](tb)(store.OpenRecords(ledger.Source{
+	shelf := must[*embedded.Records](tb)(store.OpenRecords(ledger.Source{
 		Wall: r.clock, Elapsed: func() time.Duration { return r.clock().Sub(began) }, Boot: func() (string, time.Duration) { return "", 0 },
 	}))
-	breakers := must[*breaker.Breakers](tb)(breaker.New(breaker.Config{}, fuses))
+	r.fuses = &faultyFuses{fuses: shelf}
+	breakers := must[*breaker.Breakers](tb)(breaker.New(breaker.Config{}, r.fuses))
 	r.rooms = Deps{
 		Policies: &r.holder, Evaluator: evaluator, Limits: limits, Breakers: breakers,
 		Sessions:  sessions(r, provenance.Config{}),
@@ -174,7 +176,7 @@ func newRoom(tb testing.TB, options ...func(*room)) *room {
 	r.close = sync.OnceFunc(func() {
 		r.ledger.broken.Store(false)
 		ctx := context.WithoutCancel(tb.Context())
-		err := errors.Join(limits.Close(ctx), fuses.Close(), journal.Close(ctx), state.Close(), store.Close())
+		err := errors.Join(limits.Close(ctx), shelf.Close(), journal.Close(ctx), state.Close(), store.Close())
 		evaluator.Close()
 		if err != nil {
 			tb.Errorf("close: %v", err)

@@ -121,10 +121,7 @@ func (e *Engine) count(ctx context.Context, o Outcome, r *record) error {
 		}
 	}
 	changes, err := e.Breakers.Record(ctx, snapshot.Tables.Breakers, r.Subject, o.DecisionID, breakerOutcome(o.Status))
-	if err != nil {
-		return err
-	}
-	for _, c := range changes {
+	for _, c := range changes { // also those before an error: they stand
 		e.Observer.BreakerChanged(string(c.State))
 		e.Events.Publish(event.Event{
 			Type: event.Breaker, Tenant: r.Subject.Tenant,
@@ -134,7 +131,7 @@ func (e *Engine) count(ctx context.Context, o Outcome, r *record) error {
 			},
 		})
 	}
-	return nil
+	return err
 }
 
 func (e *Engine) breakersNow(ctx context.Context, who limit.Subject) []breaker.Status {

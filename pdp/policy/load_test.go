@@ -201,6 +201,16 @@ func TestThreat_F8_AMisspeltTableIsRefused(t *testing.T) {
 	} {
 		cases["limit with a bad "+field] = refusal{set("limits", "limits", field, value), []string{"tables/limits", field}}
 	}
+	for field, value := range map[string]any{
+		"scope": []any{}, "name": "", "consecutive_failures": 0, "failure_rate_percent": 101, "rate_window_seconds": 3601, "minimum_calls": -1,
+		"open_seconds": 86_401, "jitter_percent": 51, "probe_seconds": "5",
+	} {
+		cases["breaker with a bad "+field] = refusal{set("breakers", "breakers", field, value), []string{"tables/breakers"}}
+	}
+	cases["window of no rate"] = refusal{func(b *Bundle) {
+		row := b.row("breakers", "breakers")
+		row["consecutive_failures"], row["minimum_calls"] = 5, 5
+	}, []string{"tables/breakers", "fails", "failure_rate_percent"}}
 	checkRefusals(t, cases)
 }
 

@@ -1,8 +1,11 @@
 # METADATA
 # title: Circuit breakers
-# description: A tool that failed too often in a row rests; then one call tries whether it works again.
+# description: |
+#   A tool that failed too often rests; then one call tries whether it works again. What opens a breaker stands in the
+#   table `breakers`; the engine counts, and holds an open one whatever is written here.
 package portcullis.rules.breaker
 
+import data.portcullis.lib.limit
 import data.portcullis.lib.reason
 
 # METADATA
@@ -42,8 +45,21 @@ passed if {
 # A call need not have a user; a breaker for each user does not guard it then.
 settled(row) if "user" in row.scope
 
-# Nor does one that is for other kinds of action.
-settled(row) if not input.action.kind in object.get(row, "kinds", [input.action.kind])
+# Nor does one that is for other kinds of action, or for other tools.
+settled(row) if {
+	input.action.kind != ""
+	not limit.among(input.action.kind, object.get(row, "kinds", []))
+}
+
+settled(row) if {
+	is_string(tool)
+	not limit.among(tool, object.get(row, "tools", []))
+}
+
+# An HTTP request is that tool, whatever it says.
+tool := "http_request" if input.action.kind == "HTTP_REQUEST"
+
+tool := input.action.tool if input.action.kind != "HTTP_REQUEST"
 
 settled(row) if reported(row.name)
 

@@ -46,6 +46,24 @@ test_a_breaker_for_other_kinds_need_not_guard_a_call if {
 	not breaker.passed with input as {"action": {"kind": "HTTP_REQUEST"}, "breakers": []} with data.tables.breakers.breakers as rows
 }
 
+test_a_breaker_for_other_tools_need_not_guard_a_call if {
+	rows := [{"name": "h", "scope": ["agent"], "tools": ["mail"]}]
+	breaker.passed with input as {"action": {"kind": "TOOL_CALL", "tool": "search"}, "breakers": []} with data.tables.breakers.breakers as rows
+	not breaker.passed with input as {"action": {"kind": "TOOL_CALL", "tool": "mail"}, "breakers": []} with data.tables.breakers.breakers as rows
+	breaker.passed with input as {"action": {"kind": "HTTP_REQUEST", "tool": "mail"}, "breakers": []} with data.tables.breakers.breakers as rows
+	not breaker.passed with input as {"action": {"kind": "TOOL_CALL"}, "breakers": []} with data.tables.breakers.breakers as rows
+}
+
+test_a_breaker_for_requests_guards_them_whatever_they_say if {
+	rows := [{"name": "h", "scope": ["agent"], "tools": ["http_request"]}]
+	not breaker.passed with input as {"action": {"kind": "HTTP_REQUEST", "tool": "search"}, "breakers": []} with data.tables.breakers.breakers as rows
+}
+
+test_a_breaker_with_empty_lists_guards_all if {
+	rows := [{"name": "h", "kinds": [], "tools": []}]
+	not breaker.passed with input as {"action": {"kind": "TOOL_CALL", "tool": "mail"}, "breakers": []} with data.tables.breakers.breakers as rows
+}
+
 test_a_breaker_of_users_need_not_guard_a_call_without_one if {
 	breaker.passed with input as {"breakers": []} with data.tables.breakers.breakers as [{"name": "u", "scope": ["user", "tool"]}]
 }

@@ -25,11 +25,15 @@ func TestCountersConformance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		r, err := s.OpenRecords(source)
+		if err != nil {
+			t.Fatal(err)
+		}
 		t.Cleanup(func() {
-			if err := errors.Join(c.Close(), s.Close()); err != nil {
+			if err := errors.Join(c.Close(), r.Close(), s.Close()); err != nil {
 				t.Error(err)
 			}
 		})
-		return ledgertest.Harness{Ledger: c, Advance: func(d time.Duration) { ahead.Add(int64(d)) }}
+		return ledgertest.Harness{Ledger: c, Records: r, Advance: func(d time.Duration) { ahead.Add(int64(d)) }}
 	})
 }
