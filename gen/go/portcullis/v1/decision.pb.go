@@ -528,7 +528,10 @@ type DecideResponse struct {
 	// Revision of the policy bundle that decided.
 	BundleRevision string `protobuf:"bytes,13,opt,name=bundle_revision,json=bundleRevision,proto3" json:"bundle_revision,omitempty"`
 	// Everything that inspection saw, whether or not a rule fired on it.
-	Findings      []*Finding `protobuf:"bytes,14,rep,name=findings,proto3" json:"findings,omitempty"`
+	Findings []*Finding `protobuf:"bytes,14,rep,name=findings,proto3" json:"findings,omitempty"`
+	// What the action counts for until its outcome is reported: the request's estimate, or more where the bundle knows better. If no outcome is
+	// reported, this is what is charged.
+	Estimate      *Usage `protobuf:"bytes,15,opt,name=estimate,proto3" json:"estimate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -657,6 +660,13 @@ func (x *DecideResponse) GetBundleRevision() string {
 func (x *DecideResponse) GetFindings() []*Finding {
 	if x != nil {
 		return x.Findings
+	}
+	return nil
+}
+
+func (x *DecideResponse) GetEstimate() *Usage {
+	if x != nil {
+		return x.Estimate
 	}
 	return nil
 }
@@ -911,7 +921,8 @@ type ReportOutcomeRequest struct {
 	DecisionId string `protobuf:"bytes,1,opt,name=decision_id,json=decisionId,proto3" json:"decision_id,omitempty"`
 	// What became of it. Required.
 	Status OutcomeStatus `protobuf:"varint,2,opt,name=status,proto3,enum=portcullis.v1.OutcomeStatus" json:"status,omitempty"`
-	// What it really cost. Unset: the estimate stands.
+	// What it really cost. Unset: the estimate of the answer stands. A report by an agent's own credential cannot go below the floor of the bundle's table
+	// `estimates`; one by a gateway's can.
 	Actual        *Usage `protobuf:"bytes,3,opt,name=actual,proto3" json:"actual,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1229,7 +1240,7 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"\x04seal\x18\x01 \x01(\tR\x04seal\x129\n" +
 	"\n" +
 	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x16\n" +
-	"\x06labels\x18\x03 \x03(\tR\x06labels\"\xc0\x05\n" +
+	"\x06labels\x18\x03 \x03(\tR\x06labels\"\xf2\x05\n" +
 	"\x0eDecideResponse\x12\x1f\n" +
 	"\vdecision_id\x18\x01 \x01(\tR\n" +
 	"decisionId\x12-\n" +
@@ -1248,7 +1259,8 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"expires_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12#\n" +
 	"\raction_digest\x18\f \x01(\tR\factionDigest\x12'\n" +
 	"\x0fbundle_revision\x18\r \x01(\tR\x0ebundleRevision\x122\n" +
-	"\bfindings\x18\x0e \x03(\v2\x16.portcullis.v1.FindingR\bfindings\"Z\n" +
+	"\bfindings\x18\x0e \x03(\v2\x16.portcullis.v1.FindingR\bfindings\x120\n" +
+	"\bestimate\x18\x0f \x01(\v2\x14.portcullis.v1.UsageR\bestimate\"Z\n" +
 	"\x12DecideBatchRequest\x12D\n" +
 	"\brequests\x18\x01 \x03(\v2\x1c.portcullis.v1.DecideRequestB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\brequests\"R\n" +
@@ -1365,29 +1377,30 @@ var file_portcullis_v1_decision_proto_depIdxs = []int32{
 	4,  // 17: portcullis.v1.DecideResponse.memory:type_name -> portcullis.v1.MemoryGrant
 	20, // 18: portcullis.v1.DecideResponse.expires_at:type_name -> google.protobuf.Timestamp
 	27, // 19: portcullis.v1.DecideResponse.findings:type_name -> portcullis.v1.Finding
-	2,  // 20: portcullis.v1.DecideBatchRequest.requests:type_name -> portcullis.v1.DecideRequest
-	5,  // 21: portcullis.v1.BatchResult.response:type_name -> portcullis.v1.DecideResponse
-	7,  // 22: portcullis.v1.BatchResult.error:type_name -> portcullis.v1.BatchError
-	8,  // 23: portcullis.v1.DecideBatchResponse.results:type_name -> portcullis.v1.BatchResult
-	0,  // 24: portcullis.v1.ReportOutcomeRequest.status:type_name -> portcullis.v1.OutcomeStatus
-	16, // 25: portcullis.v1.ReportOutcomeRequest.actual:type_name -> portcullis.v1.Usage
-	16, // 26: portcullis.v1.ReportOutcomeResponse.charged:type_name -> portcullis.v1.Usage
-	28, // 27: portcullis.v1.ReportOutcomeResponse.breakers:type_name -> portcullis.v1.BreakerStatus
-	21, // 28: portcullis.v1.WatchVerdictResponse.state:type_name -> portcullis.v1.ApprovalState
-	20, // 29: portcullis.v1.WatchVerdictResponse.expires_at:type_name -> google.protobuf.Timestamp
-	2,  // 30: portcullis.v1.DecisionService.Decide:input_type -> portcullis.v1.DecideRequest
-	6,  // 31: portcullis.v1.DecisionService.DecideBatch:input_type -> portcullis.v1.DecideBatchRequest
-	10, // 32: portcullis.v1.DecisionService.ReportOutcome:input_type -> portcullis.v1.ReportOutcomeRequest
-	12, // 33: portcullis.v1.DecisionService.WatchVerdict:input_type -> portcullis.v1.WatchVerdictRequest
-	5,  // 34: portcullis.v1.DecisionService.Decide:output_type -> portcullis.v1.DecideResponse
-	9,  // 35: portcullis.v1.DecisionService.DecideBatch:output_type -> portcullis.v1.DecideBatchResponse
-	11, // 36: portcullis.v1.DecisionService.ReportOutcome:output_type -> portcullis.v1.ReportOutcomeResponse
-	13, // 37: portcullis.v1.DecisionService.WatchVerdict:output_type -> portcullis.v1.WatchVerdictResponse
-	34, // [34:38] is the sub-list for method output_type
-	30, // [30:34] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	16, // 20: portcullis.v1.DecideResponse.estimate:type_name -> portcullis.v1.Usage
+	2,  // 21: portcullis.v1.DecideBatchRequest.requests:type_name -> portcullis.v1.DecideRequest
+	5,  // 22: portcullis.v1.BatchResult.response:type_name -> portcullis.v1.DecideResponse
+	7,  // 23: portcullis.v1.BatchResult.error:type_name -> portcullis.v1.BatchError
+	8,  // 24: portcullis.v1.DecideBatchResponse.results:type_name -> portcullis.v1.BatchResult
+	0,  // 25: portcullis.v1.ReportOutcomeRequest.status:type_name -> portcullis.v1.OutcomeStatus
+	16, // 26: portcullis.v1.ReportOutcomeRequest.actual:type_name -> portcullis.v1.Usage
+	16, // 27: portcullis.v1.ReportOutcomeResponse.charged:type_name -> portcullis.v1.Usage
+	28, // 28: portcullis.v1.ReportOutcomeResponse.breakers:type_name -> portcullis.v1.BreakerStatus
+	21, // 29: portcullis.v1.WatchVerdictResponse.state:type_name -> portcullis.v1.ApprovalState
+	20, // 30: portcullis.v1.WatchVerdictResponse.expires_at:type_name -> google.protobuf.Timestamp
+	2,  // 31: portcullis.v1.DecisionService.Decide:input_type -> portcullis.v1.DecideRequest
+	6,  // 32: portcullis.v1.DecisionService.DecideBatch:input_type -> portcullis.v1.DecideBatchRequest
+	10, // 33: portcullis.v1.DecisionService.ReportOutcome:input_type -> portcullis.v1.ReportOutcomeRequest
+	12, // 34: portcullis.v1.DecisionService.WatchVerdict:input_type -> portcullis.v1.WatchVerdictRequest
+	5,  // 35: portcullis.v1.DecisionService.Decide:output_type -> portcullis.v1.DecideResponse
+	9,  // 36: portcullis.v1.DecisionService.DecideBatch:output_type -> portcullis.v1.DecideBatchResponse
+	11, // 37: portcullis.v1.DecisionService.ReportOutcome:output_type -> portcullis.v1.ReportOutcomeResponse
+	13, // 38: portcullis.v1.DecisionService.WatchVerdict:output_type -> portcullis.v1.WatchVerdictResponse
+	35, // [35:39] is the sub-list for method output_type
+	31, // [31:35] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_v1_decision_proto_init() }

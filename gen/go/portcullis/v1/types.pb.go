@@ -384,13 +384,22 @@ func (x *Principal) GetDelegation() []string {
 	return nil
 }
 
-// What an action costs. Zero means none or not known.
+// What an action costs. Zero means none or not known. Of money that is stated, tokens at the price of their model (table `prices` of the bundle), and
+// the default of the bundle's table `estimates`, the largest counts; in answers, what counts is filled in.
 type Usage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Money in millionths of a US dollar. 0 to 10^15.
 	CostMicroUsd int64 `protobuf:"varint,1,opt,name=cost_micro_usd,json=costMicroUsd,proto3" json:"cost_micro_usd,omitempty"`
-	// Tokens in and out together. 0 to 10^12.
-	Tokens        int64 `protobuf:"varint,2,opt,name=tokens,proto3" json:"tokens,omitempty"`
+	// Tokens in and out together. 0 to 10^12. Where `input_tokens` and `output_tokens` are more, their sum counts; what this is beyond that sum is
+	// paid at the dearer of the model's two prices.
+	Tokens int64 `protobuf:"varint,2,opt,name=tokens,proto3" json:"tokens,omitempty"`
+	// The model whose tokens these are, as the bundle's table `prices` names it. At most 128 bytes of letters, digits and `._:@/-`. Tokens of a model
+	// without a price are `price: unknown` to policy, which asks by default.
+	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
+	// Tokens that the model reads. 0 to 10^12.
+	InputTokens int64 `protobuf:"varint,4,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
+	// Tokens that the model writes. 0 to 10^12.
+	OutputTokens  int64 `protobuf:"varint,5,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -435,6 +444,27 @@ func (x *Usage) GetCostMicroUsd() int64 {
 func (x *Usage) GetTokens() int64 {
 	if x != nil {
 		return x.Tokens
+	}
+	return 0
+}
+
+func (x *Usage) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *Usage) GetInputTokens() int64 {
+	if x != nil {
+		return x.InputTokens
+	}
+	return 0
+}
+
+func (x *Usage) GetOutputTokens() int64 {
+	if x != nil {
+		return x.OutputTokens
 	}
 	return 0
 }
@@ -1154,10 +1184,13 @@ const file_portcullis_v1_types_proto_rawDesc = "" +
 	"\x04user\x18\x05 \x01(\tB\x1e\xbaH\x1br\x19(\x80\x012\x14^[A-Za-z0-9._:@/-]*$R\x04user\x12/\n" +
 	"\n" +
 	"delegation\x18\x06 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10\b\"\x05r\x03(\x80@R\n" +
-	"delegation\"g\n" +
+	"delegation\"\x85\x02\n" +
 	"\x05Usage\x126\n" +
 	"\x0ecost_micro_usd\x18\x01 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00R\fcostMicroUsd\x12&\n" +
-	"\x06tokens\x18\x02 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x06tokens\"|\n" +
+	"\x06tokens\x18\x02 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\x06tokens\x124\n" +
+	"\x05model\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19(\x80\x012\x14^[A-Za-z0-9._:@/-]*$R\x05model\x121\n" +
+	"\finput_tokens\x18\x04 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\vinputTokens\x123\n" +
+	"\routput_tokens\x18\x05 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00R\foutputTokens\"|\n" +
 	"\tMemoryRef\x123\n" +
 	"\x05layer\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18(@2\x14^[A-Za-z0-9._:@/-]*$R\x05layer\x12\x1c\n" +
 	"\x03key\x18\x02 \x01(\tB\n" +

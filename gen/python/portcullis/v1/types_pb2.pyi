@@ -88,12 +88,18 @@ class Principal(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., agent: _Optional[str] = ..., session: _Optional[str] = ..., run: _Optional[str] = ..., user: _Optional[str] = ..., delegation: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Usage(_message.Message):
-    __slots__ = ("cost_micro_usd", "tokens")
+    __slots__ = ("cost_micro_usd", "tokens", "model", "input_tokens", "output_tokens")
     COST_MICRO_USD_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     cost_micro_usd: int
     tokens: int
-    def __init__(self, cost_micro_usd: _Optional[int] = ..., tokens: _Optional[int] = ...) -> None: ...
+    model: str
+    input_tokens: int
+    output_tokens: int
+    def __init__(self, cost_micro_usd: _Optional[int] = ..., tokens: _Optional[int] = ..., model: _Optional[str] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ...) -> None: ...
 
 class MemoryRef(_message.Message):
     __slots__ = ("layer", "key", "seal")

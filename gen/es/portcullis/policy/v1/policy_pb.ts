@@ -15,7 +15,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/policy/v1/policy.proto.
  */
 export const file_portcullis_policy_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("CiFwb3J0Y3VsbGlzL3BvbGljeS92MS9wb2xpY3kucHJvdG8SFHBvcnRjdWxsaXMucG9saWN5LnYxIqAECgVJbnB1dBIyCglwcmluY2lwYWwYASABKAsyHy5wb3J0Y3VsbGlzLnBvbGljeS52MS5QcmluY2lwYWwSLAoGYWN0aW9uGAIgASgLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuQWN0aW9uEikKBWZhY3RzGAMgAygLMhoucG9ydGN1bGxpcy5wb2xpY3kudjEuRmFjdBIpCgV2aWV3cxgEIAMoCzIaLnBvcnRjdWxsaXMucG9saWN5LnYxLlZpZXcSLwoIZmluZGluZ3MYBSADKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5GaW5kaW5nEjQKCnByb3ZlbmFuY2UYBiADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5Qcm92ZW5hbmNlEi4KB3Nlc3Npb24YByABKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5TZXNzaW9uEisKBmxpbWl0cxgIIAMoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLkxpbWl0Ei8KCGJyZWFrZXJzGAkgAygLMh0ucG9ydGN1bGxpcy5wb2xpY3kudjEuQnJlYWtlchIwCghhcHByb3ZhbBgKIAEoCzIeLnBvcnRjdWxsaXMucG9saWN5LnYxLkFwcHJvdmFsEhAKCGRlZ3JhZGVkGAsgAygJEiYKA25vdxgMIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLk5vdyK5AQoJUHJpbmNpcGFsEg4KBnRlbmFudBgBIAEoCRINCgVhZ2VudBgCIAEoCRIPCgdzZXNzaW9uGAMgASgJEgsKA3J1bhgEIAEoCRIMCgR1c2VyGAUgASgJEg8KB3Byb2ZpbGUYBiABKAkSDQoFa25vd24YByABKAgSGAoQZGVsZWdhdGlvbl9kZXB0aBgIIAEoBRIYChBhdXRoZW50aWNhdGVkX2J5GAkgASgJEg0KBXJvbGVzGAogAygJIi8KBVVzYWdlEhYKDmNvc3RfbWljcm9fdXNkGAEgASgDEg4KBnRva2VucxgCIAEoAyJOCgZNZW1vcnkSDQoFbGF5ZXIYASABKAkSFwoPaXRlbV9jaGFyYWN0ZXJzGAIgASgDEgwKBHNlYWwYAyABKAkSDgoGbGFiZWxzGAQgAygJIpgCCgZBY3Rpb24SDAoEa2luZBgBIAEoCRIMCgR0b29sGAIgASgJEg4KBnNlcnZlchgDIAEoCRIqCglhcmd1bWVudHMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhUKDWNvbnRlbnRfYnl0ZXMYBSABKAMSFwoPYXJndW1lbnRzX2J5dGVzGAYgASgDEg4KBmRpZ2VzdBgHIAEoCRItCghlc3RpbWF0ZRgIIAEoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLlVzYWdlEiwKBm1lbW9yeRgJIAEoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLk1lbW9yeRIZChFpbl9yZXBseV90b19rbm93bhgKIAEoCCKJAQoERmFjdBIPCgdwb2ludGVyGAEgASgJEgwKBHR5cGUYAiABKAkSDQoFY2xhc3MYAyABKAkSDAoEaG9zdBgEIAEoCRIOCgZzY2hlbWUYBSABKAkSDQoFZmxhZ3MYBiADKAkSEAoIcHJvZ3JhbXMYByADKAkSFAoMbmVhcl9taXNzX29mGAggASgJIjQKBFZpZXcSDwoHcG9pbnRlchgBIAEoCRINCgVjaGFpbhgCIAEoCRIMCgR0ZXh0GAMgASgJIoQBCgdGaW5kaW5nEgwKBHJ1bGUYASABKAkSEAoIY2F0ZWdvcnkYAiABKAkSEAoIc2V2ZXJpdHkYAyABKAkSEgoKY29uZmlkZW5jZRgEIAEoCRIPCgdwb2ludGVyGAUgASgJEg0KBWNvdW50GAYgASgDEhMKC2ZpbmdlcnByaW50GAcgASgJIjwKClByb3ZlbmFuY2USDwoHcG9pbnRlchgBIAEoCRIMCgRzaW5rGAIgASgIEg8KB29yaWdpbnMYAyADKAkicgoHU2Vzc2lvbhIOCgZsYWJlbHMYASADKAkSDQoFdG9vbHMYAiADKAkSFAoMbWVtb3J5X2l0ZW1zGAMgASgDEg8KB3JlcGVhdHMYBCABKAMSEgoKc3RhcnRlZF9hdBgFIAEoCRINCgVlbmRlZBgGIAEoCCKTAQoFTGltaXQSDAoEbmFtZRgBIAEoCRIQCghleGNlZWRlZBgCIAEoCBIMCgR1c2VkGAMgASgDEhEKCXJlbWFpbmluZxgEIAEoAxILCgNtYXgYBSABKAMSFgoOd2luZG93X3NlY29uZHMYBiABKAMSEQoJcmVzZXRzX2F0GAcgASgJEhEKCW9uX2V4Y2VlZBgIIAEoCSJZCgdCcmVha2VyEgwKBG5hbWUYASABKAkSDQoFc3RhdGUYAiABKAkSEAoIZmFpbHVyZXMYAyABKAMSEAoIcmV0cnlfYXQYBCABKAkSDQoFcHJvYmUYBSABKAgiPQoIQXBwcm92YWwSDQoFc3RhdGUYASABKAkSEQoJYXBwcm92ZXJzGAIgAygJEg8KB2NvbW1lbnQYAyABKAkiHwoDTm93EgwKBHRpbWUYASABKAkSCgoCbnMYAiABKAMiiwIKCERlY2lzaW9uEjQKBmVmZmVjdBgBIAEoCUIkukghch9SBWFsbG93UgRkZW55UhByZXF1aXJlX2FwcHJvdmFsEjgKB3JlYXNvbnMYAiADKAsyHC5wb3J0Y3VsbGlzLnBvbGljeS52MS5SZWFzb25CCbpIBpIBAxDIARI/CgtvYmxpZ2F0aW9ucxgDIAMoCzIgLnBvcnRjdWxsaXMucG9saWN5LnYxLk9ibGlnYXRpb25CCLpIBZIBAhAyEjMKCGFwcHJvdmFsGAQgASgLMhkucG9ydGN1bGxpcy5wb2xpY3kudjEuQXNrQga6SAPIAQESGQoGcGFzc2VkGAUgAygJQgm6SAaSAQMQyAEi+wEKBlJlYXNvbhIrCgRjb2RlGAEgASgJQh26SBpyGDIWXltBLVpdW0EtWjAtOV9dezEsNjN9JBIsCgRydWxlGAIgASgJQh66SBtyGTIXXlthLXpdW2EtejAtOV8uXXsxLDk1fSQSIAoGZWZmZWN0GAMgASgJQhC6SA1yC1IEZGVueVIDYXNrEjoKCHNldmVyaXR5GAQgASgJQii6SCVyI1IEaW5mb1IDbG93UgZtZWRpdW1SBGhpZ2hSCGNyaXRpY2FsEhsKB21lc3NhZ2UYBSABKAlCCrpIB3IFEAEo9AMSGwoIZmluZGluZ3MYBiADKAlCCbpIBpIBAxDIASLrAQoKT2JsaWdhdGlvbhIrCgJpZBgBIAEoCUIfukgcchoyGF5bYS16XVthLXowLTlfLi1dezAsOTV9JBItCgR0eXBlGAIgASgJQh+6SBxyGjIYXlthLXpdW2EtejAtOV8uLV17MCw5NX0kEk4KCnByb3BlcnRpZXMYAyADKAsyMC5wb3J0Y3VsbGlzLnBvbGljeS52MS5PYmxpZ2F0aW9uLlByb3BlcnRpZXNFbnRyeUIIukgFmgECEBQaMQoPUHJvcGVydGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiQgoDQXNrEiAKC3R0bF9zZWNvbmRzGAEgASgDQgu6SAgiBhiAowUoARIZCgZxdW9ydW0YAiABKAVCCbpIBhoEGAooAULkAQoYY29tLnBvcnRjdWxsaXMucG9saWN5LnYxQgtQb2xpY3lQcm90b1ABWklnaXRodWIuY29tL3BvcnRjdWxsaXMtcGRwL3BvcnRjdWxsaXMvZ2VuL2dvL3BvcnRjdWxsaXMvcG9saWN5L3YxO3BvbGljeXYxogIDUFBYqgIUUG9ydGN1bGxpcy5Qb2xpY3kuVjHKAhRQb3J0Y3VsbGlzXFBvbGljeVxWMeICIFBvcnRjdWxsaXNcUG9saWN5XFYxXEdQQk1ldGFkYXRh6gIWUG9ydGN1bGxpczo6UG9saWN5OjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct]);
+  fileDesc("CiFwb3J0Y3VsbGlzL3BvbGljeS92MS9wb2xpY3kucHJvdG8SFHBvcnRjdWxsaXMucG9saWN5LnYxIqAECgVJbnB1dBIyCglwcmluY2lwYWwYASABKAsyHy5wb3J0Y3VsbGlzLnBvbGljeS52MS5QcmluY2lwYWwSLAoGYWN0aW9uGAIgASgLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuQWN0aW9uEikKBWZhY3RzGAMgAygLMhoucG9ydGN1bGxpcy5wb2xpY3kudjEuRmFjdBIpCgV2aWV3cxgEIAMoCzIaLnBvcnRjdWxsaXMucG9saWN5LnYxLlZpZXcSLwoIZmluZGluZ3MYBSADKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5GaW5kaW5nEjQKCnByb3ZlbmFuY2UYBiADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5Qcm92ZW5hbmNlEi4KB3Nlc3Npb24YByABKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5TZXNzaW9uEisKBmxpbWl0cxgIIAMoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLkxpbWl0Ei8KCGJyZWFrZXJzGAkgAygLMh0ucG9ydGN1bGxpcy5wb2xpY3kudjEuQnJlYWtlchIwCghhcHByb3ZhbBgKIAEoCzIeLnBvcnRjdWxsaXMucG9saWN5LnYxLkFwcHJvdmFsEhAKCGRlZ3JhZGVkGAsgAygJEiYKA25vdxgMIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLk5vdyK5AQoJUHJpbmNpcGFsEg4KBnRlbmFudBgBIAEoCRINCgVhZ2VudBgCIAEoCRIPCgdzZXNzaW9uGAMgASgJEgsKA3J1bhgEIAEoCRIMCgR1c2VyGAUgASgJEg8KB3Byb2ZpbGUYBiABKAkSDQoFa25vd24YByABKAgSGAoQZGVsZWdhdGlvbl9kZXB0aBgIIAEoBRIYChBhdXRoZW50aWNhdGVkX2J5GAkgASgJEg0KBXJvbGVzGAogAygJIi8KBVVzYWdlEhYKDmNvc3RfbWljcm9fdXNkGAEgASgDEg4KBnRva2VucxgCIAEoAyJOCgZNZW1vcnkSDQoFbGF5ZXIYASABKAkSFwoPaXRlbV9jaGFyYWN0ZXJzGAIgASgDEgwKBHNlYWwYAyABKAkSDgoGbGFiZWxzGAQgAygJIqcCCgZBY3Rpb24SDAoEa2luZBgBIAEoCRIMCgR0b29sGAIgASgJEg4KBnNlcnZlchgDIAEoCRIqCglhcmd1bWVudHMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhUKDWNvbnRlbnRfYnl0ZXMYBSABKAMSFwoPYXJndW1lbnRzX2J5dGVzGAYgASgDEg4KBmRpZ2VzdBgHIAEoCRItCghlc3RpbWF0ZRgIIAEoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLlVzYWdlEiwKBm1lbW9yeRgJIAEoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLk1lbW9yeRIZChFpbl9yZXBseV90b19rbm93bhgKIAEoCBINCgVwcmljZRgLIAEoCSKJAQoERmFjdBIPCgdwb2ludGVyGAEgASgJEgwKBHR5cGUYAiABKAkSDQoFY2xhc3MYAyABKAkSDAoEaG9zdBgEIAEoCRIOCgZzY2hlbWUYBSABKAkSDQoFZmxhZ3MYBiADKAkSEAoIcHJvZ3JhbXMYByADKAkSFAoMbmVhcl9taXNzX29mGAggASgJIjQKBFZpZXcSDwoHcG9pbnRlchgBIAEoCRINCgVjaGFpbhgCIAEoCRIMCgR0ZXh0GAMgASgJIoQBCgdGaW5kaW5nEgwKBHJ1bGUYASABKAkSEAoIY2F0ZWdvcnkYAiABKAkSEAoIc2V2ZXJpdHkYAyABKAkSEgoKY29uZmlkZW5jZRgEIAEoCRIPCgdwb2ludGVyGAUgASgJEg0KBWNvdW50GAYgASgDEhMKC2ZpbmdlcnByaW50GAcgASgJIjwKClByb3ZlbmFuY2USDwoHcG9pbnRlchgBIAEoCRIMCgRzaW5rGAIgASgIEg8KB29yaWdpbnMYAyADKAkiJwoFQ3ljbGUSDgoGbGVuZ3RoGAEgASgDEg4KBnJvdW5kcxgCIAEoAyLKAQoHU2Vzc2lvbhIOCgZsYWJlbHMYASADKAkSDQoFdG9vbHMYAiADKAkSFAoMbWVtb3J5X2l0ZW1zGAMgASgDEg8KB3JlcGVhdHMYBCABKAMSEgoKc3RhcnRlZF9hdBgFIAEoCRINCgVlbmRlZBgGIAEoCBIqCgVjeWNsZRgHIAEoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLkN5Y2xlEhUKDXJlcGVhdHNfbGV2ZWwYCCABKAkSEwoLY3ljbGVfbGV2ZWwYCSABKAkiowEKBUxpbWl0EgwKBG5hbWUYASABKAkSEAoIZXhjZWVkZWQYAiABKAgSDAoEdXNlZBgDIAEoAxIRCglyZW1haW5pbmcYBCABKAMSCwoDbWF4GAUgASgDEhYKDndpbmRvd19zZWNvbmRzGAYgASgDEhEKCXJlc2V0c19hdBgHIAEoCRIRCglvbl9leGNlZWQYCCABKAkSDgoGcGVyaW9kGAkgASgJIlkKB0JyZWFrZXISDAoEbmFtZRgBIAEoCRINCgVzdGF0ZRgCIAEoCRIQCghmYWlsdXJlcxgDIAEoAxIQCghyZXRyeV9hdBgEIAEoCRINCgVwcm9iZRgFIAEoCCI9CghBcHByb3ZhbBINCgVzdGF0ZRgBIAEoCRIRCglhcHByb3ZlcnMYAiADKAkSDwoHY29tbWVudBgDIAEoCSIfCgNOb3cSDAoEdGltZRgBIAEoCRIKCgJucxgCIAEoAyKLAgoIRGVjaXNpb24SNAoGZWZmZWN0GAEgASgJQiS6SCFyH1IFYWxsb3dSBGRlbnlSEHJlcXVpcmVfYXBwcm92YWwSOAoHcmVhc29ucxgCIAMoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLlJlYXNvbkIJukgGkgEDEMgBEj8KC29ibGlnYXRpb25zGAMgAygLMiAucG9ydGN1bGxpcy5wb2xpY3kudjEuT2JsaWdhdGlvbkIIukgFkgECEDISMwoIYXBwcm92YWwYBCABKAsyGS5wb3J0Y3VsbGlzLnBvbGljeS52MS5Bc2tCBrpIA8gBARIZCgZwYXNzZWQYBSADKAlCCbpIBpIBAxDIASL7AQoGUmVhc29uEisKBGNvZGUYASABKAlCHbpIGnIYMhZeW0EtWl1bQS1aMC05X117MSw2M30kEiwKBHJ1bGUYAiABKAlCHrpIG3IZMhdeW2Etel1bYS16MC05Xy5dezEsOTV9JBIgCgZlZmZlY3QYAyABKAlCELpIDXILUgRkZW55UgNhc2sSOgoIc2V2ZXJpdHkYBCABKAlCKLpIJXIjUgRpbmZvUgNsb3dSBm1lZGl1bVIEaGlnaFIIY3JpdGljYWwSGwoHbWVzc2FnZRgFIAEoCUIKukgHcgUQASj0AxIbCghmaW5kaW5ncxgGIAMoCUIJukgGkgEDEMgBIusBCgpPYmxpZ2F0aW9uEisKAmlkGAEgASgJQh+6SBxyGjIYXlthLXpdW2EtejAtOV8uLV17MCw5NX0kEi0KBHR5cGUYAiABKAlCH7pIHHIaMhheW2Etel1bYS16MC05Xy4tXXswLDk1fSQSTgoKcHJvcGVydGllcxgDIAMoCzIwLnBvcnRjdWxsaXMucG9saWN5LnYxLk9ibGlnYXRpb24uUHJvcGVydGllc0VudHJ5Qgi6SAWaAQIQFBoxCg9Qcm9wZXJ0aWVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJCCgNBc2sSIAoLdHRsX3NlY29uZHMYASABKANCC7pICCIGGICjBSgBEhkKBnF1b3J1bRgCIAEoBUIJukgGGgQYCigBQuQBChhjb20ucG9ydGN1bGxpcy5wb2xpY3kudjFCC1BvbGljeVByb3RvUAFaSWdpdGh1Yi5jb20vcG9ydGN1bGxpcy1wZHAvcG9ydGN1bGxpcy9nZW4vZ28vcG9ydGN1bGxpcy9wb2xpY3kvdjE7cG9saWN5djGiAgNQUFiqAhRQb3J0Y3VsbGlzLlBvbGljeS5WMcoCFFBvcnRjdWxsaXNcUG9saWN5XFYx4gIgUG9ydGN1bGxpc1xQb2xpY3lcVjFcR1BCTWV0YWRhdGHqAhZQb3J0Y3VsbGlzOjpQb2xpY3k6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct]);
 
 /**
  * Everything that a policy may look at. The engine fills in every field; a caller supplies none of it.
@@ -325,7 +325,8 @@ export type Action = Message<"portcullis.policy.v1.Action"> & {
   digest: string;
 
   /**
-   * What the action is expected to cost.
+   * What the action counts for until its outcome is known: the largest of what the caller expects, its tokens at the price of their model, and the
+   * default of the table `estimates`.
    *
    * @generated from field: portcullis.policy.v1.Usage estimate = 8;
    */
@@ -344,6 +345,13 @@ export type Action = Message<"portcullis.policy.v1.Action"> & {
    * @generated from field: bool in_reply_to_known = 10;
    */
   inReplyToKnown: boolean;
+
+  /**
+   * Of the expected tokens: `none` (there are none), `known`, `unknown` (the table `prices` lacks the model) or `unnamed` (no model is given).
+   *
+   * @generated from field: string price = 11;
+   */
+  price: string;
 };
 
 /**
@@ -557,7 +565,35 @@ export const ProvenanceSchema: GenMessage<Provenance> = /*@__PURE__*/
   messageDesc(file_portcullis_policy_v1_policy, 8);
 
 /**
- * What the session has done so far, without this action.
+ * Calls that follow one another in the same order again and again, with the same arguments.
+ *
+ * @generated from message portcullis.policy.v1.Cycle
+ */
+export type Cycle = Message<"portcullis.policy.v1.Cycle"> & {
+  /**
+   * How many calls one round has: 2 to 4, or 0 if there is no cycle.
+   *
+   * @generated from field: int64 length = 1;
+   */
+  length: bigint;
+
+  /**
+   * How often the round has been gone through in full, this action included.
+   *
+   * @generated from field: int64 rounds = 2;
+   */
+  rounds: bigint;
+};
+
+/**
+ * Describes the message portcullis.policy.v1.Cycle.
+ * Use `create(CycleSchema)` to create a new message.
+ */
+export const CycleSchema: GenMessage<Cycle> = /*@__PURE__*/
+  messageDesc(file_portcullis_policy_v1_policy, 9);
+
+/**
+ * What the session has done so far, without this action unless a field says otherwise.
  *
  * @generated from message portcullis.policy.v1.Session
  */
@@ -584,7 +620,8 @@ export type Session = Message<"portcullis.policy.v1.Session"> & {
   memoryItems: bigint;
 
   /**
-   * How often this very action was proposed before.
+   * How often this very call was proposed before, whatever came of it: the same tool with the same arguments. Forgotten once 255 other calls came in
+   * between. Tool calls and HTTP requests only. A rule had better read `repeats_level`, which changes rarely.
    *
    * @generated from field: int64 repeats = 4;
    */
@@ -603,6 +640,27 @@ export type Session = Message<"portcullis.policy.v1.Session"> & {
    * @generated from field: bool ended = 6;
    */
   ended: boolean;
+
+  /**
+   * The cycle that this action goes on with. A rule had better read `cycle_level`.
+   *
+   * @generated from field: portcullis.policy.v1.Cycle cycle = 7;
+   */
+  cycle?: Cycle | undefined;
+
+  /**
+   * How far `repeats`, with this action, has come in the table `loops`: `none`, `warn`, `ask` or `deny`.
+   *
+   * @generated from field: string repeats_level = 8;
+   */
+  repeatsLevel: string;
+
+  /**
+   * How far the calls of `cycle` have come in the table `loops`: `none`, `warn`, `ask` or `deny`.
+   *
+   * @generated from field: string cycle_level = 9;
+   */
+  cycleLevel: string;
 };
 
 /**
@@ -610,7 +668,7 @@ export type Session = Message<"portcullis.policy.v1.Session"> & {
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 9);
+  messageDesc(file_portcullis_policy_v1_policy, 10);
 
 /**
  * Where a limit stands.
@@ -647,21 +705,21 @@ export type Limit = Message<"portcullis.policy.v1.Limit"> & {
   remaining: bigint;
 
   /**
-   * Units that the window admits.
+   * Units that the window or the period admits.
    *
    * @generated from field: int64 max = 5;
    */
   max: bigint;
 
   /**
-   * Length of the window.
+   * Length of the window; 0 where the limit has a period of another kind.
    *
    * @generated from field: int64 window_seconds = 6;
    */
   windowSeconds: bigint;
 
   /**
-   * When the oldest units leave the window, RFC 3339.
+   * When the oldest units leave the window, or the period ends, RFC 3339.
    *
    * @generated from field: string resets_at = 7;
    */
@@ -673,6 +731,13 @@ export type Limit = Message<"portcullis.policy.v1.Limit"> & {
    * @generated from field: string on_exceed = 8;
    */
   onExceed: string;
+
+  /**
+   * `window`, `session`, `day` or `month`.
+   *
+   * @generated from field: string period = 9;
+   */
+  period: string;
 };
 
 /**
@@ -680,7 +745,7 @@ export type Limit = Message<"portcullis.policy.v1.Limit"> & {
  * Use `create(LimitSchema)` to create a new message.
  */
 export const LimitSchema: GenMessage<Limit> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 10);
+  messageDesc(file_portcullis_policy_v1_policy, 11);
 
 /**
  * Where a breaker stands.
@@ -729,7 +794,7 @@ export type Breaker = Message<"portcullis.policy.v1.Breaker"> & {
  * Use `create(BreakerSchema)` to create a new message.
  */
 export const BreakerSchema: GenMessage<Breaker> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 11);
+  messageDesc(file_portcullis_policy_v1_policy, 12);
 
 /**
  * The approval that is being redeemed.
@@ -764,7 +829,7 @@ export type Approval = Message<"portcullis.policy.v1.Approval"> & {
  * Use `create(ApprovalSchema)` to create a new message.
  */
 export const ApprovalSchema: GenMessage<Approval> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 12);
+  messageDesc(file_portcullis_policy_v1_policy, 13);
 
 /**
  * When the decision is made.
@@ -792,7 +857,7 @@ export type Now = Message<"portcullis.policy.v1.Now"> & {
  * Use `create(NowSchema)` to create a new message.
  */
 export const NowSchema: GenMessage<Now> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 13);
+  messageDesc(file_portcullis_policy_v1_policy, 14);
 
 /**
  * The value of `data.portcullis.decision`. The engine refuses any other shape and denies.
@@ -841,7 +906,7 @@ export type Decision = Message<"portcullis.policy.v1.Decision"> & {
  * Use `create(DecisionSchema)` to create a new message.
  */
 export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 14);
+  messageDesc(file_portcullis_policy_v1_policy, 15);
 
 /**
  * Why a decision is as it is: the metadata of the rule that fired.
@@ -897,7 +962,7 @@ export type Reason = Message<"portcullis.policy.v1.Reason"> & {
  * Use `create(ReasonSchema)` to create a new message.
  */
 export const ReasonSchema: GenMessage<Reason> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 15);
+  messageDesc(file_portcullis_policy_v1_policy, 16);
 
 /**
  * Something that the caller must do.
@@ -932,7 +997,7 @@ export type Obligation = Message<"portcullis.policy.v1.Obligation"> & {
  * Use `create(ObligationSchema)` to create a new message.
  */
 export const ObligationSchema: GenMessage<Obligation> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 16);
+  messageDesc(file_portcullis_policy_v1_policy, 17);
 
 /**
  * How to ask a person.
@@ -960,5 +1025,5 @@ export type Ask = Message<"portcullis.policy.v1.Ask"> & {
  * Use `create(AskSchema)` to create a new message.
  */
 export const AskSchema: GenMessage<Ask> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 17);
+  messageDesc(file_portcullis_policy_v1_policy, 18);
 

@@ -443,14 +443,17 @@ type Action struct {
 	ArgumentsBytes int64 `protobuf:"varint,6,opt,name=arguments_bytes,json=argumentsBytes,proto3" json:"arguments_bytes,omitempty"`
 	// Digest of the canonical action.
 	Digest string `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
-	// What the action is expected to cost.
+	// What the action counts for until its outcome is known: the largest of what the caller expects, its tokens at the price of their model, and the
+	// default of the table `estimates`.
 	Estimate *Usage `protobuf:"bytes,8,opt,name=estimate,proto3" json:"estimate,omitempty"`
 	// The memory item, for memory actions.
 	Memory *Memory `protobuf:"bytes,9,opt,name=memory,proto3" json:"memory,omitempty"`
 	// True for a `TOOL_RESULT` whose decision this server made for the same agent and session.
 	InReplyToKnown bool `protobuf:"varint,10,opt,name=in_reply_to_known,json=inReplyToKnown,proto3" json:"in_reply_to_known,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Of the expected tokens: `none` (there are none), `known`, `unknown` (the table `prices` lacks the model) or `unnamed` (no model is given).
+	Price         string `protobuf:"bytes,11,opt,name=price,proto3" json:"price,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Action) Reset() {
@@ -551,6 +554,13 @@ func (x *Action) GetInReplyToKnown() bool {
 		return x.InReplyToKnown
 	}
 	return false
+}
+
+func (x *Action) GetPrice() string {
+	if x != nil {
+		return x.Price
+	}
+	return ""
 }
 
 // Something that the engine worked out about a value.
@@ -890,7 +900,62 @@ func (x *Provenance) GetOrigins() []string {
 	return nil
 }
 
-// What the session has done so far, without this action.
+// Calls that follow one another in the same order again and again, with the same arguments.
+type Cycle struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many calls one round has: 2 to 4, or 0 if there is no cycle.
+	Length int64 `protobuf:"varint,1,opt,name=length,proto3" json:"length,omitempty"`
+	// How often the round has been gone through in full, this action included.
+	Rounds        int64 `protobuf:"varint,2,opt,name=rounds,proto3" json:"rounds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cycle) Reset() {
+	*x = Cycle{}
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cycle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cycle) ProtoMessage() {}
+
+func (x *Cycle) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cycle.ProtoReflect.Descriptor instead.
+func (*Cycle) Descriptor() ([]byte, []int) {
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Cycle) GetLength() int64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *Cycle) GetRounds() int64 {
+	if x != nil {
+		return x.Rounds
+	}
+	return 0
+}
+
+// What the session has done so far, without this action unless a field says otherwise.
 type Session struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the session has come into contact with, sorted.
@@ -899,19 +964,26 @@ type Session struct {
 	Tools []string `protobuf:"bytes,2,rep,name=tools,proto3" json:"tools,omitempty"`
 	// How many memory items it holds.
 	MemoryItems int64 `protobuf:"varint,3,opt,name=memory_items,json=memoryItems,proto3" json:"memory_items,omitempty"`
-	// How often this very action was proposed before.
+	// How often this very call was proposed before, whatever came of it: the same tool with the same arguments. Forgotten once 255 other calls came in
+	// between. Tool calls and HTTP requests only. A rule had better read `repeats_level`, which changes rarely.
 	Repeats int64 `protobuf:"varint,4,opt,name=repeats,proto3" json:"repeats,omitempty"`
 	// When it began, RFC 3339.
 	StartedAt string `protobuf:"bytes,5,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
 	// True if it is over: too old, or idle for too long. Its id is refused.
-	Ended         bool `protobuf:"varint,6,opt,name=ended,proto3" json:"ended,omitempty"`
+	Ended bool `protobuf:"varint,6,opt,name=ended,proto3" json:"ended,omitempty"`
+	// The cycle that this action goes on with. A rule had better read `cycle_level`.
+	Cycle *Cycle `protobuf:"bytes,7,opt,name=cycle,proto3" json:"cycle,omitempty"`
+	// How far `repeats`, with this action, has come in the table `loops`: `none`, `warn`, `ask` or `deny`.
+	RepeatsLevel string `protobuf:"bytes,8,opt,name=repeats_level,json=repeatsLevel,proto3" json:"repeats_level,omitempty"`
+	// How far the calls of `cycle` have come in the table `loops`: `none`, `warn`, `ask` or `deny`.
+	CycleLevel    string `protobuf:"bytes,9,opt,name=cycle_level,json=cycleLevel,proto3" json:"cycle_level,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[9]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -923,7 +995,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[9]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -936,7 +1008,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{9}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Session) GetLabels() []string {
@@ -981,6 +1053,27 @@ func (x *Session) GetEnded() bool {
 	return false
 }
 
+func (x *Session) GetCycle() *Cycle {
+	if x != nil {
+		return x.Cycle
+	}
+	return nil
+}
+
+func (x *Session) GetRepeatsLevel() string {
+	if x != nil {
+		return x.RepeatsLevel
+	}
+	return ""
+}
+
+func (x *Session) GetCycleLevel() string {
+	if x != nil {
+		return x.CycleLevel
+	}
+	return ""
+}
+
 // Where a limit stands.
 type Limit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -992,21 +1085,23 @@ type Limit struct {
 	Used int64 `protobuf:"varint,3,opt,name=used,proto3" json:"used,omitempty"`
 	// Units left.
 	Remaining int64 `protobuf:"varint,4,opt,name=remaining,proto3" json:"remaining,omitempty"`
-	// Units that the window admits.
+	// Units that the window or the period admits.
 	Max int64 `protobuf:"varint,5,opt,name=max,proto3" json:"max,omitempty"`
-	// Length of the window.
+	// Length of the window; 0 where the limit has a period of another kind.
 	WindowSeconds int64 `protobuf:"varint,6,opt,name=window_seconds,json=windowSeconds,proto3" json:"window_seconds,omitempty"`
-	// When the oldest units leave the window, RFC 3339.
+	// When the oldest units leave the window, or the period ends, RFC 3339.
 	ResetsAt string `protobuf:"bytes,7,opt,name=resets_at,json=resetsAt,proto3" json:"resets_at,omitempty"`
 	// `deny`, `require_approval` or `alert`.
-	OnExceed      string `protobuf:"bytes,8,opt,name=on_exceed,json=onExceed,proto3" json:"on_exceed,omitempty"`
+	OnExceed string `protobuf:"bytes,8,opt,name=on_exceed,json=onExceed,proto3" json:"on_exceed,omitempty"`
+	// `window`, `session`, `day` or `month`.
+	Period        string `protobuf:"bytes,9,opt,name=period,proto3" json:"period,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[10]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1018,7 +1113,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[10]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1031,7 +1126,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{10}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Limit) GetName() string {
@@ -1090,6 +1185,13 @@ func (x *Limit) GetOnExceed() string {
 	return ""
 }
 
+func (x *Limit) GetPeriod() string {
+	if x != nil {
+		return x.Period
+	}
+	return ""
+}
+
 // Where a breaker stands.
 type Breaker struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1109,7 +1211,7 @@ type Breaker struct {
 
 func (x *Breaker) Reset() {
 	*x = Breaker{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[11]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1223,7 @@ func (x *Breaker) String() string {
 func (*Breaker) ProtoMessage() {}
 
 func (x *Breaker) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[11]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +1236,7 @@ func (x *Breaker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Breaker.ProtoReflect.Descriptor instead.
 func (*Breaker) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{11}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Breaker) GetName() string {
@@ -1187,7 +1289,7 @@ type Approval struct {
 
 func (x *Approval) Reset() {
 	*x = Approval{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[12]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1301,7 @@ func (x *Approval) String() string {
 func (*Approval) ProtoMessage() {}
 
 func (x *Approval) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[12]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1314,7 @@ func (x *Approval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approval.ProtoReflect.Descriptor instead.
 func (*Approval) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{12}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Approval) GetState() string {
@@ -1249,7 +1351,7 @@ type Now struct {
 
 func (x *Now) Reset() {
 	*x = Now{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1261,7 +1363,7 @@ func (x *Now) String() string {
 func (*Now) ProtoMessage() {}
 
 func (x *Now) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1274,7 +1376,7 @@ func (x *Now) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Now.ProtoReflect.Descriptor instead.
 func (*Now) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{13}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Now) GetTime() string {
@@ -1310,7 +1412,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1424,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1437,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{14}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Decision) GetEffect() string {
@@ -1394,7 +1496,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1508,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1521,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{15}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Reason) GetCode() string {
@@ -1479,7 +1581,7 @@ type Obligation struct {
 
 func (x *Obligation) Reset() {
 	*x = Obligation{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1491,7 +1593,7 @@ func (x *Obligation) String() string {
 func (*Obligation) ProtoMessage() {}
 
 func (x *Obligation) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1504,7 +1606,7 @@ func (x *Obligation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Obligation.ProtoReflect.Descriptor instead.
 func (*Obligation) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{16}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Obligation) GetId() string {
@@ -1541,7 +1643,7 @@ type Ask struct {
 
 func (x *Ask) Reset() {
 	*x = Ask{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1655,7 @@ func (x *Ask) String() string {
 func (*Ask) ProtoMessage() {}
 
 func (x *Ask) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1668,7 @@ func (x *Ask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ask.ProtoReflect.Descriptor instead.
 func (*Ask) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Ask) GetTtlSeconds() int64 {
@@ -1623,7 +1725,7 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\x05layer\x18\x01 \x01(\tR\x05layer\x12'\n" +
 	"\x0fitem_characters\x18\x02 \x01(\x03R\x0eitemCharacters\x12\x12\n" +
 	"\x04seal\x18\x03 \x01(\tR\x04seal\x12\x16\n" +
-	"\x06labels\x18\x04 \x03(\tR\x06labels\"\xff\x02\n" +
+	"\x06labels\x18\x04 \x03(\tR\x06labels\"\x95\x03\n" +
 	"\x06Action\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04tool\x18\x02 \x01(\tR\x04tool\x12\x16\n" +
@@ -1635,7 +1737,8 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\bestimate\x18\b \x01(\v2\x1b.portcullis.policy.v1.UsageR\bestimate\x124\n" +
 	"\x06memory\x18\t \x01(\v2\x1c.portcullis.policy.v1.MemoryR\x06memory\x12)\n" +
 	"\x11in_reply_to_known\x18\n" +
-	" \x01(\bR\x0einReplyToKnown\"\xca\x01\n" +
+	" \x01(\bR\x0einReplyToKnown\x12\x14\n" +
+	"\x05price\x18\v \x01(\tR\x05price\"\xca\x01\n" +
 	"\x04Fact\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
@@ -1664,7 +1767,10 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"Provenance\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
 	"\x04sink\x18\x02 \x01(\bR\x04sink\x12\x18\n" +
-	"\aorigins\x18\x03 \x03(\tR\aorigins\"\xa9\x01\n" +
+	"\aorigins\x18\x03 \x03(\tR\aorigins\"7\n" +
+	"\x05Cycle\x12\x16\n" +
+	"\x06length\x18\x01 \x01(\x03R\x06length\x12\x16\n" +
+	"\x06rounds\x18\x02 \x01(\x03R\x06rounds\"\xa2\x02\n" +
 	"\aSession\x12\x16\n" +
 	"\x06labels\x18\x01 \x03(\tR\x06labels\x12\x14\n" +
 	"\x05tools\x18\x02 \x03(\tR\x05tools\x12!\n" +
@@ -1672,7 +1778,11 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\arepeats\x18\x04 \x01(\x03R\arepeats\x12\x1d\n" +
 	"\n" +
 	"started_at\x18\x05 \x01(\tR\tstartedAt\x12\x14\n" +
-	"\x05ended\x18\x06 \x01(\bR\x05ended\"\xdc\x01\n" +
+	"\x05ended\x18\x06 \x01(\bR\x05ended\x121\n" +
+	"\x05cycle\x18\a \x01(\v2\x1b.portcullis.policy.v1.CycleR\x05cycle\x12#\n" +
+	"\rrepeats_level\x18\b \x01(\tR\frepeatsLevel\x12\x1f\n" +
+	"\vcycle_level\x18\t \x01(\tR\n" +
+	"cycleLevel\"\xf4\x01\n" +
 	"\x05Limit\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bexceeded\x18\x02 \x01(\bR\bexceeded\x12\x12\n" +
@@ -1681,7 +1791,8 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\x03max\x18\x05 \x01(\x03R\x03max\x12%\n" +
 	"\x0ewindow_seconds\x18\x06 \x01(\x03R\rwindowSeconds\x12\x1b\n" +
 	"\tresets_at\x18\a \x01(\tR\bresetsAt\x12\x1b\n" +
-	"\ton_exceed\x18\b \x01(\tR\bonExceed\"\x80\x01\n" +
+	"\ton_exceed\x18\b \x01(\tR\bonExceed\x12\x16\n" +
+	"\x06period\x18\t \x01(\tR\x06period\"\x80\x01\n" +
 	"\aBreaker\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x1a\n" +
@@ -1738,7 +1849,7 @@ func file_portcullis_policy_v1_policy_proto_rawDescGZIP() []byte {
 	return file_portcullis_policy_v1_policy_proto_rawDescData
 }
 
-var file_portcullis_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_portcullis_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_portcullis_policy_v1_policy_proto_goTypes = []any{
 	(*Input)(nil),           // 0: portcullis.policy.v1.Input
 	(*Principal)(nil),       // 1: portcullis.policy.v1.Principal
@@ -1749,17 +1860,18 @@ var file_portcullis_policy_v1_policy_proto_goTypes = []any{
 	(*View)(nil),            // 6: portcullis.policy.v1.View
 	(*Finding)(nil),         // 7: portcullis.policy.v1.Finding
 	(*Provenance)(nil),      // 8: portcullis.policy.v1.Provenance
-	(*Session)(nil),         // 9: portcullis.policy.v1.Session
-	(*Limit)(nil),           // 10: portcullis.policy.v1.Limit
-	(*Breaker)(nil),         // 11: portcullis.policy.v1.Breaker
-	(*Approval)(nil),        // 12: portcullis.policy.v1.Approval
-	(*Now)(nil),             // 13: portcullis.policy.v1.Now
-	(*Decision)(nil),        // 14: portcullis.policy.v1.Decision
-	(*Reason)(nil),          // 15: portcullis.policy.v1.Reason
-	(*Obligation)(nil),      // 16: portcullis.policy.v1.Obligation
-	(*Ask)(nil),             // 17: portcullis.policy.v1.Ask
-	nil,                     // 18: portcullis.policy.v1.Obligation.PropertiesEntry
-	(*structpb.Struct)(nil), // 19: google.protobuf.Struct
+	(*Cycle)(nil),           // 9: portcullis.policy.v1.Cycle
+	(*Session)(nil),         // 10: portcullis.policy.v1.Session
+	(*Limit)(nil),           // 11: portcullis.policy.v1.Limit
+	(*Breaker)(nil),         // 12: portcullis.policy.v1.Breaker
+	(*Approval)(nil),        // 13: portcullis.policy.v1.Approval
+	(*Now)(nil),             // 14: portcullis.policy.v1.Now
+	(*Decision)(nil),        // 15: portcullis.policy.v1.Decision
+	(*Reason)(nil),          // 16: portcullis.policy.v1.Reason
+	(*Obligation)(nil),      // 17: portcullis.policy.v1.Obligation
+	(*Ask)(nil),             // 18: portcullis.policy.v1.Ask
+	nil,                     // 19: portcullis.policy.v1.Obligation.PropertiesEntry
+	(*structpb.Struct)(nil), // 20: google.protobuf.Struct
 }
 var file_portcullis_policy_v1_policy_proto_depIdxs = []int32{
 	1,  // 0: portcullis.policy.v1.Input.principal:type_name -> portcullis.policy.v1.Principal
@@ -1768,23 +1880,24 @@ var file_portcullis_policy_v1_policy_proto_depIdxs = []int32{
 	6,  // 3: portcullis.policy.v1.Input.views:type_name -> portcullis.policy.v1.View
 	7,  // 4: portcullis.policy.v1.Input.findings:type_name -> portcullis.policy.v1.Finding
 	8,  // 5: portcullis.policy.v1.Input.provenance:type_name -> portcullis.policy.v1.Provenance
-	9,  // 6: portcullis.policy.v1.Input.session:type_name -> portcullis.policy.v1.Session
-	10, // 7: portcullis.policy.v1.Input.limits:type_name -> portcullis.policy.v1.Limit
-	11, // 8: portcullis.policy.v1.Input.breakers:type_name -> portcullis.policy.v1.Breaker
-	12, // 9: portcullis.policy.v1.Input.approval:type_name -> portcullis.policy.v1.Approval
-	13, // 10: portcullis.policy.v1.Input.now:type_name -> portcullis.policy.v1.Now
-	19, // 11: portcullis.policy.v1.Action.arguments:type_name -> google.protobuf.Struct
+	10, // 6: portcullis.policy.v1.Input.session:type_name -> portcullis.policy.v1.Session
+	11, // 7: portcullis.policy.v1.Input.limits:type_name -> portcullis.policy.v1.Limit
+	12, // 8: portcullis.policy.v1.Input.breakers:type_name -> portcullis.policy.v1.Breaker
+	13, // 9: portcullis.policy.v1.Input.approval:type_name -> portcullis.policy.v1.Approval
+	14, // 10: portcullis.policy.v1.Input.now:type_name -> portcullis.policy.v1.Now
+	20, // 11: portcullis.policy.v1.Action.arguments:type_name -> google.protobuf.Struct
 	2,  // 12: portcullis.policy.v1.Action.estimate:type_name -> portcullis.policy.v1.Usage
 	3,  // 13: portcullis.policy.v1.Action.memory:type_name -> portcullis.policy.v1.Memory
-	15, // 14: portcullis.policy.v1.Decision.reasons:type_name -> portcullis.policy.v1.Reason
-	16, // 15: portcullis.policy.v1.Decision.obligations:type_name -> portcullis.policy.v1.Obligation
-	17, // 16: portcullis.policy.v1.Decision.approval:type_name -> portcullis.policy.v1.Ask
-	18, // 17: portcullis.policy.v1.Obligation.properties:type_name -> portcullis.policy.v1.Obligation.PropertiesEntry
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	9,  // 14: portcullis.policy.v1.Session.cycle:type_name -> portcullis.policy.v1.Cycle
+	16, // 15: portcullis.policy.v1.Decision.reasons:type_name -> portcullis.policy.v1.Reason
+	17, // 16: portcullis.policy.v1.Decision.obligations:type_name -> portcullis.policy.v1.Obligation
+	18, // 17: portcullis.policy.v1.Decision.approval:type_name -> portcullis.policy.v1.Ask
+	19, // 18: portcullis.policy.v1.Obligation.properties:type_name -> portcullis.policy.v1.Obligation.PropertiesEntry
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_policy_v1_policy_proto_init() }
@@ -1798,7 +1911,7 @@ func file_portcullis_policy_v1_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_policy_v1_policy_proto_rawDesc), len(file_portcullis_policy_v1_policy_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
