@@ -1,15 +1,32 @@
 package limit
 
 import (
-	"strconv"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger/ledgertest"
 )
 
-// BenchmarkReserveHot is one call against one limit whose cell is hot, beside the least that a counter can cost. It runs
-// on a real clock with commits beside it, into a ledger in memory.
-func BenchmarkReserveHot(b *testing.B) {
+// ticking is a ledger in memory on the machine's clock.
+type ticking struct {
+	*ledgertest.Model
+	begin time.Time
+}
+
+func newTicking() *ticking {
+	return &ticking{ledgertest.NewModel(ledgertest.Bounds{}, 1, 1), time.Now()}
+}
+
+func (l *ticking) Now() (earliest, latest int64, known bool) {
+	now := 1 + int64(time.Since(l.begin)/time.Microsecond)
+	return now, now, true
+}
+
+// BenchmarkHotCharge is one call against limits whose cells are hot, beside the least that a counter can cost: a mutex and
+// a map, with the same key.
+func BenchmarkHotCharge(b *testing.B) {
 	b.Run("mutex and map", func(b *testing.B) {
 		var mu sync.Mutex
 		counts := map[string]int64{}
@@ -23,35 +40,28 @@ func BenchmarkReserveHot(b *testing.B) {
 			mu.Unlock()
 		}
 	})
-	for name, defs := range map[string][]Definition{
-		"one limit":   {calls(1 << 50)},
-		"four limits": {calls(1 << 50), four("b"), four("c"), four("d")},
-		"with money":  {cost(1 << 50)},
+	second, third, fourth := calls(1<<50), calls(1<<50), calls(1<<50)
+	second.Name, third.Name, fourth.Name = "b", "c", "d"
+	third.Scope, fourth.Scope = []Dimension{Agent}, []Dimension{Tenant}
+	for name, defs := range map[string]*Set{
+		"one limit":   set(b, calls(1<<50)),
+		"four limits": set(b, calls(1<<50), second, third, fourth),
 	} {
 		b.Run(name, func(b *testing.B) {
-			e, err := New(Config{}, newMemory(), time.Now)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer e.Close(ctx)
-			ids := make([]string, 1<<20)
-			for i := range ids {
-				ids[i] = strconv.Itoa(i)
-			}
-			subject, expires, i := who("s"), time.Now().Add(time.Hour), 0
+			e := replica(b, newTicking(), Config{})
+			subject, want := who("s"), Amounts{Calls: 1}
+			var h Hold
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := e.Reserve(ctx, ids[i%len(ids)], defs, subject, Amounts{Calls: 1, CostMicroUSD: 1}, expires, ReserveOptions{}); err != nil {
+				if err := e.Reserve(ctx, defs, subject, &want, ReserveOptions{}, &h); err != nil {
 					b.Fatal(err)
 				}
-				i++
+				if err := e.Keep(&h, "id", 1); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}
 }
 
-func four(name string) Definition {
-	d := calls(1 << 50)
-	d.Name, d.Scope = name, []Dimension{Agent, Tool}
-	return d
-}
+var _ ledger.Ledger = (*ticking)(nil)

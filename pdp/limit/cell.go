@@ -1,34 +1,183 @@
 package limit
 
-// cell is one counter: what one limit counts for one subject. At most one live object stands for a key, because only the
-// holder of its shard's lock looks it up, makes it, changes it or drops it.
+import (
+	"cmp"
+	"slices"
+
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
+)
+
+// cell is what this engine knows and owes of one counter: the block that it may spend from, what it has spent since it
+// last told the ledger, and what the ledger said then. The truth is the ledger's: a cell that is not here means that
+// nobody has asked it yet, never that nothing is used. Its shard's lock guards it. While flight is set a batch with its
+// reports is under way, and no other may be sent for it.
 type cell struct {
-	mark
-	window
-	key   string
-	owner string // agent whose action made the counter; its quota pays for it
-	hash  uint64
-	// dead is set where the ledger's record is being deleted. A dead cell is nothing until it is charged again.
-	dead bool
+	key    string
+	hash   uint64
+	tenant string
+	owner  string // agent whose action first needed the counter; its quota pays for it
+	period ledger.Period
+
+	left    int64 // of the block: what may still be spent, before expires
+	expires int64 // by the ledger's clock, microseconds
+	lease   int64 // for which the block was leased
+	epoch   int64 // of the ledger, when it last told
+	spent   []ledger.Stamp
+	since   int64 // when the oldest of spent was, by the ledger's clock
+	owed    int64 // to be charged behind, past the limit: it only alerts
+	refunds []ledger.Stamp
+
+	used, resetsAt, seen int64 // what the ledger said, and when
+	full                 int64 // it had no room for so many units then; 0: it had
+	amnesia              bool
+
+	most, term int64 // of the limit: how many units may be in use, and for how long its blocks are leased
+	size       int64 // of the next block
+	drawn      int64 // when the last was
+	touched    int64 // when anybody last spent from it
+	waiting    int64 // units that callers wait for
+	share      int64 // what a limit that goes on without the ledger wants to hold; 0: none
+
+	flight *flight
+	pinned bool // stands in its shard's table
+	urgent bool // stands in its shard's list of what must be reported soon
+	queued bool // waits for its next block to be drawn
+
+	index, until int64 // the sub-bucket of the last units spent, and its end
 }
 
-// encode writes the record, or nil to delete it.
-func (c *cell) encode() []byte {
-	if c.dead {
-		return nil
+// flight is a batch under way.
+type flight struct{ done chan struct{} }
+
+// total is all that is used but what is left of the own block.
+func (c *cell) total() int64 { return ledger.Add(max(c.used-c.left, 0), c.owed) }
+
+// shown is total, less what is on its way back.
+func (c *cell) shown() int64 {
+	n := c.total()
+	for _, s := range c.refunds {
+		n -= s.Units
 	}
-	to := make([]byte, 0, 16+len(c.owner)+10*len(c.buckets))
-	to = appendPart(append(to, format), c.owner)
-	return seal(c.append(to))
+	return max(n, 0)
 }
 
-func decodeCell(value []byte) (owner string, w window, ok bool) {
-	whole, ok := unseal(value)
-	if !ok {
-		return "", window{}, false
+// takes spends units of the block, if it has as many.
+func (c *cell) takes(now, units int64) (index int64, ok bool) {
+	if c.left < units || now >= c.expires {
+		return 0, false
 	}
-	r := reader{rest: whole}
-	r.bad = r.byte() != format
-	owner, w = r.string(), r.window()
-	return owner, w, r.done()
+	c.left -= units
+	c.touched = now
+	return c.spend(now, units), true
+}
+
+// spend notes units at now, or later if what is known of the ledger's time has become more exact since: too late counts
+// too long, too early would count too short.
+func (c *cell) spend(now, units int64) (index int64) {
+	if now >= c.until {
+		c.index, c.until = c.period.Index(now), 0
+		if c.period.Kind == ledger.Sliding {
+			c.until = (c.index + 1) * c.period.Width
+		}
+	}
+	n := len(c.spent)
+	if n == 0 {
+		c.since = now
+	}
+	if n > 0 && c.spent[n-1].Index >= c.index {
+		c.spent[n-1].Units += units
+		return c.spent[n-1].Index
+	}
+	c.spent = append(c.spent, ledger.Stamp{Index: c.index, Units: units})
+	return c.index
+}
+
+// resize follows a bundle that changed the window's length. What is not reported yet counts as spent now, and is not
+// refunded: its sub-buckets mean something else in the new window.
+func (c *cell) resize(p ledger.Period, now int64) {
+	if c.period == p {
+		return
+	}
+	units := sumOf(c.spent)
+	c.period, c.until, c.spent, c.refunds, c.seen = p, 0, nil, nil, 0
+	if units > 0 {
+		c.spend(now, units)
+	}
+}
+
+// unspent is the opposite of takes: units go back into the block, unless they were reported since; then the ledger is told
+// to take them out again. It says whether that is needed.
+func (c *cell) unspent(index, units int64) (tell bool) {
+	for i := range c.spent {
+		if s := &c.spent[i]; s.Index == index && s.Units >= units {
+			if s.Units -= units; s.Units == 0 {
+				c.spent = slices.Delete(c.spent, i, i+1)
+			}
+			c.left += units
+			return false
+		}
+	}
+	if c.owed >= units {
+		c.owed -= units
+		return false
+	}
+	c.refunds = addStamp(c.refunds, ledger.Stamp{Index: index, Units: units})
+	return true
+}
+
+// addStamp keeps stamps in the order of time, so that there are never more than the window has sub-buckets.
+func addStamp(to []ledger.Stamp, s ledger.Stamp) []ledger.Stamp {
+	i, there := slices.BinarySearchFunc(to, s.Index, func(e ledger.Stamp, index int64) int { return cmp.Compare(e.Index, index) })
+	if there {
+		to[i].Units = ledger.Add(to[i].Units, s.Units)
+		return to
+	}
+	return slices.Insert(to, i, s)
+}
+
+func sumOf(stamps []ledger.Stamp) (n int64) {
+	for _, s := range stamps {
+		n = ledger.Add(n, s.Units)
+	}
+	return n
+}
+
+// owes says whether the ledger must hear of the cell, sooner or later.
+func (c *cell) owes() bool { return c.left > 0 || len(c.spent) > 0 || c.owed > 0 || len(c.refunds) > 0 }
+
+// report moves what has happened into a line, which the ledger carries out before the line's check.
+func (c *cell) report(l *ledger.Line, giveBack bool) {
+	l.Key, l.Owner, l.Period = []byte(c.key), c.owner, c.period
+	l.Held, l.Epoch = ledger.Add(c.left, sumOf(c.spent)), c.epoch
+	l.Spent, c.spent = c.spent, nil
+	l.Refunds, c.refunds = c.refunds, nil
+	if giveBack {
+		l.Returned, c.left = c.left, 0
+	}
+}
+
+// heard takes what the ledger answered. What was spent since the line was written is still to be reported.
+func (c *cell) heard(r *ledger.Receipt, i int, lease int64) {
+	out := &r.Lines[i]
+	c.left = max(out.Block-sumOf(c.spent), 0)
+	c.used, c.resetsAt, c.seen, c.epoch, c.amnesia = out.Used, out.ResetsAt, r.Now, r.Epoch, out.Amnesia
+	if lease > 0 {
+		c.expires, c.lease = r.Now+lease, lease
+	}
+}
+
+// unheard takes a report back that may or may not have arrived. Told twice, what was spent counts twice at worst, and
+// never not at all. What was to be refunded is told again only if it is certain that nothing has arrived: else it might be
+// given back twice.
+func (c *cell) unheard(l *ledger.Line, certain bool) {
+	for _, s := range l.Spent {
+		c.spent = addStamp(c.spent, s)
+	}
+	if certain {
+		c.left += l.Returned
+		for _, s := range l.Refunds {
+			c.refunds = addStamp(c.refunds, s)
+		}
+	}
+	c.seen, c.full = 0, 0
 }

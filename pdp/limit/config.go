@@ -6,42 +6,41 @@ import (
 	"time"
 )
 
-// Config bounds an Engine. Zero fields take the defaults.
+// Config bounds an Engine. Zero fields take the defaults. How many distinct counters there may be is the ledger's to say.
 type Config struct {
 	HotCells   int           // cells that the cache holds; 100,000
-	MaxPending int           // records that may wait for the disk; 100,000
-	FlushEvery time.Duration // how long a change may wait; 5 ms
-	StallAfter time.Duration // a commit that takes longer denies until it ends; 5 s
-	// Distinct live counters: of all, of one tenant, of one tenant and agent. 1,000,000, 250,000, 50,000. At a bound, an
-	// action that needs a new counter is denied; counters that exist go on.
-	MaxKeys, MaxKeysPerTenant, MaxKeysPerTenantAgent int
-	// Reservations kept in the ledger until they are settled or expire: of all, of one tenant and agent. 1,000,000,
-	// 100,000. Beyond, a reservation can be refunded or settled only while it is among the recent ones in memory, and is
-	// charged in full after.
-	MaxReservations, MaxReservationsPerTenantAgent int
-	RecentReservations                             int // reservations in memory; 16,384
+	MaxPending int           // cells and reservations that may wait to be reported to the ledger; 100,000
+	FlushEvery time.Duration // how long what must be reported soon may wait; 5 ms
+	// Lease is how long a block lives without news from its holder; 10 s. After a crash, what is out counts as used for as
+	// long, and then as spent.
+	Lease time.Duration
+	// LocalLease is the same for limits that go on while the ledger is gone; 10 minutes.
+	LocalLease time.Duration
+	// IdleAfter is when a block that nobody spends from is given back; 2 s.
+	IdleAfter time.Duration
+	// ViewFor is how old what the ledger said last may be where nothing is charged: how many failures there were, whether a
+	// threshold is crossed; 250 ms.
+	ViewFor time.Duration
 }
 
 func (c Config) withDefaults() Config {
-	count := func(field *int, value int) {
+	number := func(field *int, value int) {
 		if *field == 0 {
 			*field = value
 		}
 	}
-	count(&c.HotCells, 100_000)
-	count(&c.MaxPending, 100_000)
-	count(&c.MaxKeys, 1_000_000)
-	count(&c.MaxKeysPerTenant, max(c.MaxKeys/4, 1))
-	count(&c.MaxKeysPerTenantAgent, max(c.MaxKeys/20, 1))
-	count(&c.MaxReservations, 1_000_000)
-	count(&c.MaxReservationsPerTenantAgent, max(c.MaxReservations/10, 1))
-	count(&c.RecentReservations, 16_384)
-	if c.FlushEvery == 0 {
-		c.FlushEvery = 5 * time.Millisecond
+	duration := func(field *time.Duration, value time.Duration) {
+		if *field == 0 {
+			*field = value
+		}
 	}
-	if c.StallAfter == 0 {
-		c.StallAfter = 5 * time.Second
-	}
+	number(&c.HotCells, 100_000)
+	number(&c.MaxPending, 100_000)
+	duration(&c.FlushEvery, 5*time.Millisecond)
+	duration(&c.Lease, 10*time.Second)
+	duration(&c.LocalLease, 10*time.Minute)
+	duration(&c.IdleAfter, 2*time.Second)
+	duration(&c.ViewFor, 250*time.Millisecond)
 	return c
 }
 
@@ -49,21 +48,27 @@ func (c Config) withDefaults() Config {
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	var errs []error
-	for name, n := range map[string]int{
-		"hot cells": c.HotCells, "max pending": c.MaxPending, "max keys": c.MaxKeys,
-		"max keys per tenant": c.MaxKeysPerTenant, "max keys per tenant and agent": c.MaxKeysPerTenantAgent,
-		"max reservations": c.MaxReservations, "max reservations per tenant and agent": c.MaxReservationsPerTenantAgent,
-		"recent reservations": c.RecentReservations,
-	} {
-		if n < 1 || n > 50_000_000 {
-			errs = append(errs, fmt.Errorf("%s is 1 to 50,000,000, not %d", name, n))
+	for _, f := range []struct {
+		name string
+		n    int
+	}{{"hot cells", c.HotCells}, {"max pending", c.MaxPending}} {
+		if f.n < 1 || f.n > 50_000_000 {
+			errs = append(errs, fmt.Errorf("%s is 1 to 50,000,000, not %d", f.name, f.n))
 		}
 	}
-	if c.FlushEvery < time.Millisecond || c.FlushEvery > 100*time.Millisecond {
-		errs = append(errs, fmt.Errorf("flush every is 1 ms to 100 ms, not %s: a kill loses what waits", c.FlushEvery))
-	}
-	if c.StallAfter < c.FlushEvery || c.StallAfter > time.Minute {
-		errs = append(errs, fmt.Errorf("stall after is at least flush every and at most a minute, not %s", c.StallAfter))
+	for _, f := range []struct {
+		name           string
+		d, least, most time.Duration
+	}{
+		{"flush every", c.FlushEvery, time.Millisecond, time.Second},
+		{"lease", c.Lease, time.Second, time.Hour},
+		{"local lease", c.LocalLease, c.Lease, 24 * time.Hour},
+		{"idle after", c.IdleAfter, 10 * time.Millisecond, c.Lease},
+		{"view for", c.ViewFor, 0, 5 * time.Second},
+	} {
+		if f.d < f.least || f.d > f.most {
+			errs = append(errs, fmt.Errorf("%s is %s to %s, not %s", f.name, f.least, f.most, f.d))
+		}
 	}
 	return errors.Join(errs...)
 }

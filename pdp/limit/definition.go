@@ -3,10 +3,11 @@ package limit
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
 
 // Measure is what a limit counts.
@@ -80,7 +81,7 @@ const DefaultLocalSharePercent = 10
 
 // Bounds of a definition. MaxUnits is the largest integer that JSON numbers hold exactly.
 const (
-	MaxUnits         = int64(1) << 53
+	MaxUnits         = ledger.MaxUnits
 	MaxWindowSeconds = int64(366 * 86_400)
 	MaxNameBytes     = 128
 	MaxDefinitions   = 256 // in one call
@@ -99,7 +100,7 @@ type Definition struct {
 	Max           int64    `json:"max"`                 // units in the period, or in any interval of the window; at most 2^53
 	Counts        Counts   `json:"counts,omitempty"`    // default allowed
 	OnExceed      OnExceed `json:"on_exceed,omitempty"` // default deny
-	// OnUnavailable is deny (the default) or local. An embedded ledger has no share to spend locally, so local denies too.
+	// OnUnavailable is deny (the default) or local.
 	OnUnavailable string `json:"on_unavailable,omitempty"`
 	// LocalSharePercent is the share of max, 1 to 50, that a replica leases ahead, so that it can go on for a while when the
 	// shared store is gone. Only with on_unavailable: local; default 10. What is leased counts as used for everybody else.
@@ -269,17 +270,18 @@ type Amounts struct {
 	Calls, CostMicroUSD, Tokens, Bytes, Failures int64
 }
 
-func (a *Amounts) of(m Measure) int64 {
-	switch m {
-	case Calls:
+// of is the amount of a measure, by its code.
+func (a *Amounts) of(measure byte) int64 {
+	switch measure {
+	case callsCode:
 		return a.Calls
-	case CostMicroUSD:
+	case costCode:
 		return a.CostMicroUSD
-	case Tokens:
+	case tokensCode:
 		return a.Tokens
-	case Bytes:
+	case bytesCode:
 		return a.Bytes
-	case Failures:
+	case failuresCode:
 		return a.Failures
 	}
 	return 0
@@ -292,20 +294,22 @@ func (a *Amounts) validate() error {
 	return nil
 }
 
-// exceeded says whether want on top of used goes too far: past a line, but up to a threshold.
-func (d *Definition) exceeded(used, want int64) bool {
-	if d.Measure == Failures || d.onExceed() == Alert {
-		return add(used, want) >= d.Max
-	}
-	return add(used, want) > d.Max
-}
+// sessionIdle is how long the counter of a session's budget is kept that nobody charges: a session ends after a day at
+// most, and its id is refused for another.
+const sessionIdle = 49 * time.Hour
 
-// add is addition that stops at the largest integer. Both are not negative.
-func add(a, b int64) int64 {
-	if a > math.MaxInt64-b {
-		return math.MaxInt64
+// ledgerPeriod is how the limit's counters forget.
+func (d *Definition) ledgerPeriod() ledger.Period {
+	switch d.Forgets() {
+	case PerSession:
+		return ledger.Period{Kind: ledger.Whole, Width: micros(sessionIdle)}
+	case PerDay:
+		return ledger.Period{Kind: ledger.Day}
+	case PerMonth:
+		return ledger.Period{Kind: ledger.Month}
+	case Window:
 	}
-	return a + b
+	return ledger.SlidingOver(d.WindowSeconds)
 }
 
 // Status is where a limit stands after a call.
@@ -323,5 +327,6 @@ type Status struct {
 	// is exceeded as soon as max failures are in the window, for nothing could hold back the next one; an alert, as soon
 	// as its max is reached.
 	Exceeded bool
+	Amnesia  bool // counts as full only because the ledger has lost what it knew
 	OnExceed OnExceed
 }

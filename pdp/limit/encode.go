@@ -2,27 +2,11 @@ package limit
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 	"math"
 )
 
 // format is the first byte of every record, so that a later version can tell what it reads.
 const format = 1
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// seal ends a counter's record with a checksum: a bit that turns over on the disk must not make room.
-func seal(to []byte) []byte {
-	return binary.LittleEndian.AppendUint32(to, crc32.Checksum(to, castagnoli))
-}
-
-func unseal(value []byte) ([]byte, bool) {
-	n := len(value) - 4
-	if n < 0 || binary.LittleEndian.Uint32(value[n:]) != crc32.Checksum(value[:n], castagnoli) {
-		return nil, false
-	}
-	return value[:n], true
-}
 
 // reader takes apart a key or a record. Once bad, it returns zero values; a record that is bad denies.
 type reader struct {
@@ -49,6 +33,16 @@ func (r *reader) positive() int64 {
 	}
 	r.rest = r.rest[n:]
 	return int64(v)
+}
+
+func (r *reader) signed() int64 {
+	v, n := binary.Varint(r.rest)
+	if n <= 0 {
+		r.bad = true
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return v
 }
 
 func (r *reader) string() string {

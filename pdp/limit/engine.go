@@ -2,7 +2,6 @@ package limit
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -11,75 +10,61 @@ import (
 	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
+
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
 
 // Engine counts. It is safe for concurrent use: a call locks the shards of all keys that it needs, in order, and so sees
-// and changes them all at once.
+// and changes them all at once; it holds no lock while it waits for the ledger.
 type Engine struct {
 	cfg    Config
-	ledger Ledger
-	clock  *clock
+	ledger ledger.Ledger
+	holder string // this run of this engine
+	seq    atomic.Int64
 	seed   maphash.Seed
-	hot    *ristretto.Cache[uint64, *cell] // by seeded hash; the cell's own key is compared
-	shards [shards]*shard
+	// hot are cells that the ledger need not hear of, kept for what it said last. Losing one costs a look into the ledger.
+	hot     *ristretto.Cache[uint64, *cell] // by seeded hash; the cell's own key is compared
+	shards  [shards]shard
+	pending atomic.Int64 // cells and reservations in the shards' tables
+	down    atomic.Bool  // the ledger did not answer the last batch
+	epoch   atomic.Int64 // the latest that it spoke of, to report everything when it changes
+	stats   counters
 
-	keys, reservations *quota
-	pending            atomic.Int64 // records that wait for a commit
-	trouble            atomic.Pointer[error]
-	flushing           sync.Mutex
-	committer          *committer
-	scratch            sync.Pool
-	sweeping           sync.Mutex
-	sweepAt            [2][]byte // where the next sweep of cells and reservations goes on; under sweeping
-
-	shut    atomic.Bool
-	closing sync.Once
-	closed  error
+	refill   chan *cell
+	flushing sync.Mutex
+	wake     chan struct{}
+	woken    atomic.Bool
+	stop     context.CancelFunc
+	working  sync.WaitGroup
+	shut     atomic.Bool
+	closing  sync.Once
+	closed   error
 }
 
-var clockKey = []byte("clock")
+// counters are for metrics.
+type counters struct {
+	batches, refills, failures, local atomic.Uint64
+}
 
-// sweepEvery is how often a part of the ledger is looked through for records that are over.
-const sweepEvery = time.Second
-
-// New opens an engine on a ledger, which it counts through once. Close it before the ledger.
-func New(cfg Config, ledger Ledger, now func() time.Time) (*Engine, error) {
+// New makes an engine on a ledger. holder names this run of it, and must not have been used before: a random id. Close the
+// engine before the ledger.
+func New(cfg Config, l ledger.Ledger, holder string) (*Engine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("limits: %w", err)
 	}
-	e, err := open(cfg.withDefaults(), ledger, now)
-	if err != nil {
-		return nil, err
-	}
-	e.committer = startCommitter(e.cfg.FlushEvery, sweepEvery, e.Flush, e.sweepSome)
-	return e, nil
-}
-
-// open makes an engine that flushes only when it is told to.
-func open(cfg Config, ledger Ledger, now func() time.Time) (*Engine, error) {
-	ctx := context.Background()
-	seen, err := ledger.Load(ctx, MetaSpace, clockKey)
-	if err != nil {
-		return nil, fmt.Errorf("limits: read the ledger: %w", err)
-	}
-	var latest int64
-	if len(seen) == 8 {
-		latest = int64(binary.BigEndian.Uint64(seen))
+	if holder == "" || len(holder) > maxIDBytes {
+		return nil, fmt.Errorf("limits: a holder's name has 1 to %d bytes", maxIDBytes)
 	}
 	e := &Engine{
-		cfg: cfg, ledger: ledger, clock: newClock(now, latest), seed: maphash.MakeSeed(),
-		keys:         newQuota(cfg.MaxKeys, cfg.MaxKeysPerTenant, cfg.MaxKeysPerTenantAgent),
-		reservations: newQuota(cfg.MaxReservations, cfg.MaxReservations, cfg.MaxReservationsPerTenantAgent),
-	}
-	e.scratch.New = func() any { return new(scratch) }
-	if err := e.count(ctx); err != nil {
-		return nil, fmt.Errorf("limits: count the ledger: %w", err)
+		cfg: cfg.withDefaults(), ledger: l, holder: holder, seed: maphash.MakeSeed(),
+		refill: make(chan *cell, 1024), wake: make(chan struct{}, 1),
 	}
 	for i := range e.shards {
-		e.shards[i] = newShard(max(cfg.RecentReservations/shards, 1))
+		e.shards[i].cells, e.shards[i].held = map[uint64]*cell{}, map[string]*reservation{}
 	}
+	var err error
 	e.hot, err = ristretto.NewCache(&ristretto.Config[uint64, *cell]{
-		NumCounters: 10 * int64(cfg.HotCells), MaxCost: int64(cfg.HotCells), BufferItems: 64,
+		NumCounters: 10 * int64(e.cfg.HotCells), MaxCost: int64(e.cfg.HotCells), BufferItems: 64,
 		IgnoreInternalCost: true, // else an item costs 57 and the cache holds a 57th
 		Metrics:            true,
 		KeyToHash:          func(h uint64) (uint64, uint64) { return h, 0 }, // seeded already
@@ -87,54 +72,73 @@ func open(cfg Config, ledger Ledger, now func() time.Time) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("limits: make the cache of hot cells: %w", err)
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	e.working.Go(func() { e.keepReporting(ctx) })
+	e.working.Go(func() { e.keepRefilling(ctx) })
 	return e, nil
 }
 
-// count books what the ledger holds.
-func (e *Engine) count(ctx context.Context) error {
-	bad := 0
-	err := scanAll(ctx, e.ledger, CellSpace, func(key, value []byte) {
-		p, ok := parseKey(key)
-		r := reader{rest: value}
-		if !ok || r.byte() != format {
-			bad++
-			return
+// find returns the cell of a key, or a new one: then nobody has asked the ledger yet. Call it under the shard's lock.
+func (e *Engine) find(key []byte, hash uint64, tenant, owner string) (*cell, error) {
+	s := e.shard(hash)
+	if c, ok := s.cells[hash]; ok {
+		if c.key != string(key) {
+			return nil, fmt.Errorf("%w: two counters have one hash", ErrStateFull)
 		}
-		e.keys.load(holder{p.who.Tenant, r.string()})
-	})
-	if err != nil {
-		return err
+		return c, nil
 	}
-	err = scanAll(ctx, e.ledger, ReservationSpace, func(_, value []byte) {
-		tenant, agent, _, ok := decodeHolder(value)
-		if !ok {
-			bad++
-			return
-		}
-		e.reservations.load(holder{tenant, agent})
-	})
-	if err == nil && bad > 0 {
-		err = fmt.Errorf("%d records cannot be read: were they written by a later version?", bad)
+	if c, ok := e.hot.Get(hash); ok && c.key == string(key) {
+		return c, nil
 	}
-	return err
+	return &cell{key: string(key), hash: hash, tenant: tenant, owner: owner}, nil
 }
 
-// scanAll visits a whole space, page by page, so that no read holds up the store for long.
-func scanAll(ctx context.Context, l Ledger, space Space, visit func(key, value []byte)) error {
-	const page = 10_000
-	var after []byte
-	for {
-		n := 0
-		err := l.Scan(ctx, space, nil, after, page, func(key, value []byte) bool {
-			n++
-			after = append(after[:0], key...)
-			visit(key, value)
-			return true
-		})
-		if err != nil || n < page {
-			return err
-		}
+// pin holds a cell in its shard's table, where it stays until the ledger has heard of all that it owes.
+func (e *Engine) pin(c *cell) {
+	if c.pinned {
+		return
 	}
+	c.pinned = true
+	e.shard(c.hash).cells[c.hash] = c
+	e.pending.Add(1)
+}
+
+// unpin leaves a cell to the cache if it owes nothing.
+func (e *Engine) unpin(c *cell) {
+	if !c.pinned || c.flight != nil || c.owes() || c.waiting > 0 {
+		return
+	}
+	c.pinned = false
+	delete(e.shard(c.hash).cells, c.hash)
+	e.pending.Add(-1)
+	e.hot.Set(c.hash, c, 1)
+}
+
+// room says whether n more cells and reservations may wait for the ledger.
+func (e *Engine) room(n int) error {
+	if e.pending.Load()+int64(n) > int64(e.cfg.MaxPending) {
+		return fmt.Errorf("%w: %d of them wait for the ledger", ErrStateFull, e.cfg.MaxPending)
+	}
+	return nil
+}
+
+// send carries out a batch, and keeps note of how the ledger does.
+func (e *Engine) send(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, error) {
+	e.stats.batches.Add(1)
+	r, err := e.ledger.Do(ctx, b)
+	switch {
+	case err == nil, errors.Is(err, ledger.ErrConflict):
+		e.down.Store(false)
+	default:
+		e.stats.failures.Add(1)
+		e.down.Store(true)
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if before := e.epoch.Swap(r.Epoch); before != 0 && before != r.Epoch {
+		e.soon() // the ledger has lost what it knew: all that is held here is reported anew
+	}
+	return r, err
 }
 
 // Health says what keeps limits from being charged, or nil.
@@ -142,124 +146,58 @@ func (e *Engine) Health() error {
 	if e.shut.Load() {
 		return errClosed
 	}
-	if err := e.trouble.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
-
-// usable must be called under the shard locks: what begins after it said nil is part of the last flush of Close.
-func (e *Engine) usable() error {
-	if err := e.Health(); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return nil
-}
-
-// Flush commits what has changed. All changes that were made before it began are durable when it returns nil; if it
-// fails they stay in memory and further charges are denied until a commit succeeds.
-func (e *Engine) Flush(ctx context.Context) error {
-	e.flushing.Lock()
-	defer e.flushing.Unlock()
-	if e.pending.Load() == 0 {
-		return nil
-	}
-	e.everyShard((*shard).freeze)
-	var changes []Change
-	for _, s := range e.shards {
-		s.mu.Lock()
-		changes = s.cells.collect(CellSpace, changes)
-		changes = s.held.collect(ReservationSpace, changes)
-		s.mu.Unlock()
-	}
-	latest := binary.BigEndian.AppendUint64(nil, uint64(e.clock.latest.Load()))
-	changes = append(changes, Change{Space: MetaSpace, Key: clockKey, Value: latest})
-	err := e.commit(ctx, changes)
-	for _, s := range e.shards {
-		s.mu.Lock()
-		e.pending.Add(-s.cells.thaw(err == nil) - s.held.thaw(err == nil))
-		s.mu.Unlock()
-	}
-	if err != nil {
-		e.wake() // nothing is charged until a commit succeeds, so somebody must try
-	}
-	return err
-}
-
-// freeze sets apart what has changed so far.
-func (s *shard) freeze() {
-	s.cells.freeze()
-	s.held.freeze()
-}
-
-// everyShard does something under all locks at once, in time that must not depend on how much a shard holds.
-func (e *Engine) everyShard(do func(*shard)) {
-	for _, s := range e.shards {
-		s.mu.Lock()
-	}
-	for _, s := range e.shards {
-		do(s)
-		s.mu.Unlock()
-	}
-}
-
-var errStalled = errors.New("a commit to the ledger hangs: look at the disk")
-
-// commit writes, and keeps the health. A store that hangs is as bad as one that fails.
-func (e *Engine) commit(ctx context.Context, changes []Change) error {
-	fired := make(chan struct{})
-	watch := time.AfterFunc(e.cfg.StallAfter, func() {
-		e.trouble.CompareAndSwap(nil, &errStalled)
-		close(fired)
-	})
-	err := e.ledger.Commit(context.WithoutCancel(ctx), changes) // a caller who leaves must not make the ledger look broken
-	if !watch.Stop() {
-		<-fired // so that it says nothing after the commit has ended
-	}
-	if err != nil {
-		err = fmt.Errorf("commit %d changed limits: %w", len(changes), err)
-		e.trouble.Store(&err)
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	e.trouble.Store(nil)
-	return nil
+	return e.ledger.Status().Err
 }
 
 var errClosed = errors.New("limits are shut down")
 
-// Close refuses further calls, commits exact values and stops. A second call returns what the first did.
+// usable must be called under the shard locks: what begins after it said nil is part of the last report of Close.
+func (e *Engine) usable() error {
+	if e.shut.Load() {
+		return fmt.Errorf("%w: %w", ErrUnavailable, errClosed)
+	}
+	return nil
+}
+
+// Close refuses further calls, tells the ledger exactly what was spent, gives all blocks back, and stops. A second call
+// returns what the first did.
 func (e *Engine) Close(ctx context.Context) error {
 	e.closing.Do(func() {
-		if e.committer != nil {
-			e.committer.close()
+		for i := range e.shards {
+			e.shards[i].mu.Lock()
 		}
-		e.closed = e.shutDown(ctx)
+		e.shut.Store(true)
+		for i := range e.shards {
+			e.shards[i].mu.Unlock()
+		}
+		e.stop()
+		e.working.Wait()
+		e.closed = e.reportAll(ctx, true)
+		e.hot.Close()
 	})
 	return e.closed
 }
 
-func (e *Engine) shutDown(ctx context.Context) error {
-	// Calls look at shut under their locks: after this round through all locks nothing more is charged.
-	e.everyShard(func(*shard) { e.shut.Store(true) })
-	err := e.Flush(ctx)
-	e.hot.Close()
-	return err
-}
-
 // Stats are for metrics. None has labels.
 type Stats struct {
-	Keys, Reservations, Pending    int64
+	Pending                        int64 // cells and reservations that the ledger must hear of
+	Down                           bool  // the ledger did not answer the last batch
+	Batches, Refills, Failures     uint64
+	Local                          uint64 // charges that went on without the ledger
 	HotHits, HotMisses, HotDropped uint64
 	HotEvicted, HotRejected        uint64
-	ClockBehind                    time.Duration // how far the wall clock is behind the latest time seen
 }
 
 // Stats says how full the tables are and what the cache does.
 func (e *Engine) Stats() Stats {
 	m := e.hot.Metrics
 	return Stats{
-		Keys: int64(e.keys.size()), Reservations: int64(e.reservations.size()), Pending: e.pending.Load(),
-		HotHits: m.Hits(), HotMisses: m.Misses(), HotDropped: m.SetsDropped(),
-		HotEvicted: m.KeysEvicted(), HotRejected: m.SetsRejected(), ClockBehind: e.clock.behind(),
+		Pending: e.pending.Load(), Down: e.down.Load(),
+		Batches: e.stats.batches.Load(), Refills: e.stats.refills.Load(), Failures: e.stats.failures.Load(), Local: e.stats.local.Load(),
+		HotHits: m.Hits(), HotMisses: m.Misses(), HotDropped: m.SetsDropped(), HotEvicted: m.KeysEvicted(), HotRejected: m.SetsRejected(),
 	}
 }
+
+func micros(d time.Duration) int64 { return int64(d / time.Microsecond) }
+
+func instant(micro int64) time.Time { return time.UnixMicro(micro).UTC() }

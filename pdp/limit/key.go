@@ -39,20 +39,28 @@ func scopeOf(scope []Dimension) (mask scopeMask) {
 	return mask
 }
 
-// measureCode is what keys hold for a measure. It is part of the key, so that a limit which changes its unit does not
-// take the old units over. Never change the values.
+// The codes of measures are part of keys, so that a limit which changes its unit does not take the old units over. Never
+// change them.
+const (
+	callsCode    byte = 1
+	costCode     byte = 2
+	tokensCode   byte = 3
+	bytesCode    byte = 4
+	failuresCode byte = 5
+)
+
 func measureCode(m Measure) byte {
 	switch m {
 	case Calls:
-		return 1
+		return callsCode
 	case CostMicroUSD:
-		return 2
+		return costCode
 	case Tokens:
-		return 3
+		return tokensCode
 	case Bytes:
-		return 4
+		return bytesCode
 	case Failures:
-		return 5
+		return failuresCode
 	}
 	return 0
 }

@@ -2,9 +2,12 @@ package limit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
-	"time"
+	"slices"
+
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
 
 // maxIDBytes bounds the id of a reservation.
@@ -16,373 +19,356 @@ type ReserveOptions struct {
 	Approved bool
 }
 
-// item is one limit that applies to a call.
-type item struct {
-	def        *Definition
-	start, end int // of the key in the scratch buffer
-	hash       uint64
-	cell       *cell // nil: the ledger says that there is none
-	want       int64
-	exceeded   bool
+// Hold is what an action holds until it is known whether it is allowed: then Keep or Refund it, once. The zero value is
+// ready; a used one may be reserved with again, and allocates nothing then. Not safe for concurrent use.
+type Hold struct {
+	// Local is set where a limit went on with what was leased before, because the ledger did not answer.
+	Local bool
+
+	open     bool // has something to keep or refund
+	allowed  bool // no limit stops the action
+	tenant   string
+	agent    string
+	reserved money
+	work     scratch
 }
 
-// scratch is the working memory of one call, kept in a pool so that a hot call allocates only what it returns.
+// plan is what a call does about one limit.
+type plan uint8
+
+const (
+	look  plan = iota // what is known already will do
+	take              // from the block
+	owe               // charge it behind: it only alerts
+	leave             // do not charge: it counts allowed actions, and this one asks
+	ask               // the ledger
+)
+
+// item is one limit that applies to a call.
+type item struct {
+	rule       *rule
+	start, end int // of the key in the scratch buffer
+	hash       uint64
+	cell       *cell // only under the locks
+	want       int64
+	class      ledger.Class
+	plan       plan
+	exceeded   bool
+	charged    bool
+	amnesia    bool
+	index      int64 // of the sub-bucket that holds the units
+	line       int   // in the batch
+	used       int64
+	resetsAt   int64
+}
+
+// scratch is the working memory of one call.
 type scratch struct {
 	keys  []byte
 	items []item
 	locks lockSet
 }
 
-func (s *scratch) key(i *item) []byte { return s.keys[i.start:i.end] }
+func (s *scratch) key(it *item) []byte { return s.keys[it.start:it.end] }
 
-func (e *Engine) borrow() *scratch {
-	s, _ := e.scratch.Get().(*scratch)
-	return s
-}
-
-func (e *Engine) giveBackScratch(s *scratch) {
-	clear(s.items) // keep no cell and no definition alive
-	s.keys, s.items, s.locks = s.keys[:0], s.items[:0], lockSet{}
-	e.scratch.Put(s)
-}
-
-// plan finds the limits that apply, and the shards to lock. With only, it takes those whose measure is among what is to
+// gather finds the limits that apply, and the shards to lock. With only, it takes those whose measure is among what is to
 // be charged.
-func (s *scratch) plan(e *Engine, defs []Definition, who *Subject, want *Amounts, only bool) error {
-	if len(defs) > MaxDefinitions {
-		return fmt.Errorf("%w: %d definitions, at most %d", ErrInvalid, len(defs), MaxDefinitions)
-	}
+func (s *scratch) gather(e *Engine, set *Set, who *Subject, want *Amounts, approved, only bool) error {
+	s.keys, s.items, s.locks = s.keys[:0], s.items[:0], lockSet{}
 	if err := who.validate(); err != nil {
 		return err
 	}
 	if err := want.validate(); err != nil {
 		return err
 	}
-	for i := range defs {
-		d := &defs[i]
-		scope, units := scopeOf(d.Scope), want.of(d.Measure)
-		if only && units == 0 || !who.fits(scope, d.Tools, d.Kinds) {
+	for i := range set.rules {
+		r := &set.rules[i]
+		units := min(want.of(r.measure), MaxUnits)
+		if only && units == 0 || !r.fits(who) {
 			continue
 		}
 		start := len(s.keys)
-		s.keys = appendKey(s.keys, d.Name, measureCode(d.Measure), scope, who)
+		s.keys = r.appendKey(s.keys, who)
 		hash := maphash.Bytes(e.seed, s.keys[start:])
-		for j := range s.items {
-			if s.items[j].hash == hash { // they would share a counter, and each would see room for itself
-				return fmt.Errorf("%w: limit %s stands there twice", ErrInvalid, d.Name)
-			}
+		class := r.class
+		if only || approved && class == ledger.Soft {
+			class = ledger.Free
 		}
 		s.locks.add(hash)
-		s.items = append(s.items, item{def: d, start: start, end: len(s.keys), hash: hash, want: units})
+		s.items = append(s.items, item{rule: r, start: start, end: len(s.keys), hash: hash, want: units, class: class})
 	}
 	return nil
 }
 
-// load finds the cells, and moves them on to now. Call it under the locks.
-func (s *scratch) load(ctx context.Context, e *Engine, now int64) error {
-	for i := range s.items {
-		it := &s.items[i]
-		c, err := e.find(ctx, s.key(it), it.hash)
-		if err != nil {
+// Reserve charges all limits that apply to an action, or none; hold says where they stand then. Exceeded marks those that
+// the action would pass.
+//
+// If a limit that denies is exceeded, nothing at all is charged. If one that asks is, and nobody approved, only limits
+// that count attempts are charged, and the asking one itself is not.
+//
+// ErrStateFull and ErrUnavailable mean that nothing is charged and the action must be denied.
+func (e *Engine) Reserve(ctx context.Context, set *Set, who *Subject, want *Amounts, opt ReserveOptions, hold *Hold) error {
+	hold.Local, hold.open, hold.allowed, hold.tenant, hold.agent = false, false, false, who.Tenant, who.Agent
+	if err := hold.work.gather(e, set, who, want, opt.Approved, false); err != nil {
+		return err
+	}
+	hold.reserved = money{want.CostMicroUSD, want.Tokens}
+	return e.reserve(ctx, &hold.work, hold)
+}
+
+// reserve tries until it neither has to wait for somebody else's batch nor for its own.
+func (e *Engine) reserve(ctx context.Context, s *scratch, hold *Hold) error {
+	tried := false
+	for {
+		s.locks.lock(e)
+		if err := e.usable(); err != nil {
+			s.locks.unlock(e)
 			return err
 		}
-		if c != nil {
-			c.resize(widthOf(it.def.WindowSeconds), now)
-			c.advance(now)
+		_, now, known := e.ledger.Now() // under the locks: the order of locks is the order of time
+		if !known {
+			now = 0 // nothing is held yet
+		}
+		if s.spend(e, now) {
+			s.conclude(hold, true)
+			s.locks.unlock(e)
+			return nil
+		}
+		wait, err := s.decide(e, hold, now)
+		if err != nil {
+			s.locks.unlock(e)
+			return err
+		}
+		if wait == nil && s.toAsk() == 0 {
+			err := s.carryOut(e, hold, now)
+			s.conclude(hold, err == nil)
+			s.locks.unlock(e)
+			return err
+		}
+		if wait != nil {
+			if err := s.await(ctx, e, wait); err != nil {
+				return err
+			}
+			continue
+		}
+		err = e.ask(ctx, s, hold, now)
+		if !errors.Is(err, ErrUnavailable) || tried || !s.mayGoOnAlone() {
+			return err
+		}
+		tried = true // now it is known that the ledger is gone
+	}
+}
+
+// spend is the way that nearly all calls go: every limit that is charged has enough in its block. It does nothing, and says
+// so, if that is not the case. Call it under the locks.
+func (s *scratch) spend(e *Engine, now int64) bool {
+	if e.down.Load() {
+		return false
+	}
+	for i := range s.items {
+		it := &s.items[i]
+		c := e.shards[it.hash>>56].cells[it.hash]
+		if c == nil || it.want == 0 || c.left < it.want || now >= c.expires || c.period != it.rule.period || c.key != string(s.key(it)) {
+			return false
 		}
 		it.cell = c
 	}
-	return nil
-}
-
-// find returns the live cell of a key, or nil if there is none: only the ledger says so. Call it under the shard's lock.
-func (e *Engine) find(ctx context.Context, key []byte, hash uint64) (*cell, error) {
-	s := e.shard(hash)
-	if c, ok := s.cells.get(key); ok {
-		if c.dead {
-			return nil, nil
+	for i := range s.items {
+		it := &s.items[i]
+		it.plan, it.charged = take, true
+		it.index, _ = it.cell.takes(now, it.want)
+		if it.cell.left < it.cell.size/2 {
+			e.topUp(it.cell)
 		}
-		return c, nil
 	}
-	if c, ok := e.hot.Get(hash); ok && c.key == string(key) {
-		return c, nil
-	}
-	value, err := e.ledger.Load(ctx, CellSpace, key)
-	if err != nil {
-		return nil, fmt.Errorf("%w: read a counter: %w", ErrUnavailable, err)
-	}
-	if value == nil {
-		return nil, nil
-	}
-	owner, w, ok := decodeCell(value)
-	if !ok {
-		return nil, fmt.Errorf("%w: a counter's record cannot be read", ErrUnavailable)
-	}
-	c := &cell{window: w, key: string(key), owner: owner, hash: hash}
-	e.keep(c)
-	return c, nil
+	return true
 }
 
-// keep shows a cell to the cache. It waits until the cache has taken or refused it, so that no older copy can be queued
-// and come to light later. A refusal costs a read of the ledger, never a count.
-func (e *Engine) keep(c *cell) {
-	if e.hot.Set(c.hash, c, 1) {
-		e.hot.Wait()
+// await lets go of the locks and waits until somebody else's batch is back, having said how much is waited for: that batch
+// may be followed by one for all who wait.
+func (s *scratch) await(ctx context.Context, e *Engine, f *flight) error {
+	for i := range s.items {
+		if it := &s.items[i]; it.plan == ask {
+			it.cell.waiting = ledger.Add(it.cell.waiting, it.want)
+		}
 	}
-}
-
-// create makes the cell of a key, or revives the one whose record is being deleted. Its place in the quota is booked.
-func (e *Engine) create(key []byte, hash uint64, width int64, owner string) *cell {
-	s := e.shard(hash)
-	c, ok := s.cells.get(key)
-	switch {
-	case ok && !c.dead:
-		return c // the caller named one limit twice
-	case ok:
-		e.pending.Add(s.cells.touch(c.key, c)) // before it changes: the commit under way deletes it
-		c.dead, c.owner, c.window = false, owner, window{width: width}
-	default:
-		c = &cell{window: window{width: width}, key: string(key), owner: owner, hash: hash}
-	}
-	e.keep(c)
-	return c
-}
-
-// bury begins to delete the record of a cell without units.
-func (e *Engine) bury(c *cell, tenant string) {
-	e.pending.Add(e.shard(c.hash).cells.touch(c.key, c))
-	c.dead = true
-	e.hot.Del(c.hash)
-	e.keys.give(holder{tenant, c.owner})
-}
-
-// charge adds units to a cell and notes that it waits for a commit.
-func (e *Engine) charge(c *cell, now, units int64) int64 {
-	e.pending.Add(e.shard(c.hash).cells.touch(c.key, c))
-	return c.charge(now, units)
-}
-
-// room says whether n more records may wait for a commit.
-func (e *Engine) room(n int) error {
-	if e.pending.Load()+int64(n) > int64(e.cfg.MaxPending) {
-		return fmt.Errorf("%w: %d changes wait for the disk", ErrStateFull, e.cfg.MaxPending)
-	}
-	return nil
-}
-
-// Reserve charges all limits that apply to an action, or none. The statuses are those of every limit that applies, in
-// the order of defs, after the call; Exceeded marks those that the action would pass.
-//
-// If a limit that denies is exceeded, nothing at all is charged. If one that asks is, and nobody approved, only limits
-// that count attempts are charged, and the asking one itself is not. Limits that alert are always charged.
-//
-// The reservation can be settled or refunded by its id until it expires; then, and if it never is, it stays charged in
-// full. Ids are unique, as decision ids are. ErrStateFull and ErrUnavailable mean that nothing is charged and the
-// action must be denied; with ErrStateFull the statuses are still there.
-func (e *Engine) Reserve(
-	ctx context.Context, id string, defs []Definition, who Subject, want Amounts, expires time.Time, opt ReserveOptions,
-) ([]Status, error) {
-	if id == "" || len(id) > maxIDBytes {
-		return nil, fmt.Errorf("%w: a reservation id has 1 to %d bytes", ErrInvalid, maxIDBytes)
-	}
-	s := e.borrow()
-	defer e.giveBackScratch(s)
-	if err := s.plan(e, defs, &who, &want, false); err != nil {
-		return nil, err
-	}
-	idHash := maphash.String(e.seed, id)
-	s.locks.add(idHash)
-	s.locks.lock(e)
-	defer s.locks.unlock(e)
-	if err := e.usable(); err != nil {
-		return nil, err
-	}
-	home := e.shard(idHash)
-	if _, there := home.recent[id]; there {
-		return nil, ErrDuplicate
-	}
-	now := e.clock.now() // under the locks: the order of locks is the order of time
-	if err := s.load(ctx, e, now); err != nil {
-		return nil, err
-	}
-	mayCharge, mayAllow := s.judge(opt)
+	s.locks.unlock(e)
 	var err error
-	if mayCharge {
-		err = e.reserve(s, home, id, &who, &want, now, expires.UnixNano(), mayAllow, opt)
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		err = fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 	}
-	statuses := make([]Status, len(s.items))
+	s.locks.lock(e)
 	for i := range s.items {
-		statuses[i] = s.items[i].status()
+		if it := &s.items[i]; it.plan == ask {
+			it.cell.waiting = max(it.cell.waiting-it.want, 0)
+			e.unpin(it.cell)
+		}
 	}
-	return statuses, err
+	s.locks.unlock(e)
+	return err
 }
 
-// judge marks what is exceeded. It returns whether anything may be charged, and whether what counts allowed actions may.
-func (s *scratch) judge(opt ReserveOptions) (mayCharge, mayAllow bool) {
-	mayCharge, mayAllow = true, true
+// mayGoOnAlone says whether a limit of this call may be charged while the ledger is gone.
+func (s *scratch) mayGoOnAlone() bool {
+	return slices.ContainsFunc(s.items, func(it item) bool { return it.rule.local })
+}
+
+// toAsk is how many limits the ledger must be asked about.
+func (s *scratch) toAsk() (n int) {
+	for i := range s.items {
+		if s.items[i].plan == ask {
+			n++
+		}
+	}
+	return n
+}
+
+// decide looks at all limits and says what to do about each, changing nothing but who waits. It returns a batch under way
+// that must be waited for, if there is one.
+func (s *scratch) decide(e *Engine, hold *Hold, now int64) (wait *flight, err error) {
+	down := e.down.Load()
+	denied, soft := false, false
 	for i := range s.items {
 		it := &s.items[i]
-		it.exceeded = it.def.exceeded(it.used(), it.want)
-		if !it.exceeded {
-			continue
+		if it.cell, err = e.find(s.key(it), it.hash, hold.tenant, hold.agent); err != nil {
+			return nil, err
 		}
-		switch it.def.onExceed() {
-		case Deny:
-			mayCharge = false
-		case RequireApproval:
-			mayAllow = mayAllow && opt.Approved
-		case Alert:
+		it.cell.resize(it.rule.period, now)
+		it.exceeded, it.charged = false, false
+		it.decide(e, now, down)
+		switch {
+		case !it.exceeded || it.class == ledger.Free:
+		case it.class == ledger.Hard:
+			denied = true
+		default:
+			soft = true
 		}
 	}
-	return mayCharge, mayAllow
+	for i := range s.items {
+		it := &s.items[i]
+		switch {
+		case denied: // nothing is charged, and nobody is asked
+			it.plan = look
+		case soft && (!it.rule.attempts || it.class == ledger.Soft && it.exceeded):
+			it.plan = leave
+		case it.plan == ask && it.cell.flight != nil:
+			wait = it.cell.flight
+		}
+	}
+	return wait, nil
 }
 
-// charges says whether a limit is charged by an action that no hard limit denies.
-func (it *item) charges(mayAllow, approved bool) bool {
+// decide says what to do about one limit by itself.
+func (it *item) decide(e *Engine, now int64, down bool) {
+	c := it.cell
+	alone := down && it.rule.local
+	age := now - c.seen
+	known := c.seen != 0 && len(c.refunds) == 0 && (c.resetsAt == 0 || now < c.resetsAt)
+	recent := known && age <= micros(e.cfg.ViewFor) || c.seen != 0 && alone
+	over := it.over(c.total())
 	switch {
-	case mayAllow:
-		return true
-	case it.def.Counts != Attempts:
-		return false
+	case down && !alone: // whatever is in hand: this limit denies while the ledger is gone
+		it.plan = ask
+	case it.want == 0 && recent:
+		it.plan, it.exceeded = look, over
+	case it.want > 0 && c.left >= it.want && now < c.expires:
+		it.plan = take
+	case it.want > 0 && it.class == ledger.Free && recent && over && it.rule.class == ledger.Free:
+		it.plan, it.exceeded = owe, true
+	case it.want > 0 && it.class != ledger.Free && known && age <= fullFor && c.full > 0 && it.want >= c.full && (over || c.amnesia):
+		it.plan, it.exceeded = look, true // a moment ago the ledger had no room for as many
+	default:
+		it.plan = ask
 	}
-	return !it.exceeded || approved || it.def.onExceed() != RequireApproval
 }
 
-// reserve books places first, all or none, and then cannot fail.
-func (e *Engine) reserve(
-	s *scratch, home *shard, id string, who *Subject, want *Amounts, now, expires int64, mayAllow bool, opt ReserveOptions,
-) error {
-	me := holder{who.Tenant, who.Agent}
-	fresh, settles := 0, false
-	for i := range s.items {
-		it := &s.items[i]
-		if !it.charges(mayAllow, opt.Approved) {
-			continue
-		}
-		if it.cell == nil && it.def.Measure == Failures && e.keys.full(me, 2) {
-			return fmt.Errorf("%w: a failure of this action could not be counted", ErrStateFull)
-		}
-		settles = settles || it.def.settles()
-		if it.want > 0 && it.cell == nil {
-			fresh++
-		}
-	}
-	if err := e.room(len(s.items) + 1); err != nil {
+// fullFor is how long a ledger's no is believed, in microseconds: a flood of calls past a limit must not become a flood
+// of questions. What this engine gives back itself ends it at once.
+const fullFor = 20_000
+
+// over says whether the units would go past the limit.
+func (it *item) over(used int64) bool { return used > it.rule.most || it.want > it.rule.most-used }
+
+// carryOut does what was decided where the ledger need not be asked. Call it under the locks.
+func (s *scratch) carryOut(e *Engine, hold *Hold, now int64) error {
+	if err := e.room(len(s.items)); err != nil {
 		return err
 	}
-	if fresh > 0 && !e.keys.take(me, fresh, 1) {
-		return fmt.Errorf("%w: this agent, its tenant or all together have as many as they may", ErrStateFull)
-	}
-	r := home.makeRoom()
-	r.id, r.tenant, r.agent, r.state, r.expires = id, who.Tenant, who.Agent, stateOpen, expires
-	if mayAllow {
-		r.reserved = money{want.CostMicroUSD, want.Tokens}
-	}
+	down := e.down.Load()
 	for i := range s.items {
 		it := &s.items[i]
-		if it.charges(mayAllow, opt.Approved) && (it.want > 0 || it.def.settles()) {
-			r.charges = append(r.charges, e.book(s, it, who.Agent, now))
+		switch it.plan {
+		case take:
+			it.index, it.charged = it.cell.takes(now, it.want)
+			e.pin(it.cell)
+			e.topUp(it.cell)
+			if down {
+				hold.Local = true
+				e.stats.local.Add(1)
+			}
+		case owe:
+			it.cell.owed = ledger.Add(it.cell.owed, it.want)
+			it.index, it.charged = it.cell.period.Index(now), true
+			e.pin(it.cell)
+			e.urge(it.cell)
+		case look, leave, ask:
 		}
-	}
-	// What only counts calls has nothing to settle; losing it in a crash leaves it charged.
-	if settles && e.reservations.take(me, 1, 1) {
-		r.durable = true
-		e.pending.Add(home.held.touch(id, r))
-	}
-	home.remember(r)
-	if r.durable || len(r.charges) > 0 {
-		e.wake()
 	}
 	return nil
 }
 
-// book charges one limit and says where the units are. Money that is not asked for yet has a place too: a debt goes there.
-func (e *Engine) book(s *scratch, it *item, owner string, now int64) charge {
-	c := charge{
-		hash: it.hash, width: widthOf(it.def.WindowSeconds), units: it.want,
-		measure: measureCode(it.def.Measure), attempts: it.def.Counts == Attempts,
-	}
-	if it.cell == nil && it.want > 0 {
-		it.cell = e.create(s.key(it), it.hash, c.width, owner)
-	}
-	if it.cell == nil {
-		c.key = string(s.key(it))
-		return c
-	}
-	c.key = it.cell.key
-	if it.want > 0 {
-		c.index = e.charge(it.cell, now, it.want)
-	}
-	return c
-}
-
-func (e *Engine) wake() {
-	if e.committer != nil {
-		e.committer.changed()
+// undo takes back what carryOut charged of the limits that keep says no to.
+func (s *scratch) undo(e *Engine, keep func(*item) bool) {
+	for i := range s.items {
+		it := &s.items[i]
+		if !it.charged || it.plan != take && it.plan != owe || keep(it) {
+			continue
+		}
+		it.charged = false
+		if it.cell.unspent(it.index, it.want) {
+			e.urge(it.cell)
+		}
 	}
 }
 
-func (it *item) used() int64 {
-	if it.cell == nil {
-		return 0
+// conclude notes where the limits stand. Call it under the locks.
+func (s *scratch) conclude(hold *Hold, charged bool) {
+	hold.open, hold.allowed = charged, charged
+	for i := range s.items {
+		it := &s.items[i]
+		if it.exceeded && it.class != ledger.Free {
+			hold.allowed = false
+		}
+		it.note()
 	}
-	return it.cell.sum
 }
 
-func (it *item) status() Status {
-	d, used := it.def, it.used()
-	out := Status{
-		Name: d.Name, Measure: d.Measure, Scope: d.Scope, Used: used, Remaining: max(d.Max-used, 0), Max: d.Max,
-		WindowSeconds: d.WindowSeconds, Exceeded: it.exceeded, OnExceed: d.onExceed(),
+func (it *item) note() {
+	if c := it.cell; c != nil {
+		it.used, it.resetsAt, it.amnesia = c.shown(), c.resetsAt, c.amnesia
+		it.cell = nil
 	}
-	if it.cell != nil && len(it.cell.buckets) > 0 {
-		out.ResetsAt = instant(it.cell.resetsAt())
+}
+
+// Statuses are those of every limit that applies, in the order of the table, after the charge.
+func (h *Hold) Statuses() []Status {
+	out := make([]Status, len(h.work.items))
+	for i := range h.work.items {
+		out[i] = h.work.items[i].status()
 	}
 	return out
 }
 
-// Add charges what has happened already, limits or not: failures, or what a closed reservation cost beyond its estimate.
-// The statuses are those of the limits that were charged. It may use up to twice the bounds on distinct counters, since
-// what has happened cannot be refused; ErrStateFull beyond.
-func (e *Engine) Add(ctx context.Context, defs []Definition, who Subject, amounts Amounts) ([]Status, error) {
-	s := e.borrow()
-	defer e.giveBackScratch(s)
-	if err := s.plan(e, defs, &who, &amounts, true); err != nil {
-		return nil, err
+func (it *item) status() Status {
+	d := it.rule.def
+	out := Status{
+		Name: d.Name, Measure: d.Measure, Scope: d.Scope, Used: it.used, Remaining: max(d.Max-it.used, 0), Max: d.Max,
+		WindowSeconds: d.WindowSeconds, Period: d.Forgets(), Exceeded: it.exceeded, OnExceed: d.onExceed(), Amnesia: it.amnesia,
 	}
-	s.locks.lock(e)
-	defer s.locks.unlock(e)
-	if err := e.usable(); err != nil {
-		return nil, err
+	if it.resetsAt > 0 {
+		out.ResetsAt = instant(it.resetsAt)
 	}
-	now := e.clock.now()
-	if err := s.load(ctx, e, now); err != nil {
-		return nil, err
-	}
-	fresh := 0
-	for i := range s.items {
-		if s.items[i].cell == nil {
-			fresh++
-		}
-	}
-	if err := e.room(len(s.items)); err != nil {
-		return nil, err
-	}
-	if !e.keys.take(holder{who.Tenant, who.Agent}, fresh, 2) {
-		return nil, fmt.Errorf("%w: this agent, its tenant or all together have twice as many as they may", ErrStateFull)
-	}
-	statuses := make([]Status, len(s.items))
-	for i := range s.items {
-		it := &s.items[i]
-		if it.cell == nil {
-			it.cell = e.create(s.key(it), it.hash, widthOf(it.def.WindowSeconds), who.Agent)
-		}
-		e.charge(it.cell, now, it.want)
-		it.exceeded = it.def.exceeded(it.used(), 0)
-		statuses[i] = it.status()
-	}
-	if len(s.items) > 0 {
-		e.wake()
-	}
-	return statuses, nil
+	return out
 }

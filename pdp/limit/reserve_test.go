@@ -1,21 +1,23 @@
 package limit
 
 import (
-	"errors"
-	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
 
 func TestReserveIsAllOrNothing(t *testing.T) {
 	hard, wide, alert := calls(1), calls(100), calls(1)
 	wide.Name, wide.Scope, wide.Counts = "wide", []Dimension{Tenant}, Attempts
 	alert.Name, alert.OnExceed = "alert", Alert
-	e := manual(t, small, newMemory(), newHands())
-	defs := []Definition{wide, hard, alert}
-	reserve(t, e, "1", who("s"), Amounts{Calls: 1}, defs...)
+	e := replica(t, newShared(), Config{})
+	defs := set(t, wide, hard, alert)
+	reserve(t, e, "1", who("s"), Amounts{Calls: 1}, defs)
 
-	s := reserve(t, e, "2", who("s"), Amounts{Calls: 1}, defs...)
+	s := reserve(t, e, "2", who("s"), Amounts{Calls: 1}, defs)
 	if len(s) != 3 || s[0].Exceeded || !s[1].Exceeded || !s[2].Exceeded {
 		t.Fatalf("statuses are not complete: %+v", s)
 	}
@@ -30,76 +32,59 @@ func TestReserveAsks(t *testing.T) {
 	soft, attempts, allowed := calls(1), calls(100), cost(100)
 	soft.Name, soft.OnExceed = "soft", RequireApproval
 	attempts.Name, attempts.Counts = "attempts", Attempts
-	defs := []Definition{soft, attempts, allowed}
+	defs := set(t, soft, attempts, allowed)
 	want := Amounts{Calls: 1, CostMicroUSD: 10}
-	e := manual(t, small, newMemory(), newHands())
-	reserve(t, e, "1", who("s"), want, defs...)
+	e := replica(t, newShared(), Config{})
+	reserve(t, e, "1", who("s"), want, defs)
 
-	s := reserve(t, e, "2", who("s"), want, defs...)
+	s := reserve(t, e, "2", who("s"), want, defs)
 	if !s[0].Exceeded || s[0].Used != 1 || s[1].Used != 2 || s[2].Used != 10 {
 		t.Fatalf("without approval only attempts are charged: %+v", s)
 	}
-	s, err := e.Reserve(ctx, "3", defs, who("s"), want, newHands().t.Add(time.Hour), ReserveOptions{Approved: true})
-	if err != nil || !s[0].Exceeded || s[0].Used != 2 || s[1].Used != 3 || s[2].Used != 20 {
-		t.Fatalf("an approval lets the action past the soft limit, and charges it: %+v, %v", s, err)
+	var h Hold
+	if err := e.Reserve(ctx, defs, who("s"), &want, ReserveOptions{Approved: true}, &h); err != nil {
+		t.Fatal(err)
+	}
+	if s = h.Statuses(); !s[0].Exceeded || s[0].Used != 2 || s[1].Used != 3 || s[2].Used != 20 {
+		t.Fatalf("an approval lets the action past the soft limit, and charges it: %+v", s)
 	}
 	hard := allowed
 	hard.Name, hard.Max = "hard", 5
-	if s, err = e.Reserve(ctx, "4", append(defs, hard), who("s"), want, newHands().t, ReserveOptions{Approved: true}); err != nil || s[0].Used != 2 {
-		t.Fatalf("no approval lets anything past a hard limit: %+v, %v", s, err)
+	if err := e.Reserve(ctx, set(t, soft, attempts, allowed, hard), who("s"), &want, ReserveOptions{Approved: true}, &h); err != nil || h.Statuses()[0].Used != 2 {
+		t.Fatalf("no approval lets anything past a hard limit: %+v, %v", h.Statuses(), err)
 	}
 }
 
-func TestReserveSoftLimitOfAttemptsIsNotPassedByAsking(t *testing.T) {
-	soft := calls(1)
-	soft.OnExceed, soft.Counts = RequireApproval, Attempts
-	e := manual(t, small, newMemory(), newHands())
-	for i, want := range []int64{1, 1, 1} {
-		if s := reserve(t, e, string(rune('a'+i)), who("s"), Amounts{Calls: 1}, soft)[0]; s.Used != want {
-			t.Fatalf("call %d: used %d, want %d", i, s.Used, want)
-		}
-	}
-}
-
-func TestExceededFromWhenOn(t *testing.T) {
-	for name, tc := range map[string]struct {
-		measure  Measure
-		onExceed OnExceed
-		want     []bool // by call, each of one unit, max 2
-	}{
-		"a line is passed":            {Calls, Deny, []bool{false, false, true}},
-		"a threshold is reached":      {Calls, Alert, []bool{false, true, true}},
-		"failures hold at their max":  {Failures, Deny, []bool{false, false, true}},
-		"failures alert at their max": {Failures, Alert, []bool{false, false, true}},
-	} {
+// TestThreat_E6_ConcurrentCallers: a thousand at once, on one engine and on three.
+func TestThreat_E6_ConcurrentCallers(t *testing.T) {
+	for name, replicas := range map[string]int{"one": 1, "three": 3} {
 		t.Run(name, func(t *testing.T) {
-			e := manual(t, small, newMemory(), newHands())
-			d := calls(2)
-			d.Measure, d.OnExceed = tc.measure, tc.onExceed
-			var got []bool
-			for i := range tc.want {
-				s := reserve(t, e, string(rune('a'+i)), who("s"), Amounts{Calls: 1}, d)
-				got = append(got, exceeded(s))
-				if _, err := e.Add(ctx, []Definition{d}, who("s"), Amounts{Failures: 1}); err != nil {
-					t.Fatal(err)
-				}
+			l := newShared()
+			var list []*Engine
+			for range replicas {
+				list = append(list, replica(t, l, Config{}))
 			}
-			if !slices.Equal(got, tc.want) {
-				t.Fatalf("got %v, want %v", got, tc.want)
+			defs := set(t, calls(100))
+			var admitted atomic.Int64
+			var wg sync.WaitGroup
+			for i := range 1000 {
+				wg.Go(func() {
+					var h Hold
+					if err := list[i%replicas].Reserve(ctx, defs, who("s"), &Amounts{Calls: 1}, ReserveOptions{}, &h); err != nil {
+						t.Error(err)
+						return
+					}
+					if !exceeded(h.Statuses()) {
+						admitted.Add(1)
+					}
+				})
 			}
+			wg.Wait()
+			if got := admitted.Load(); got != 100 {
+				t.Fatalf("%d were admitted, not 100; %d batches", got, l.dos.Load())
+			}
+			t.Logf("%d batches", l.dos.Load())
 		})
-	}
-}
-
-func TestAlertCountsPastItsMax(t *testing.T) {
-	d := calls(1)
-	d.OnExceed = Alert
-	e := manual(t, small, newMemory(), newHands())
-	for i := range 3 {
-		reserve(t, e, string(rune('a'+i)), who("s"), Amounts{Calls: 1}, d)
-	}
-	if got := used(t, e, who("s"), d); got != 3 {
-		t.Fatalf("used %d", got)
 	}
 }
 
@@ -107,172 +92,97 @@ func TestRefundGivesBackAllButAttempts(t *testing.T) {
 	attempts := calls(100)
 	attempts.Name, attempts.Counts = "attempts", Attempts
 	for name, between := range map[string]func(*Engine){
-		"at once": func(*Engine) {}, "after a commit": func(e *Engine) { flush(t, e) },
+		"at once": func(*Engine) {}, "after a report": func(e *Engine) { flush(t, e) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := manual(t, small, newMemory(), newHands())
-			reserve(t, e, "1", who("s"), Amounts{Calls: 1, CostMicroUSD: 5}, calls(10), cost(10), attempts)
-			between(e)
-			for range 2 { // idempotent
-				if err := e.Refund(ctx, "1"); err != nil {
+			e := replica(t, newShared(), Config{})
+			var h Hold
+			for range 3 { // the second from a block
+				if err := e.Reserve(ctx, set(t, calls(10), cost(10), attempts), who("s"), &Amounts{Calls: 1, CostMicroUSD: 5}, ReserveOptions{}, &h); err != nil {
 					t.Fatal(err)
 				}
 				between(e)
+				e.Refund(&h)
+				between(e)
+				e.Refund(&h) // does nothing
 			}
-			got := []int64{used(t, e, who("s"), calls(10)), used(t, e, who("s"), cost(10)), used(t, e, who("s"), attempts)}
-			if !slices.Equal(got, []int64{0, 0, 1}) {
+			got := []int64{used(t, e, who("s"), set(t, calls(10))), used(t, e, who("s"), set(t, cost(10))), used(t, e, who("s"), set(t, attempts))}
+			if got[0] != 0 || got[1] != 0 || got[2] != 3 {
 				t.Fatalf("calls, cost, attempts: %v", got)
 			}
 		})
 	}
-	e := manual(t, small, newMemory(), newHands())
-	if err := e.Refund(ctx, "never"); !errors.Is(err, ErrUnknownReservation) {
-		t.Fatalf("an unknown id: %v", err)
-	}
-}
-
-func TestRefundDoesNotMakeUpForOthers(t *testing.T) {
-	clock := newHands()
-	e := manual(t, small, newMemory(), clock)
-	reserve(t, e, "old", who("s"), Amounts{Calls: 2}, calls(10))
-	clock.move(2 * time.Minute) // the old units have left the window
-	reserve(t, e, "new", who("s"), Amounts{Calls: 3}, calls(10))
-	if err := e.Refund(ctx, "old"); err != nil {
-		t.Fatal(err)
-	}
-	if got := used(t, e, who("s"), calls(10)); got != 3 {
-		t.Fatalf("a late refund took units of another: used %d, want 3", got)
-	}
-}
-
-func TestReserveTwiceUnderOneID(t *testing.T) {
-	e := manual(t, small, newMemory(), newHands())
-	reserve(t, e, "1", who("s"), Amounts{Calls: 1}, calls(10))
-	if _, err := e.Reserve(ctx, "1", []Definition{calls(10)}, who("s"), Amounts{Calls: 1}, time.Time{}, ReserveOptions{}); !errors.Is(err, ErrDuplicate) {
-		t.Fatalf("got %v", err)
-	}
-	if got := used(t, e, who("s"), calls(10)); got != 1 {
-		t.Fatalf("used %d", got)
-	}
 }
 
 func TestSettleOnce(t *testing.T) {
-	for name, tc := range map[string]struct {
-		actual, want, blockedAt int64
-	}{
+	for name, tc := range map[string]struct{ actual, want, blockedAt int64 }{
 		"below gives back":        {3, 3, 8},
 		"exact":                   {5, 5, 6},
 		"nothing used":            {0, 0, 11},
 		"above is debt, past max": {25, 25, 0},
 	} {
-		t.Run(name, func(t *testing.T) {
-			e := manual(t, small, newMemory(), newHands())
-			d := cost(10)
-			reserve(t, e, "1", who("s"), Amounts{Calls: 1, CostMicroUSD: 5}, d, calls(5))
-			got, err := e.Settle(ctx, "1", Amounts{CostMicroUSD: tc.actual})
-			if err != nil || got.AlreadySettled || got.Late || got.Reserved.CostMicroUSD != 5 || got.Charged.CostMicroUSD != tc.actual {
-				t.Fatalf("first report: %+v, %v", got, err)
-			}
-			again, err := e.Settle(ctx, "1", Amounts{CostMicroUSD: 1})
-			if err != nil || !again.AlreadySettled || again.Charged != got.Charged {
-				t.Fatalf("second report: %+v, %v", again, err)
-			}
-			if got := used(t, e, who("s"), d); got != tc.want {
-				t.Fatalf("used %d, want %d", got, tc.want)
-			}
-			if got := used(t, e, who("s"), calls(5)); got != 1 {
-				t.Fatalf("calls are not settled: %d", got)
-			}
-			if s := reserve(t, e, "2", who("s"), Amounts{CostMicroUSD: tc.blockedAt}, d)[0]; !s.Exceeded {
-				t.Fatalf("%d more should not fit: %+v", tc.blockedAt, s)
-			}
-			if err := e.Refund(ctx, "1"); !errors.Is(err, ErrSettled) {
-				t.Fatalf("a settled action was refunded: %v", err)
-			}
-		})
-	}
-}
-
-func TestSettleWithoutEstimateBooksAll(t *testing.T) {
-	e := manual(t, small, newMemory(), newHands())
-	reserve(t, e, "1", who("s"), Amounts{Calls: 1}, cost(10))
-	if _, err := e.Settle(ctx, "1", Amounts{CostMicroUSD: 7}); err != nil {
-		t.Fatal(err)
-	}
-	if got := used(t, e, who("s"), cost(10)); got != 7 {
-		t.Fatalf("used %d", got)
-	}
-}
-
-func TestSettleOfWhatIsNotOpen(t *testing.T) {
-	e := manual(t, small, newMemory(), newHands())
-	reserve(t, e, "1", who("s"), Amounts{CostMicroUSD: 5}, cost(10))
-	if err := e.Refund(ctx, "1"); err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range []string{"1", "never"} {
-		if _, err := e.Settle(ctx, id, Amounts{CostMicroUSD: 9}); !errors.Is(err, ErrUnknownReservation) {
-			t.Errorf("%s: %v", id, err)
+		for where, elsewhere := range map[string]bool{"here": false, "at another replica": true} {
+			t.Run(name+" "+where, func(t *testing.T) {
+				l := newShared()
+				e := replica(t, l, Config{})
+				at := e
+				d, both := set(t, cost(10)), set(t, cost(10), calls(5))
+				reserve(t, e, "1", who("s"), Amounts{Calls: 1, CostMicroUSD: 5}, both)
+				if elsewhere {
+					flush(t, e)
+					at = replica(t, l, Config{})
+				}
+				got, err := at.Settle(ctx, d, "t", "1", Amounts{CostMicroUSD: tc.actual})
+				if err != nil || got.AlreadySettled || got.Late || got.Reserved.CostMicroUSD != 5 || got.Charged.CostMicroUSD != tc.actual {
+					t.Fatalf("first report: %+v, %v", got, err)
+				}
+				again, err := e.Settle(ctx, d, "t", "1", Amounts{CostMicroUSD: 1})
+				if err != nil || !again.AlreadySettled || again.Charged != got.Charged {
+					t.Fatalf("second report: %+v, %v", again, err)
+				}
+				flush(t, e)
+				l.move(300 * time.Millisecond) // longer than a view is believed
+				if got := used(t, at, who("s"), d); got != tc.want {
+					t.Fatalf("used %d, want %d", got, tc.want)
+				}
+				if got := used(t, e, who("s"), set(t, calls(5))); got != 1 {
+					t.Fatalf("calls are not settled: %d", got)
+				}
+				if s := reserve(t, at, "2", who("s"), Amounts{CostMicroUSD: tc.blockedAt}, d)[0]; !s.Exceeded {
+					t.Fatalf("%d more should not fit: %+v", tc.blockedAt, s)
+				}
+			})
 		}
 	}
 }
 
-func TestThreat_E7_ReservationThatIsNeverSettled(t *testing.T) {
-	clock, ledger := newHands(), newMemory()
-	e := manual(t, small, ledger, clock)
-	d := cost(100)
-	d.WindowSeconds = 86_400
-	for _, id := range []string{"quiet", "late", "over"} { // each reserves for an hour
-		reserve(t, e, id, who("s"), Amounts{CostMicroUSD: 10}, d)
+func TestCloseIsExact(t *testing.T) {
+	l := newShared()
+	e := replica(t, l, Config{})
+	for i := range 7 {
+		reserve(t, e, string(rune('a'+i)), who("s"), Amounts{Calls: 1}, set(t, calls(1000)))
 	}
-	flush(t, e)
-	clock.move(2 * time.Hour)
-	if got := used(t, e, who("s"), d); got != 30 {
-		t.Fatalf("unsettled reservations are charged in full: used %d, want 30", got)
+	if err := e.Close(ctx); err != nil {
+		t.Fatal(err)
 	}
-	for id, want := range map[string]struct{ actual, charged int64 }{"late": {1, 10}, "over": {25, 25}} {
-		got, err := e.Settle(ctx, id, Amounts{CostMicroUSD: want.actual})
-		if err != nil || !got.Late || got.Charged.CostMicroUSD != want.charged {
-			t.Errorf("%s: %+v, %v", id, got, err)
-		}
-	}
-	if got := used(t, e, who("s"), d); got != 45 {
-		t.Fatalf("late reports give nothing back and still charge: used %d, want 45", got)
-	}
-	flush(t, e)
-	e.sweepSome(ctx)
-	flush(t, e)
-	if n := ledger.size(ReservationSpace); n != 0 || e.reservations.size() != 0 {
-		t.Fatalf("%d expired reservations are kept, %d in the quota", n, e.reservations.size())
-	}
-	if _, err := e.Settle(ctx, "quiet", Amounts{}); !errors.Is(err, ErrUnknownReservation) {
-		t.Fatalf("closed by expiry: %v", err)
-	}
-	if got := used(t, e, who("s"), d); got != 45 {
-		t.Fatalf("a swept reservation stays charged: used %d, want 45", got)
+	if used, blocks := booked(t, l); used != 7 || blocks != 0 {
+		t.Fatalf("%d used, %d in blocks", used, blocks)
 	}
 }
 
-func TestStatusFields(t *testing.T) {
-	clock := newHands()
-	e := manual(t, small, newMemory(), clock)
-	if s := reserve(t, e, "0", who("s"), Amounts{}, calls(3))[0]; !s.ResetsAt.IsZero() || s.Remaining != 3 || s.OnExceed != Deny {
-		t.Fatalf("empty: %+v", s)
+func TestACrashCountsTheWholeBlock(t *testing.T) {
+	l := newShared()
+	e := replica(t, l, Config{})
+	for i := range 7 {
+		reserve(t, e, string(rune('a'+i)), who("s"), Amounts{Calls: 1}, set(t, calls(1000)))
 	}
-	at := clock.now()
-	s := reserve(t, e, "1", who("s"), Amounts{Calls: 2}, calls(3))[0]
-	if s.Used != 2 || s.Remaining != 1 || s.Max != 3 || s.WindowSeconds != 60 || s.Measure != Calls || s.Exceeded {
-		t.Fatalf("got %+v", s)
+	before, blocks := booked(t, l)
+	if blocks == 0 || before < 7 {
+		t.Fatalf("%d used, %d in blocks", before, blocks)
 	}
-	if wait := s.ResetsAt.Sub(at); wait < time.Minute || wait > 61*time.Second {
-		t.Fatalf("resets after %s, want 60 to 61 s", wait)
-	}
-	clock.move(s.ResetsAt.Sub(at) - time.Nanosecond)
-	if got := used(t, e, who("s"), calls(3)); got != 2 {
-		t.Fatalf("left before resets_at: %d", got)
-	}
-	clock.move(time.Nanosecond)
-	if got := used(t, e, who("s"), calls(3)); got != 0 {
-		t.Fatalf("still there at resets_at: %d", got)
+	l.breaks(func(*ledger.Batch) (error, error) { return errDisk, nil }) // nobody hears of it again
+	l.move(e.cfg.Lease + time.Second)
+	if after, blocks := booked(t, l); after != before || blocks != 0 {
+		t.Fatalf("%d used, %d in blocks; before the crash %d", after, blocks, before)
 	}
 }

@@ -2,8 +2,10 @@ package limit
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"hash/maphash"
+
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
 
 // Settled is what became of a reservation's money and tokens.
@@ -17,214 +19,305 @@ type Settled struct {
 	Charged  Amounts // cost and tokens; in full where Late
 }
 
-// Refund gives back all that a reservation holds, but for limits that count attempts. It is for actions that were not
-// allowed after all. A second call does nothing. ErrUnknownReservation means that nothing was given back.
-func (e *Engine) Refund(ctx context.Context, id string) error {
-	return e.change(ctx, id, func(s *settlement) error {
-		switch s.r.state {
-		case stateRefunded:
-			return nil
-		case stateSettled:
-			return ErrSettled
-		}
-		for i := range s.r.charges {
-			if c := &s.r.charges[i]; !c.attempts {
-				s.giveBack(i, c.units)
-			}
-		}
-		s.close(stateRefunded, nil)
-		return nil
-	})
-}
+// mostTries bounds how often a settlement begins anew because somebody was faster.
+const mostTries = 8
 
-// Settle corrects the money and tokens of a reservation to what they were, once. What was not used is given back; what
-// was used beyond the estimate is charged now, past the limit if need be, and so blocks what follows. Calls and bytes
-// stand. The first report stays: a second one changes nothing and is told the first one's result.
-func (e *Engine) Settle(ctx context.Context, id string, actual Amounts) (Settled, error) {
+// Settle corrects the money and tokens of a reservation to what they were, once, wherever it was made. What was not used
+// is given back; what was used beyond the estimate is charged now, past the limit if need be, and so blocks what follows.
+// Calls and bytes stand. The first report stays: a second one changes nothing and is told the first one's result. It is
+// durable when it returns.
+//
+// set is the table as it is now: where a limit's window has changed since, nothing is given back of it.
+func (e *Engine) Settle(ctx context.Context, set *Set, tenant, id string, actual Amounts) (Settled, error) {
 	if err := actual.validate(); err != nil {
 		return Settled{}, err
 	}
-	var out Settled
-	err := e.change(ctx, id, func(s *settlement) error {
-		switch s.r.state {
-		case stateRefunded:
-			return fmt.Errorf("%w: it was refunded", ErrUnknownReservation)
-		case stateSettled:
-			out = *s.r.settled
-			out.AlreadySettled = true
-			return nil
-		}
-		late := s.now >= s.r.expires
-		out = Settled{Late: late, Reserved: s.r.reserved.amounts(), Charged: Amounts{CostMicroUSD: actual.CostMicroUSD, Tokens: actual.Tokens}}
-		if late {
-			out.Charged.CostMicroUSD = max(out.Charged.CostMicroUSD, s.r.reserved.cost)
-			out.Charged.Tokens = max(out.Charged.Tokens, s.r.reserved.tokens)
-		}
-		if err := s.correct(&out.Charged); err != nil {
-			return err
-		}
-		s.close(stateSettled, &out)
-		return nil
-	})
-	if err != nil {
-		return Settled{}, err
-	}
-	return out, nil
-}
-
-// settlement is a reservation under the locks of all that it holds.
-type settlement struct {
-	e     *Engine
-	home  *shard
-	r     *reservation
-	cells []*cell // of each charge; nil where there is none any more
-	now   int64
-}
-
-// change does something to a reservation and its counters at once. do must not fail after it has changed anything.
-func (e *Engine) change(ctx context.Context, id string, do func(*settlement) error) error {
 	if id == "" || len(id) > maxIDBytes {
-		return fmt.Errorf("%w: a reservation id has 1 to %d bytes", ErrInvalid, maxIDBytes)
+		return Settled{}, fmt.Errorf("%w: a reservation id has 1 to %d bytes", ErrInvalid, maxIDBytes)
 	}
-	// Which shards to lock is known only after a look at the reservation. What it holds can only become less until the
-	// locks are there.
-	idHash := maphash.String(e.seed, id)
-	var locks lockSet
-	locks.add(idHash)
-	home := e.shard(idHash)
-	home.mu.Lock()
-	r, err := e.findReservation(ctx, home, id)
-	if err == nil {
-		for i := range r.charges {
-			locks.add(r.charges[i].hash)
+	for range mostTries {
+		done, out, err := e.settle(ctx, set, tenant, id, &actual)
+		if done || err != nil {
+			return out, err
 		}
 	}
-	home.mu.Unlock()
+	return Settled{}, fmt.Errorf("%w: too many settle this reservation at once", ErrUnavailable)
+}
+
+// settle tries once. It is done if nobody else was at the reservation or its counters at the same time.
+func (e *Engine) settle(ctx context.Context, set *Set, tenant, id string, actual *Amounts) (done bool, out Settled, err error) {
+	r, old, err := e.findReservation(ctx, tenant, id)
 	if err != nil {
-		return err
+		return false, Settled{}, err
+	}
+	if r.state == stateSettled {
+		out = *r.settled
+		out.AlreadySettled = true
+		return true, out, nil
+	}
+	var locks lockSet
+	locks.add(e.hashOf(id))
+	for i := range r.charges {
+		locks.add(r.charges[i].hash)
 	}
 	locks.lock(e)
-	defer locks.unlock(e)
-	if err := e.usable(); err != nil {
-		return err
-	}
-	if r, err = e.findReservation(ctx, home, id); err != nil {
-		return err
-	}
-	if err := e.room(len(r.charges) + 1); err != nil {
-		return err
-	}
-	s := settlement{e: e, home: home, r: r, cells: make([]*cell, len(r.charges)), now: e.clock.now()}
-	for i := range r.charges {
-		c := &r.charges[i]
-		if s.cells[i], err = e.find(ctx, []byte(c.key), c.hash); err != nil {
-			return err
-		}
-		if s.cells[i] != nil {
-			s.cells[i].advance(s.now)
-		}
-	}
-	if err := do(&s); err != nil {
-		return err
-	}
-	e.wake()
-	return nil
-}
-
-// findReservation looks among the recent, those that wait for a commit, and in the ledger. Call it under the lock of
-// the id's shard.
-func (e *Engine) findReservation(ctx context.Context, home *shard, id string) (*reservation, error) {
-	if r, ok := home.recent[id]; ok {
-		return r, nil
-	}
-	if r, ok := home.held.get([]byte(id)); ok {
-		if r.dead {
-			return nil, ErrUnknownReservation
-		}
-		return r, nil
-	}
-	value, err := e.ledger.Load(ctx, ReservationSpace, []byte(id))
+	under, b, err := e.settlement(set, r, old, actual)
+	locks.unlock(e)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: read a reservation: %w", ErrUnavailable, err)
-	case value == nil:
-		return nil, ErrUnknownReservation
+		return false, Settled{}, err
+	case under != nil:
+		return false, Settled{}, e.wait(ctx, under)
 	}
-	r, ok := decodeReservation(id, value)
+	err = e.tellSettlement(ctx, b)
+	if errors.Is(err, ledger.ErrConflict) {
+		return false, Settled{}, nil // somebody has settled it, or its first report arrived after all
+	}
+	return err == nil, *b.settled, err
+}
+
+func (e *Engine) wait(ctx context.Context, f *flight) error {
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	}
+}
+
+// findReservation returns a reservation and its record in the ledger, nil if it is not there yet.
+func (e *Engine) findReservation(ctx context.Context, tenant, id string) (r *reservation, old []byte, err error) {
+	s := e.shard(e.hashOf(id))
+	s.mu.Lock()
+	r, held := s.held[id]
+	s.mu.Unlock()
+	if held && r.tenant == tenant {
+		return r, nil, nil
+	}
+	old, err = e.ledger.Reservation(ctx, tenant, id)
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("%w: read a reservation: %w", ErrUnavailable, err)
+	case old == nil:
+		return nil, nil, ErrUnknownReservation
+	}
+	r, ok := e.decodeReservation(id, old)
 	if !ok {
-		return nil, fmt.Errorf("%w: a reservation's record cannot be read", ErrUnavailable)
+		return nil, nil, fmt.Errorf("%w: a reservation's record cannot be read", ErrUnavailable)
 	}
+	return r, old, nil
+}
+
+// settlementBatch is a settlement on its way.
+type settlementBatch struct {
+	bundle
+	settled *Settled
+	r       *reservation
+	held    bool // the ledger did not have it before
+}
+
+// settlement writes the batch. Call it under the locks. It returns somebody else's batch that must be waited for.
+func (e *Engine) settlement(set *Set, r *reservation, old []byte, actual *Amounts) (*flight, *settlementBatch, error) {
+	if err := e.usable(); err != nil {
+		return nil, nil, err
+	}
+	_, now, _ := e.ledger.Now()
+	home := e.shard(e.hashOf(r.id))
+	if old == nil {
+		if home.held[r.id] != r { // written meanwhile: read it again
+			return closedFlight, nil, nil
+		}
+		if r.flight != nil {
+			return r.flight, nil, nil
+		}
+	}
+	cells := make([]*cell, len(r.charges))
 	for i := range r.charges {
-		r.charges[i].hash = maphash.String(e.seed, r.charges[i].key)
+		c, err := e.find([]byte(r.charges[i].key), r.charges[i].hash, r.tenant, r.agent)
+		if err != nil {
+			return nil, nil, err
+		}
+		if c.flight != nil {
+			return c.flight, nil, nil
+		}
+		cells[i] = c
 	}
-	home.makeRoom()
-	home.remember(r)
-	return r, nil
+	if err := e.room(len(cells)); err != nil {
+		return nil, nil, err
+	}
+	late := now >= r.expires
+	out := Settled{Late: late, Reserved: r.reserved.amounts(), Charged: Amounts{CostMicroUSD: actual.CostMicroUSD, Tokens: actual.Tokens}}
+	if late {
+		out.Charged.CostMicroUSD = max(out.Charged.CostMicroUSD, r.reserved.cost)
+		out.Charged.Tokens = max(out.Charged.Tokens, r.reserved.tokens)
+	}
+	b := &settlementBatch{bundle: *newBundle(e, r.tenant), settled: &out, r: r, held: old == nil}
+	b.batch.Overdraw = true
+	for i, c := range cells {
+		e.pin(c)
+		e.correct(b, c, &r.charges[i], set, now)
+	}
+	settled := *r
+	settled.state, settled.settled, settled.charges = stateSettled, &out, nil
+	b.batch.Reservations = []ledger.Reservation{{
+		ID: r.id, Owner: r.agent, Old: old, New: settled.encode(), ExpiresAt: r.expires + max(r.expires-now, 0),
+	}}
+	if b.held {
+		r.flight = b.flight
+	}
+	return nil, b, nil
 }
 
-// giveBack returns units of a charge to its counter, as far as they are still in the window.
-func (s *settlement) giveBack(i int, units int64) {
-	c, from := s.cells[i], &s.r.charges[i]
-	if c == nil || c.dead || units == 0 {
-		return
+// correct brings one counter to what the action really used.
+func (e *Engine) correct(b *settlementBatch, c *cell, from *charge, set *Set, now int64) {
+	period := from.period
+	if rule := set.of(from.key); rule != nil {
+		period = rule.period
+		c.most = rule.most
+	} else if c.period.Kind != 0 {
+		period = c.period
 	}
-	s.e.pending.Add(s.e.shard(c.hash).cells.touch(c.key, c))
-	c.giveBack(from.width, from.index, units)
-	if len(c.buckets) == 0 {
-		s.e.bury(c, s.r.tenant)
+	c.resize(period, now)
+	if c.term == 0 {
+		c.term = micros(e.cfg.Lease)
+	}
+	l := b.add(c, false)
+	switch used := from.actual(&b.settled.Charged); {
+	case used > from.units:
+		l.Want = ledger.Add(l.Want, used-from.units)
+	case used < from.units && from.period == period:
+		l.Refunds = addStamp(l.Refunds, ledger.Stamp{Index: from.index, Units: from.units - used})
 	}
 }
 
-// correct brings cost and tokens to what they were.
-func (s *settlement) correct(actual *Amounts) error {
-	fresh := 0
-	for i := range s.r.charges {
-		if c := &s.r.charges[i]; s.cells[i] == nil && c.settles() && c.actual(actual) > c.units {
-			fresh++
+// closedFlight is one that nobody waits for.
+var closedFlight = func() *flight { f := &flight{done: make(chan struct{})}; close(f.done); return f }()
+
+// tellSettlement sends it. If the answer is lost the outcome is not acknowledged, and may be reported again: the record in
+// the ledger then says whether it counted.
+func (e *Engine) tellSettlement(ctx context.Context, b *settlementBatch) error {
+	defer close(b.flight.done)
+	b.batch.Seq = e.seq.Add(1)
+	receipt, err := e.send(ctx, &b.batch)
+	for i, c := range b.cells {
+		s := e.shard(c.hash)
+		s.mu.Lock()
+		c.flight, c.full = nil, 0
+		if err == nil {
+			c.heard(receipt, i, b.batch.Lines[i].Lease)
+		} else {
+			b.batch.Lines[i].Refunds = nil // the settlement's own; it is written anew
+			c.unheard(&b.batch.Lines[i], errors.Is(err, ledger.ErrConflict))
 		}
+		e.unpin(c)
+		s.mu.Unlock()
 	}
-	if !s.e.keys.take(holder{s.r.tenant, s.r.agent}, fresh, 2) {
-		return fmt.Errorf("%w: a debt needs a counter, and twice as many as may be are in use", ErrStateFull)
+	if b.held {
+		s := e.shard(e.hashOf(b.r.id))
+		s.mu.Lock()
+		b.r.flight = nil
+		if err == nil || errors.Is(err, ledger.ErrConflict) {
+			if s.held[b.r.id] == b.r {
+				delete(s.held, b.r.id)
+				e.pending.Add(-1)
+			}
+		}
+		s.mu.Unlock()
 	}
-	for i := range s.r.charges {
-		c := &s.r.charges[i]
-		if !c.settles() {
-			continue
-		}
-		used := c.actual(actual)
-		if used <= c.units {
-			s.giveBack(i, c.units-used)
-			continue
-		}
-		if s.cells[i] == nil {
-			s.cells[i] = s.e.create([]byte(c.key), c.hash, c.width, s.r.agent)
-		}
-		s.e.charge(s.cells[i], s.now, used-c.units)
-	}
-	return nil
+	return err
 }
 
-func (c *charge) actual(a *Amounts) int64 {
-	if c.measure == measureCode(Tokens) {
-		return a.Tokens
+// Add charges what has happened already, limits or not: failures, or what a reservation that is gone cost beyond its
+// estimate. The statuses are those of the limits that were charged. It is durable when it returns, and may use up to twice
+// the bounds on distinct counters, since what has happened cannot be refused; ErrStateFull beyond.
+func (e *Engine) Add(ctx context.Context, set *Set, who *Subject, amounts *Amounts) ([]Status, error) {
+	s := new(scratch)
+	if err := s.gather(e, set, who, amounts, false, true); err != nil {
+		return nil, err
 	}
-	return a.CostMicroUSD
+	if len(s.items) == 0 {
+		return nil, nil
+	}
+	for {
+		s.locks.lock(e)
+		if err := e.usable(); err != nil {
+			s.locks.unlock(e)
+			return nil, err
+		}
+		_, now, _ := e.ledger.Now()
+		under, b, err := s.addition(e, who, now)
+		s.locks.unlock(e)
+		if err != nil {
+			return nil, err
+		}
+		if under == nil {
+			return s.tellAddition(ctx, e, b)
+		}
+		if err := e.wait(ctx, under); err != nil {
+			return nil, err
+		}
+	}
 }
 
-// close ends the reservation. One that no commit has seen and that holds nothing needs none.
-func (s *settlement) close(state byte, result *Settled) {
-	r := s.r
-	if r.durable && state == stateRefunded && !r.stored && r.epoch == s.home.held.epoch {
-		s.e.pending.Add(-s.home.held.drop(r.id, r))
-		s.e.reservations.give(holder{r.tenant, r.agent})
-		r.durable = false
+// addition writes the batch. Call it under the locks.
+func (s *scratch) addition(e *Engine, who *Subject, now int64) (under *flight, b *bundle, err error) {
+	for i := range s.items {
+		it := &s.items[i]
+		if it.cell, err = e.find(s.key(it), it.hash, who.Tenant, who.Agent); err != nil {
+			return nil, nil, err
+		}
+		if it.cell.flight != nil {
+			return it.cell.flight, nil, nil
+		}
 	}
-	if r.durable {
-		s.e.pending.Add(s.home.held.touch(r.id, r))
+	if err := e.room(len(s.items)); err != nil {
+		return nil, nil, err
 	}
-	r.state, r.charges = state, r.charges[:0]
-	if result != nil {
-		kept := *result
-		r.settled = &kept
+	b = newBundle(e, who.Tenant)
+	b.batch.Overdraw = true
+	for i := range s.items {
+		it := &s.items[i]
+		it.cell.resize(it.rule.period, now)
+		it.cell.most = it.rule.most
+		if it.cell.term == 0 {
+			it.cell.term = micros(e.cfg.Lease)
+		}
+		e.pin(it.cell)
+		l := b.add(it.cell, false)
+		l.Want = ledger.Add(l.Want, it.want)
 	}
+	return nil, b, nil
+}
+
+func (s *scratch) tellAddition(ctx context.Context, e *Engine, b *bundle) ([]Status, error) {
+	defer close(b.flight.done)
+	b.batch.Seq = e.seq.Add(1)
+	receipt, err := e.send(ctx, &b.batch)
+	full := err == nil && receipt.Verdict == ledger.Full
+	statuses := make([]Status, 0, len(s.items))
+	s.locks.lock(e)
+	defer s.locks.unlock(e)
+	for i, c := range b.cells {
+		it := &s.items[i]
+		c.flight, c.full = nil, 0
+		if err == nil {
+			c.heard(receipt, i, b.batch.Lines[i].Lease)
+		} else {
+			c.unheard(&b.batch.Lines[i], false)
+		}
+		if owed := b.batch.Lines[i].Want - it.want; err != nil || full {
+			c.owed = ledger.Add(c.owed, max(owed, 0))
+		}
+		it.exceeded = c.total() > it.rule.most
+		it.note()
+		statuses = append(statuses, it.status())
+		e.unpin(c)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case full:
+		return nil, fmt.Errorf("%w: this agent, its tenant or all together have twice as many as they may", ErrStateFull)
+	}
+	return statuses, nil
 }

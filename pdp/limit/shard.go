@@ -9,43 +9,15 @@ const shards = 256
 
 // shard is a 256th of all cells and reservations, by the hash of their keys.
 type shard struct {
-	mu    sync.Mutex
-	cells table[*cell]
-	held  table[*reservation]
-
-	// recent are the reservations of the last moments, oldest overwritten first.
-	recent map[string]*reservation
-	order  []string
-	next   int
-}
-
-func newShard(recent int) *shard {
-	return &shard{
-		cells: newTable[*cell](), held: newTable[*reservation](),
-		recent: make(map[string]*reservation, min(recent, 16)), order: make([]string, recent),
-	}
-}
-
-// remember keeps a reservation among the recent. makeRoom must have been called before.
-func (s *shard) remember(r *reservation) {
-	s.recent[r.id] = r
-	s.order[s.next] = r.id
-	s.next = (s.next + 1) % len(s.order)
-}
-
-// makeRoom takes the oldest recent reservation out. It returns an object to use for the next one: that very object if
-// no commit needs it any more.
-func (s *shard) makeRoom() *reservation {
-	old, ok := s.recent[s.order[s.next]]
-	if !ok {
-		return &reservation{}
-	}
-	delete(s.recent, old.id)
-	if waits := old.epoch == s.held.epoch || s.held.frozen != nil && old.epoch == s.held.epoch-1; waits {
-		return &reservation{}
-	}
-	*old = reservation{charges: old.charges[:0]}
-	return old
+	mu sync.Mutex
+	// cells are those that the ledger must hear of: no cache may lose them. By hash, which is seeded: two keys with one
+	// hash are next to impossible, and the second is then denied.
+	cells map[uint64]*cell
+	// urgent are cells that must be reported soon.
+	urgent []*cell
+	// held are reservations that the ledger does not have yet.
+	held map[string]*reservation
+	_    [64]byte // a shard's lock is not its neighbour's business
 }
 
 // lockSet is a set of shards that are locked in the order of their numbers, so that no two callers wait for each other.
@@ -69,4 +41,4 @@ func (l *lockSet) unlock(e *Engine) {
 	}
 }
 
-func (e *Engine) shard(hash uint64) *shard { return e.shards[hash>>56] }
+func (e *Engine) shard(hash uint64) *shard { return &e.shards[hash>>56] }

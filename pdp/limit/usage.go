@@ -4,12 +4,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"slices"
+
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
 
 // Usage is one counter and whom it counts. Fields of Subject that the scope does not name are empty.
 type Usage struct {
 	Status  Status
+	Booked  int64 // units of Used that are leased ahead by somebody, and not spent as far as is known
 	Subject Subject
 }
 
@@ -26,36 +30,25 @@ const (
 	usageScan        = 250_000 // counters looked at
 )
 
-// Usage lists counters of a tenant that are not empty, fullest first, for the limits in defs. Truncated says that there
-// are more than were shown or looked at. It commits what is pending first, and so is exact.
-func (e *Engine) Usage(ctx context.Context, tenant string, defs []Definition, f UsageFilter) (rows []Usage, truncated bool, err error) {
+// Usage lists counters of a tenant that are not empty, fullest first, for the limits of a table. Truncated says that there
+// are more than were shown or looked at. Where one process has the ledger to itself the numbers are exact; else what
+// another has leased ahead counts as used.
+func (e *Engine) Usage(ctx context.Context, tenant string, set *Set, f UsageFilter) (rows []Usage, truncated bool, err error) {
 	most := min(cmp.Or(max(f.MaxRows, 0), defaultUsageRows), maxUsageRows)
-	if err := e.Flush(ctx); err != nil {
-		return nil, false, err
-	}
-	byName := make(map[string]*Definition, len(defs))
-	for i := range defs {
-		byName[defs[i].Name] = &defs[i]
-	}
-	now, seen := e.clock.now(), 0
-	err = e.ledger.Scan(ctx, CellSpace, appendPart(nil, tenant), nil, usageScan, func(key, value []byte) bool {
+	seen := 0
+	err = e.ledger.Cells(ctx, tenant, usageScan, func(cell ledger.Cell) bool {
 		seen++
-		p, ok := parseKey(key)
-		d := byName[p.name]
-		if !ok || d == nil || measureCode(d.Measure) != p.kind || scopeOf(d.Scope)|tenantBit != p.scope || !f.shows(&p) {
+		p, ok := parseKey(cell.Key)
+		if !ok || !f.shows(&p) {
 			return true
 		}
-		_, w, ok := decodeCell(value)
-		if !ok {
+		r := set.of(string(cell.Key))
+		if r == nil {
 			return true
 		}
-		w.resize(widthOf(d.WindowSeconds), now)
-		w.advance(now)
-		if w.sum == 0 {
-			return true
+		if row, ok := e.usage(r, &cell, p.who); ok {
+			rows = append(rows, row)
 		}
-		it := item{def: d, cell: &cell{window: w}, exceeded: d.exceeded(w.sum, 0)}
-		rows = append(rows, Usage{Status: it.status(), Subject: p.who})
 		if len(rows) >= 2*most { // keep memory to what is shown
 			slices.SortFunc(rows, fuller)
 			rows, truncated = slices.Delete(rows, most, len(rows)), true
@@ -70,6 +63,31 @@ func (e *Engine) Usage(ctx context.Context, tenant string, defs []Definition, f 
 		rows, truncated = slices.Delete(rows, most, len(rows)), true
 	}
 	return rows, truncated || seen >= usageScan, nil
+}
+
+// usage is one row: what the ledger says, and what this engine has not told it yet.
+func (e *Engine) usage(r *rule, cell *ledger.Cell, who Subject) (Usage, bool) {
+	used, booked := cell.Used, cell.Blocks
+	hash := maphash.Bytes(e.seed, cell.Key)
+	s := e.shard(hash)
+	s.mu.Lock()
+	if c := s.cells[hash]; c != nil && c.key == string(cell.Key) {
+		booked = max(booked-c.left-sumOf(c.spent), 0)
+		used = ledger.Add(max(used-c.left-sumOf(c.refunds), 0), c.owed)
+	}
+	s.mu.Unlock()
+	if used == 0 {
+		return Usage{}, false
+	}
+	d := r.def
+	status := Status{
+		Name: d.Name, Measure: d.Measure, Scope: d.Scope, Used: used, Remaining: max(d.Max-used, 0), Max: d.Max,
+		WindowSeconds: d.WindowSeconds, Period: d.Forgets(), Exceeded: used > r.most, OnExceed: d.onExceed(),
+	}
+	if cell.ResetsAt > 0 {
+		status.ResetsAt = instant(cell.ResetsAt)
+	}
+	return Usage{Status: status, Booked: booked, Subject: who}, true
 }
 
 func (f *UsageFilter) shows(p *parsedKey) bool {
