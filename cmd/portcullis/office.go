@@ -11,7 +11,6 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
-	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 	"github.com/portcullis-pdp/portcullis/pdp/metrics"
 	"github.com/portcullis-pdp/portcullis/pdp/server"
 )
@@ -45,19 +44,19 @@ func (o office) Status(ctx context.Context, tenant string) (server.StatusReport,
 
 // ledgerReport is how the embedded ledger feels: it has one reader, and forgets nothing that was committed.
 func (p *program) ledgerReport() server.LedgerReport {
-	s := p.limits.Stats()
-	return server.LedgerReport{Kind: "embedded", Status: ledger.Status{
-		Err: errors.Join(p.limits.Health(), p.breakers.Health()), Cells: s.Keys, Reservations: s.Reservations,
-		ClockBehind: s.ClockBehind.Microseconds(),
-	}}
+	s := p.ledger.Status()
+	s.Err = errors.Join(s.Err, p.breakers.Health())
+	return server.LedgerReport{Kind: "embedded", Status: s}
 }
 
-func (p *program) recoverLedger(context.Context, string) (bool, error) { return false, nil }
+func (p *program) recoverLedger(ctx context.Context, tenant string) (bool, error) {
+	return p.ledger.Recover(ctx, tenant)
+}
 
 func (p *program) limitStats() metrics.LimitStats {
 	s := p.limits.Stats()
 	return metrics.LimitStats{
-		Pending: s.Pending, HotHits: s.HotHits, HotMisses: s.HotMisses, HotDropped: s.HotDropped + s.HotRejected, HotEvicted: s.HotEvicted,
+		Local: s.Down, Pending: s.Pending, HotHits: s.HotHits, HotMisses: s.HotMisses, HotDropped: s.HotDropped + s.HotRejected, HotEvicted: s.HotEvicted,
 	}
 }
 
@@ -79,7 +78,7 @@ func (o office) Usage(ctx context.Context, tenant string, f server.UsageFilter) 
 	if err != nil {
 		return nil, false, err
 	}
-	rows, truncated, err := o.limits.Usage(ctx, tenant, active.Tables.Limits, limit.UsageFilter{
+	rows, truncated, err := o.limits.Usage(ctx, tenant, active.Tables.LimitSet, limit.UsageFilter{
 		Agent: f.Agent, Session: f.Session, Limit: f.Limit, MaxRows: f.MaxRows,
 	})
 	if err != nil {

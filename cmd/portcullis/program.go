@@ -12,7 +12,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/portcullis-pdp/portcullis/bundles"
+
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/decision"
@@ -37,6 +39,7 @@ type program struct {
 	metrics   *metrics.Metrics
 	policies  *policy.Manager
 	evaluator *policy.Evaluator
+	ledger    ledger.Ledger
 	limits    *limit.Engine
 	breakers  *breaker.Breakers
 	approvals *approval.Queue
@@ -116,14 +119,9 @@ func (p *program) openState(at places) error {
 		return err
 	}
 	p.closers = append(p.closers, p.state.Close)
-	ledger, err := store.OpenLedger()
-	if err != nil {
+	if err := p.openLimits(store); err != nil {
 		return err
 	}
-	if p.limits, err = limit.New(limit.Config{}, ledger, time.Now); err != nil {
-		return err
-	}
-	p.closers = append(p.closers, timely(p.limits.Close))
 	if err := p.openBreakers(store); err != nil {
 		return err
 	}
@@ -136,6 +134,21 @@ func (p *program) openState(at places) error {
 	}
 	p.switches, err = killswitch.Open(context.Background(), store, time.Now)
 	return err
+}
+
+// openLimits opens the ledger of limits and the engine on it, as a holder that no other run is.
+func (p *program) openLimits(store *embedded.Store) error {
+	counters, err := store.OpenCounters(embedded.CountersConfig{}, ledger.System())
+	if err != nil {
+		return err
+	}
+	p.closers = append(p.closers, counters.Close)
+	p.ledger = counters
+	if p.limits, err = limit.New(limit.Config{}, counters, uuid.NewString()); err != nil {
+		return err
+	}
+	p.closers = append(p.closers, timely(p.limits.Close))
+	return nil
 }
 
 func (p *program) openBreakers(store *embedded.Store) error {

@@ -124,6 +124,17 @@ func (e *Engine) forgotten(j *judgement, what string, err error) {
 	e.stateFailure(j, what, err)
 }
 
+// keep leaves charged what was allowed, so that its outcome can settle it. What can't be written down for that stays
+// charged in full. An earlier answer to this request has charged under its own id.
+func (e *Engine) keep(j *judgement) {
+	if j.effect != Allow || j.charged != "" {
+		return
+	}
+	if err := e.Limits.Keep(&j.hold, j.id, e.cfg.SettleFor.Microseconds()); err != nil {
+		e.Logger.Error("reservation not kept; it stays charged in full", "decision_id", j.id, "error", err.Error())
+	}
+}
+
 // settleAnswer gives back what an answer other than allow must not keep.
 func (e *Engine) settleAnswer(ctx context.Context, j *judgement) {
 	if j.effect != Allow {
@@ -137,9 +148,7 @@ func (e *Engine) giveBack(ctx context.Context, j *judgement) {
 	defer cancel()
 	if j.reserved {
 		j.reserved = false
-		if err := e.Limits.Refund(ctx, j.id); err != nil {
-			e.Logger.Error("refund failed; the limits count this action", "decision_id", j.id, "error", err.Error())
-		}
+		e.Limits.Refund(&j.hold)
 	}
 	if j.probing {
 		j.probing = false

@@ -12,6 +12,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger/ledgertest"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
 )
@@ -177,7 +178,7 @@ func TestThreat_I1_AFailingRoomDenies(t *testing.T) {
 			},
 		},
 		"counters full": {"LIMIT_STATE_FULL", nil, func(*room) {}, func(r *room) {
-			limits := must[*limit.Engine](r.t)(limit.New(limit.Config{MaxKeysPerTenantAgent: 1}, new(inMemory), r.clock))
+			limits := must[*limit.Engine](r.t)(limit.New(limit.Config{}, ledgertest.NewModel(ledgertest.Bounds{PerOwner: 1}, 1, 1), "test"))
 			r.t.Cleanup(func() { _ = limits.Close(r.t.Context()) })
 			r.rooms.Limits = limits
 		}},

@@ -2,13 +2,10 @@ package decision
 
 import (
 	"context"
-	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
-	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
 
@@ -39,22 +36,15 @@ func (s *faultyStore) Put(key string, value []byte) error {
 }
 
 type faultyLedger struct {
-	limit.Ledger
+	ledger.Ledger
 	broken atomic.Bool
 }
 
-func (l *faultyLedger) Load(ctx context.Context, space limit.Space, key []byte) ([]byte, error) {
+func (l *faultyLedger) Do(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, error) {
 	if l.broken.Load() {
 		return nil, errBroken
 	}
-	return l.Ledger.Load(ctx, space, key)
-}
-
-func (l *faultyLedger) Commit(ctx context.Context, changes []limit.Change) error {
-	if l.broken.Load() {
-		return errBroken
-	}
-	return l.Ledger.Commit(ctx, changes)
+	return l.Ledger.Do(ctx, b)
 }
 
 // faultyFuses are the records of breakers.
@@ -131,37 +121,4 @@ type logFunc struct {
 func (l logFunc) Append(ctx context.Context, e decisionlog.Entry) error {
 	l.before()
 	return l.Log.Append(ctx, e)
-}
-
-// inMemory is a ledger that forgets everything with the test.
-type inMemory struct {
-	mu   sync.Mutex
-	data map[string][]byte
-}
-
-func (m *inMemory) Load(_ context.Context, space limit.Space, key []byte) ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Clone(m.data[string(rune(space))+string(key)]), nil
-}
-
-func (m *inMemory) Commit(_ context.Context, changes []limit.Change) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.data == nil {
-		m.data = map[string][]byte{}
-	}
-	for _, c := range changes {
-		key := string(rune(c.Space)) + string(c.Key)
-		if c.Value == nil {
-			delete(m.data, key)
-		} else {
-			m.data[key] = slices.Clone(c.Value)
-		}
-	}
-	return nil
-}
-
-func (m *inMemory) Scan(context.Context, limit.Space, []byte, []byte, int, func(key, value []byte) bool) error {
-	return nil // it is scanned at the start only, when it is empty
 }

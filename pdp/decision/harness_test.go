@@ -3,6 +3,7 @@ package decision
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -147,16 +148,18 @@ func newRoom(tb testing.TB, options ...func(*room)) *room {
 	store := must[*embedded.Store](tb)(embedded.Open(r.dir))
 	state := must[*embedded.KV](tb)(store.OpenKV("state"))
 	evaluator := must[*policy.Evaluator](tb)(policy.NewEvaluator(10_000))
+	source := ledger.Source{
+		Wall: r.clock, Elapsed: func() time.Duration { return r.clock().Sub(began) }, Boot: func() (string, time.Duration) { return "", 0 },
+	}
+	counters := must[*embedded.Counters](tb)(store.OpenCounters(embedded.CountersConfig{}, source))
 	r.records, r.history = &faultyStore{Records: state.Space("decision/")}, &faultyStore{Records: state.Space("session/")}
-	r.ledger = &faultyLedger{Ledger: must[*embedded.Ledger](tb)(store.OpenLedger())}
+	r.ledger = &faultyLedger{Ledger: counters}
 	r.asks = &faultyAsks{Store: must[*embedded.Approvals](tb)(store.OpenApprovals(approval.ReplayWindow))}
 	keys := must[*seal.Keys](tb)(seal.LoadOrCreate(filepath.Join(tb.TempDir(), "key")))
 	journal := must[*decisionlog.Log](tb)(decisionlog.Open(decisionlog.DefaultConfig(filepath.Join(r.dir, "decisions")), r.clock))
 	r.log = &faultyLog{Log: journal}
-	limits := must[*limit.Engine](tb)(limit.New(limit.Config{}, r.ledger, r.clock))
-	shelf := must[*embedded.Records](tb)(store.OpenRecords(ledger.Source{
-		Wall: r.clock, Elapsed: func() time.Duration { return r.clock().Sub(began) }, Boot: func() (string, time.Duration) { return "", 0 },
-	}))
+	limits := must[*limit.Engine](tb)(limit.New(limit.Config{}, r.ledger, rand.Text()))
+	shelf := must[*embedded.Records](tb)(store.OpenRecords(source))
 	r.fuses = &faultyFuses{fuses: shelf}
 	breakers := must[*breaker.Breakers](tb)(breaker.New(breaker.Config{}, r.fuses))
 	r.rooms = Deps{
@@ -176,7 +179,7 @@ func newRoom(tb testing.TB, options ...func(*room)) *room {
 	r.close = sync.OnceFunc(func() {
 		r.ledger.broken.Store(false)
 		ctx := context.WithoutCancel(tb.Context())
-		err := errors.Join(limits.Close(ctx), shelf.Close(), journal.Close(ctx), state.Close(), store.Close())
+		err := errors.Join(limits.Close(ctx), counters.Close(), shelf.Close(), journal.Close(ctx), state.Close(), store.Close())
 		evaluator.Close()
 		if err != nil {
 			tb.Errorf("close: %v", err)
@@ -314,7 +317,7 @@ func (r *room) kill(s killswitch.Switch, on bool) {
 // used is how many units of a limit the subject of req has used.
 func (r *room) used(name string, req Request) int64 {
 	r.t.Helper()
-	rows, _, err := r.rooms.Limits.Usage(r.t.Context(), "default", r.snapshot().Tables.Limits, limit.UsageFilter{Limit: name, Agent: req.Principal.Agent})
+	rows, _, err := r.rooms.Limits.Usage(r.t.Context(), "default", r.snapshot().Tables.LimitSet, limit.UsageFilter{Limit: name, Agent: req.Principal.Agent})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -45,6 +45,7 @@ type judgement struct {
 	approval    *approval.Approval
 	approvers   []string
 	breakers    []breaker.Status
+	hold        limit.Hold // what it has charged
 	reserved    bool
 	limits      []limit.Status
 	softNo      bool // a limit that asks is exceeded and nobody approved
@@ -109,6 +110,7 @@ func (e *Engine) judge(ctx context.Context, j *judgement) (Response, error) {
 	if err := e.Log.Append(ctx, j.entry(took)); err != nil {
 		e.unlogged(ctx, j, err)
 	}
+	e.keep(j)
 	e.Observer.Decided(j.effect, codes(j.reasons), took)
 	return j.response(e.cfg.AllowFor), nil
 }

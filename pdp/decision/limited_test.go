@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestWhatLimitsSayIsCounted: by the limit's name and by what it said, once an action, whoever acts.
@@ -51,6 +52,7 @@ func TestWhatLimitsSayIsCounted(t *testing.T) {
 	heard("past the hard one", "hard exceeded 1")
 
 	r.ledger.broken.Store(true)
+	r.pass(time.Second) // the ledger's no is believed for a moment
 	other := add()
 	other.Principal.Session = "not seen yet"
 	for range 50 { // until the broken ledger is noticed

@@ -110,14 +110,15 @@ func (e *Engine) findReplied(j *judgement) (*record, error) {
 func (e *Engine) reserve(ctx context.Context, j *judgement) error {
 	ctx, cancel := timely(ctx)
 	defer cancel()
-	defs := j.snapshot.Tables.Limits
-	want := j.wants()
+	who, want := j.subject(), j.wants()
 	if j.charged != "" { // by the first answer to this request id
 		want = limit.Amounts{}
 	}
-	statuses, err := e.Limits.Reserve(ctx, j.id, defs, j.subject(), want, j.now.Add(e.cfg.SettleFor),
-		limit.ReserveOptions{Approved: j.limitsLifted()})
-	j.limits = statuses
+	err := e.Limits.Reserve(ctx, j.snapshot.Tables.LimitSet, &who, &want, limit.ReserveOptions{Approved: j.limitsLifted()}, &j.hold)
+	j.limits = j.hold.Statuses()
+	if j.hold.Local {
+		j.degrade(limitsLocal)
+	}
 	if err != nil {
 		e.observeLimits(j, err)
 		e.stateFailure(j, "limits", err)
@@ -151,6 +152,9 @@ func (j *judgement) limitsLifted() bool {
 		return rule == limitsRule || strings.HasPrefix(rule, "limits.")
 	})
 }
+
+// limitsLocal says that a limit went on with what was leased before, because the shared ledger did not answer.
+const limitsLocal = "limits_local"
 
 // limitsRule is the engine's own check of limits; rules of the bundle's control `limits` begin with `limits.`.
 const limitsRule = "engine.limits"

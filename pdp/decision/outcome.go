@@ -59,7 +59,11 @@ func (e *Engine) settle(ctx context.Context, caller identity.Caller, o Outcome, 
 	if o.Actual != nil {
 		charged = *o.Actual
 	}
-	settled, err := e.Limits.Settle(ctx, r.Reservation, limit.Amounts{CostMicroUSD: charged.CostMicroUSD, Tokens: charged.Tokens})
+	snapshot, err := e.Policies.Active()
+	if err != nil {
+		return OutcomeResult{}, e.outcomeFailure(o, err)
+	}
+	settled, err := e.Limits.Settle(ctx, snapshot.Tables.LimitSet, r.Subject.Tenant, r.Reservation, limit.Amounts{CostMicroUSD: charged.CostMicroUSD, Tokens: charged.Tokens})
 	switch {
 	case err == nil:
 		charged = action.Usage{CostMicroUSD: settled.Charged.CostMicroUSD, Tokens: settled.Charged.Tokens}
@@ -99,7 +103,7 @@ func (e *Engine) debt(ctx context.Context, r *record, actual action.Usage) error
 	if err != nil {
 		return err
 	}
-	_, err = e.Limits.Add(ctx, snapshot.Tables.Limits, r.Subject, excess)
+	_, err = e.Limits.Add(ctx, snapshot.Tables.LimitSet, &r.Subject, &excess)
 	return err
 }
 
@@ -110,7 +114,7 @@ func (e *Engine) count(ctx context.Context, o Outcome, r *record) error {
 		return err
 	}
 	if o.Status == Failed {
-		statuses, err := e.Limits.Add(ctx, snapshot.Tables.Limits, r.Subject, limit.Amounts{Failures: 1})
+		statuses, err := e.Limits.Add(ctx, snapshot.Tables.LimitSet, &r.Subject, &limit.Amounts{Failures: 1})
 		if err != nil {
 			return err
 		}

@@ -181,8 +181,9 @@ func (e *Engine) correct(b *settlementBatch, c *cell, from *charge, set *Set, no
 	if c.term == 0 {
 		c.term = micros(e.cfg.Lease)
 	}
-	l := b.add(c, false)
-	switch used := from.actual(&b.settled.Charged); {
+	used := from.actual(&b.settled.Charged)
+	l := b.add(c, used > from.units) // a debt blocks what follows, also what was leased before it
+	switch {
 	case used > from.units:
 		l.Want = ledger.Add(l.Want, used-from.units)
 	case used < from.units && from.period == period:
@@ -283,7 +284,7 @@ func (s *scratch) addition(e *Engine, who *Subject, now int64) (under *flight, b
 			it.cell.term = micros(e.cfg.Lease)
 		}
 		e.pin(it.cell)
-		l := b.add(it.cell, false)
+		l := b.add(it.cell, true) // it blocks what follows, also what was leased before it
 		l.Want = ledger.Add(l.Want, it.want)
 	}
 	return nil, b, nil

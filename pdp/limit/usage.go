@@ -35,6 +35,10 @@ const (
 // another has leased ahead counts as used.
 func (e *Engine) Usage(ctx context.Context, tenant string, set *Set, f UsageFilter) (rows []Usage, truncated bool, err error) {
 	most := min(cmp.Or(max(f.MaxRows, 0), defaultUsageRows), maxUsageRows)
+	// What is to be told soon is told first: what is on its way is neither here nor there.
+	if err := e.report(ctx, false, false); err != nil {
+		return nil, false, err
+	}
 	seen := 0
 	err = e.ledger.Cells(ctx, tenant, usageScan, func(cell ledger.Cell) bool {
 		seen++

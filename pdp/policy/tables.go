@@ -18,6 +18,7 @@ import (
 type Tables struct {
 	// Limits are the rows of `limits`, then those of `anomalies`, which only alert.
 	Limits   []limit.Definition
+	LimitSet *limit.Set // the same, ready to be charged
 	Breakers []breaker.Definition
 	Patterns []scan.Pattern
 	Memory   MemoryTable
@@ -113,7 +114,11 @@ func readTables(data map[string]any) (Tables, error) {
 		out.toolNames = append(out.toolNames, tool)
 	}
 	slices.Sort(out.toolNames)
-	return out, out.validate()
+	if err := out.validate(); err != nil {
+		return out, err
+	}
+	out.LimitSet, err = limit.Compile(out.Limits)
+	return out, err
 }
 
 // anomalyRow is a limit that only alerts, with what Rego makes of it.
