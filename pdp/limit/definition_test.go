@@ -73,18 +73,18 @@ func TestLocalShareIsOfMaxAndNeverOverflows(t *testing.T) {
 }
 
 func TestThreat_E8_AmountsAndSums(t *testing.T) {
-	e := manual(t, small, newMemory(), newHands())
+	e := replica(t, newShared(), Config{})
 	for name, a := range map[string]Amounts{
 		"calls": {Calls: -1}, "cost": {CostMicroUSD: -1}, "tokens": {Tokens: -1}, "bytes": {Bytes: -1}, "failures": {Failures: math.MinInt64},
 	} {
 		t.Run(name+" negative", func(t *testing.T) {
-			if _, err := e.Reserve(ctx, "id", []Definition{calls(1)}, who("s"), a, e.clock.source(), ReserveOptions{}); !errors.Is(err, ErrInvalid) {
+			if err := e.Reserve(ctx, set(t, calls(1)), who("s"), &a, ReserveOptions{}, new(Hold)); !errors.Is(err, ErrInvalid) {
 				t.Errorf("reserve: %v", err)
 			}
-			if _, err := e.Settle(ctx, "id", a); !errors.Is(err, ErrInvalid) {
+			if _, err := e.Settle(ctx, set(t, calls(1)), "t", "id", a); !errors.Is(err, ErrInvalid) {
 				t.Errorf("settle: %v", err)
 			}
-			if _, err := e.Add(ctx, []Definition{calls(1)}, who("s"), a); !errors.Is(err, ErrInvalid) {
+			if _, err := e.Add(ctx, set(t, calls(1)), who("s"), &a); !errors.Is(err, ErrInvalid) {
 				t.Errorf("add: %v", err)
 			}
 		})
@@ -92,20 +92,20 @@ func TestThreat_E8_AmountsAndSums(t *testing.T) {
 	t.Run("a sum at its end stays there", func(t *testing.T) {
 		d := cost(MaxUnits)
 		for range 3 {
-			if _, err := e.Add(ctx, []Definition{d}, who("big"), Amounts{CostMicroUSD: math.MaxInt64}); err != nil {
+			if _, err := e.Add(ctx, set(t, d), who("big"), &Amounts{CostMicroUSD: math.MaxInt64}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		s := reserve(t, e, "after", who("big"), Amounts{CostMicroUSD: 1}, d)[0]
-		if s.Used != math.MaxInt64 || !s.Exceeded || s.Remaining != 0 {
+		s := reserve(t, e, "after", who("big"), Amounts{CostMicroUSD: 1}, set(t, d))[0]
+		if s.Used != MaxUnits || !s.Exceeded || s.Remaining != 0 {
 			t.Fatalf("got %+v", s)
 		}
 	})
 	t.Run("another unit is another counter", func(t *testing.T) {
 		d := calls(100)
-		reserve(t, e, "u1", who("unit"), Amounts{Calls: 7}, d)
+		reserve(t, e, "u1", who("unit"), Amounts{Calls: 7}, set(t, d))
 		d.Measure = CostMicroUSD
-		if got := used(t, e, who("unit"), d); got != 0 {
+		if got := used(t, e, who("unit"), set(t, d)); got != 0 {
 			t.Fatalf("7 calls became %d micro-USD", got)
 		}
 	})
@@ -119,7 +119,7 @@ func TestAppliesTo(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		def  Definition
-		who  Subject
+		who  *Subject
 		want int
 	}{
 		"no filter":             {calls(10), who("s"), 1},
@@ -127,12 +127,12 @@ func TestAppliesTo(t *testing.T) {
 		"other tool":            {d(func(d *Definition) { d.Tools = []string{"x"} }), who("s"), 0},
 		"kind matches":          {d(func(d *Definition) { d.Kinds = []string{"TOOL_CALL"} }), who("s"), 1},
 		"other kind":            {d(func(d *Definition) { d.Kinds = []string{"MESSAGE"} }), who("s"), 0},
-		"per tool without tool": {d(func(d *Definition) { d.Scope = []Dimension{Tool} }), Subject{Tenant: "t", Agent: "a"}, 0},
-		"per user without user": {d(func(d *Definition) { d.Scope = []Dimension{User} }), Subject{Tenant: "t", Agent: "a"}, 1},
+		"per tool without tool": {d(func(d *Definition) { d.Scope = []Dimension{Tool} }), &Subject{Tenant: "t", Agent: "a"}, 0},
+		"per user without user": {d(func(d *Definition) { d.Scope = []Dimension{User} }), &Subject{Tenant: "t", Agent: "a"}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := manual(t, small, newMemory(), newHands())
-			if got := len(reserve(t, e, "id", tc.who, Amounts{Calls: 1}, tc.def)); got != tc.want {
+			e := replica(t, newShared(), Config{})
+			if got := len(reserve(t, e, "id", tc.who, Amounts{Calls: 1}, set(t, tc.def))); got != tc.want {
 				t.Fatalf("%d statuses, want %d", got, tc.want)
 			}
 		})
@@ -159,22 +159,22 @@ func TestScopesSeparateAndShare(t *testing.T) {
 		"a slash is not a separator":    {[]Dimension{Agent, User}, change(func(s *Subject) { s.Agent, s.User = "a/u", "" }), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := manual(t, small, newMemory(), newHands())
+			e := replica(t, newShared(), Config{})
 			d := calls(10)
 			d.Scope = tc.scope
-			reserve(t, e, "1", a, Amounts{Calls: 1}, d)
-			if got := used(t, e, tc.other, d); (got == 1) != tc.shared {
+			reserve(t, e, "1", &a, Amounts{Calls: 1}, set(t, d))
+			if got := used(t, e, &tc.other, set(t, d)); (got == 1) != tc.shared {
 				t.Fatalf("the other counts %d, shared: %v", got, tc.shared)
 			}
 		})
 	}
 	t.Run("the order of a scope makes no difference", func(t *testing.T) {
-		e := manual(t, small, newMemory(), newHands())
+		e := replica(t, newShared(), Config{})
 		d := calls(10)
 		d.Scope = []Dimension{Tool, Agent}
-		reserve(t, e, "1", a, Amounts{Calls: 1}, d)
+		reserve(t, e, "1", &a, Amounts{Calls: 1}, set(t, d))
 		d.Scope = []Dimension{Agent, Tool}
-		if got := used(t, e, a, d); got != 1 {
+		if got := used(t, e, &a, set(t, d)); got != 1 {
 			t.Fatalf("got %d", got)
 		}
 	})
