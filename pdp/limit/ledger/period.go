@@ -47,6 +47,7 @@ func (p Period) Index(at int64) int64 {
 		return at / dayMicros
 	case Month:
 		return monthOf(at / dayMicros)
+	case Whole:
 	}
 	return 0
 }
@@ -69,6 +70,7 @@ func (p Period) End(index int64) int64 {
 	case Month:
 		y, m := (index+1)/12, (index+1)%12
 		return time.Date(int(y), time.Month(m+1), 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	case Whole:
 	}
 	return 0
 }
@@ -82,6 +84,7 @@ func (p Period) Length() int64 {
 		return dayMicros
 	case Month:
 		return 31 * dayMicros
+	case Whole:
 	}
 	return p.Width
 }

@@ -142,7 +142,10 @@ func (m *Model) swap(tenant string, r ledger.Reservation, current *[]byte) (drop
 		*current = nil
 		return false
 	}
-	if _, there := m.held[at]; !there && m.bounds.ReservationsPerOwner > 0 {
+	before, there := m.held[at]
+	if there {
+		r.Owner = before.Owner // who made it pays for it
+	} else if m.bounds.ReservationsPerOwner > 0 {
 		n := 0
 		for other, held := range m.held {
 			if other.tenant == tenant && held.Owner == r.Owner {

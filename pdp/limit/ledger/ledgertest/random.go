@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -155,11 +156,12 @@ func (d *duel) send(b *ledger.Batch) {
 }
 
 func describe(b *ledger.Batch) string {
-	s := fmt.Sprintf("batch of %s, %d", b.Holder, b.Seq)
+	var s strings.Builder
+	fmt.Fprintf(&s, "batch of %s, %d", b.Holder, b.Seq)
 	for _, l := range b.Lines {
-		s += fmt.Sprintf("\n%s %+v", l.Key, l)
+		fmt.Fprintf(&s, "\n%s %+v", l.Key, l)
 	}
-	return s
+	return s.String()
 }
 
 func (d *duel) advance(t *rapid.T) {

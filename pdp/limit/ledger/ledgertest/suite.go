@@ -140,10 +140,8 @@ func (r *rig) settle(p ledger.Period) int64 {
 	r.t.Helper()
 	now := r.do(note("clock", 0)).Now
 	index := p.Index(now) + 1
-	start := p.End(index)
-	if p.Kind == ledger.Sliding {
-		start = index * p.Width
-	} else {
+	start := index * p.Width
+	if p.Kind != ledger.Sliding {
 		start = p.End(index - 1)
 	}
 	r.Advance(time.Duration(start-now+minute/2) * time.Microsecond)

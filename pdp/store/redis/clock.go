@@ -1,0 +1,62 @@
+package redis
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// drift is how much the clocks of two machines may differ in a second: 500 ppm, what NTP steers by at most.
+	drift = 500
+	// slack is what the times of two tenants on different nodes may differ by, microseconds.
+	slack = 2_000
+)
+
+// clock bounds the ledger's time by this process's monotonic clock, since the last answer that told it. It exists so that a
+// step of the Redis host's clock moves nothing as long as one process remembers. Safe for concurrent use.
+type clock struct {
+	elapsed func() time.Duration
+
+	mu             sync.Mutex
+	known          bool
+	at             time.Duration // when these were the bounds
+	earliest, late int64
+}
+
+// bounds are what the ledger's time can be now.
+func (c *clock) bounds() (earliest, latest int64, known bool) {
+	now := c.elapsed()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.known {
+		return 0, 0, false
+	}
+	earliest, latest = c.extrapolate(now)
+	return earliest, latest, true
+}
+
+func (c *clock) extrapolate(now time.Duration) (earliest, latest int64) {
+	passed := max(now-c.at, 0).Microseconds()
+	wrong := passed * drift / 1_000_000
+	return c.earliest + passed - wrong, c.late + passed + wrong
+}
+
+// learn takes in that the ledger's time was told at some moment between asked and answered.
+func (c *clock) learn(told int64, asked, answered time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	earliest, latest := told, told+(answered-asked).Microseconds()
+	latest += (answered-asked).Microseconds()*drift/1_000_000 + 1
+	if c.known {
+		was, will := c.extrapolate(max(answered, c.at))
+		switch {
+		case earliest > will:
+			// It is ahead of what was known. It never goes back, so this is the time now.
+		case latest < was:
+			return // told before, answered late
+		default:
+			earliest, latest = max(earliest, was), min(latest, will)
+		}
+	}
+	c.known, c.at, c.earliest, c.late = true, max(answered, c.at), earliest, latest
+}

@@ -1,0 +1,212 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
+)
+
+// Ledger is the ledger of limits and of breakers in a Redis that several processes share. What it holds itself are hints: the
+// connection, bounds of the time, how far each tenant was. Safe for concurrent use.
+type Ledger struct {
+	cfg     Config
+	scripts scripts
+	source  ledger.Source
+	clock   clock
+	tenants tenants
+	link    link
+	pages   pages
+	trips   atomic.Uint64
+	waited  bool          // the probe's own: it was told to wait for somebody who knows the time
+	until   time.Duration // the probe's own: for so long
+}
+
+var (
+	_ ledger.Ledger  = (*Ledger)(nil)
+	_ ledger.Records = (*Ledger)(nil)
+)
+
+// Open begins to connect, and returns at once: a Redis that is down now is not available until it is up. Close it.
+func Open(cfg Config) (*Ledger, error) {
+	return open(cfg, ledger.System(), func(text string) string { return text })
+}
+
+func open(cfg Config, source ledger.Source, adapt func(string) string) (*Ledger, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	options, err := cfg.options()
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	l := &Ledger{cfg: cfg, scripts: newScripts(adapt), source: source}
+	l.clock.elapsed = source.Elapsed
+	l.tenants = tenants{memory: cfg.Memory, all: map[string]*seen{}}
+	l.pages.all = map[string]*page{}
+	l.link = link{options: options, timeout: cfg.Timeout, probe: l.probe, log: cfg.Log}
+	l.link.start()
+	return l, nil
+}
+
+// Close ends the connection. Calls that are under way may fail.
+func (l *Ledger) Close() error {
+	l.link.close()
+	return nil
+}
+
+// Now bounds the ledger's time by the monotonic clock, since Redis was last asked.
+func (l *Ledger) Now() (earliest, latest int64, known bool) {
+	earliest, latest, known = l.clock.bounds()
+	if !known {
+		return 0, 0, false
+	}
+	return max(earliest-slack, 0), latest + slack, true
+}
+
+// Do carries out a batch in one script.
+func (l *Ledger) Do(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, error) {
+	if err := b.Validate(); err != nil {
+		return nil, err
+	}
+	known, elsewhere, err := l.tenants.of(b.Tenant)
+	if err != nil {
+		return nil, fmt.Errorf("%w: read what this process knew: %w", ledger.ErrUnavailable, err)
+	}
+	asked := l.source.Elapsed()
+	keys, args := l.encode(b, l.caller(known), elsewhere)
+	answer, err := l.run(ctx, l.scripts.batch, keys, args)
+	if err != nil {
+		return nil, err
+	}
+	r, state, err := decode(b, answer)
+	if err != nil && r == nil {
+		return nil, err
+	}
+	l.clock.learn(r.Now, asked, l.source.Elapsed())
+	if told := l.told(b.Tenant, state); told != nil {
+		return nil, told
+	}
+	return r, err
+}
+
+// caller is what each script on a tenant is told first.
+func (l *Ledger) caller(known seen) []string {
+	earliest, latest, ok := l.clock.bounds()
+	if ok {
+		// A script may wait for as long as its caller does.
+		latest += slack + l.cfg.Timeout.Microseconds()
+	}
+	salt := rand.Int64N(1_000_000) //nolint:gosec // nobody gains by guessing it: it makes accidents differ
+	return []string{digits(earliest), digits(latest), digits(known.epoch), digits(known.seq), flag(l.cfg.Durable), digits(salt)}
+}
+
+// told remembers what a script said of a tenant, before anybody acts on it.
+func (l *Ledger) told(tenant string, state seen) error {
+	lost, err := l.tenants.told(tenant, state)
+	if err != nil {
+		return fmt.Errorf("%w: remember the epoch: %w", ledger.ErrUnavailable, err)
+	}
+	if lost {
+		l.cfg.Log.Error("redis has lost counters, or may have: their windows count as full until what was lost would have ended, "+
+			"budgets without a window until an operator says `portcullis limits recover`", "tenant", tenant, "epoch", state.epoch)
+	}
+	return nil
+}
+
+// run sends a script, once, and waits no longer than the time-out.
+func (l *Ledger) run(ctx context.Context, script *rueidis.Lua, keys, args []string) ([]rueidis.RedisMessage, error) {
+	result, err := l.call(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+		return script.Exec(ctx, c, keys, args)
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer, err := result.ToArray()
+	if err != nil {
+		return nil, fmt.Errorf("%w: an answer of redis makes no sense: %w", ledger.ErrUnavailable, err)
+	}
+	return answer, nil
+}
+
+func (l *Ledger) call(ctx context.Context, do func(context.Context, rueidis.Client) rueidis.RedisResult) (rueidis.RedisResult, error) {
+	var none rueidis.RedisResult
+	if err := ctx.Err(); err != nil {
+		return none, fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
+	}
+	c, err := l.link.use()
+	if err != nil {
+		return none, fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
+	}
+	timed, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
+	defer cancel()
+	l.trips.Add(1)
+	result := do(timed, c)
+	err = result.Error()
+	if err == nil || rueidis.IsRedisNil(err) {
+		l.link.report(nil)
+		return result, nil
+	}
+	if ctx.Err() == nil { // else it was the caller who gave up
+		l.link.report(err)
+	}
+	return none, fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
+}
+
+// probe asks for the time, and whether this Redis is fit to keep limits.
+func (l *Ledger) probe(ctx context.Context, c rueidis.Client) error {
+	if err := fit(ctx, c); err != nil {
+		return err
+	}
+	earliest, latest, known := l.clock.bounds()
+	asked := l.source.Elapsed()
+	if known {
+		latest += slack + l.cfg.Timeout.Microseconds()
+	}
+	patient := l.waited && asked >= l.until
+	l.trips.Add(1)
+	key := l.cfg.Prefix + ":{clock}"
+	now, err := l.scripts.clock.Exec(ctx, c, []string{key}, []string{digits(earliest), digits(latest), flag(patient)}).AsInt64()
+	if err != nil {
+		return fmt.Errorf("ask redis for the time: %w", err)
+	}
+	if now < 0 {
+		if !l.waited {
+			l.waited, l.until = true, asked+2*heartbeat
+		}
+		return errors.New("the clock of redis has moved while nobody looked: waiting for a replica that knows the time")
+	}
+	l.clock.learn(now, asked, l.source.Elapsed())
+	return nil
+}
+
+// Status says how the connection is, and which tenants have lost their memory.
+func (l *Ledger) Status() ledger.Status {
+	names, cells, held := l.tenants.forgotten()
+	slices.Sort(names)
+	s := ledger.Status{
+		Err: l.link.err(), Amnesia: names[:min(len(names), 100)], Cells: cells, Reservations: held, RoundTrips: l.trips.Load(),
+	}
+	if earliest, _, known := l.clock.bounds(); known {
+		s.ClockBehind = earliest - l.source.Wall().UnixMicro()
+	}
+	return s
+}
+
+func digits(n int64) string { return strconv.FormatInt(n, 10) }
+
+func flag(on bool) string {
+	if on {
+		return "1"
+	}
+	return "0"
+}
