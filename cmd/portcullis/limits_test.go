@@ -72,6 +72,7 @@ func TestPictures(t *testing.T) {
 		"short-window.txt": {screen{width: 160, height: 5, live: true, unicode: true}, usage()},
 		"truncated.txt":    {screen{width: 160, live: true}, few(1)},
 		"nothing.txt":      {screen{width: 160}, &pb.GetUsageResponse{}},
+		"nothing-left.txt": {screen{width: 160}, &pb.GetUsageResponse{Amnesia: true}},
 	} {
 		t.Run(file, func(t *testing.T) {
 			got := usageView{screen: c.screen, now: noon}.render(c.resp)
@@ -302,7 +303,7 @@ func TestPrintWholeIsStable(t *testing.T) {
 		}
 	}
 	const line = `{"rows":[{"status":{"name":"x","scope":[],"measure":"","used":"0","max":"3","window_seconds":"0","resets_at":"","exceeded":false,"on_exceed":"","period":""},` +
-		`"agent":"a","user":"","session":"","tool":"","booked":"0","amnesia":false}],"truncated":false}` + "\n"
+		`"agent":"a","user":"","session":"","tool":"","booked":"0","amnesia":false}],"truncated":false,"amnesia":false}` + "\n"
 	if b.String() != line+line+line {
 		t.Errorf("got\n%s\nwant thrice\n%s", b.String(), line)
 	}

@@ -68,19 +68,20 @@ const (
 // render draws all rows that fit.
 func (v usageView) render(resp *pb.GetUsageResponse) string {
 	lines := make([]usageLine, len(resp.GetRows()))
-	lost := false
+	lost := resp.GetAmnesia()
 	for i, r := range resp.GetRows() {
 		lines[i] = v.line(r)
 		lost = lost || r.GetAmnesia()
 	}
-	if len(lines) == 0 {
-		return "nothing is in use\n"
-	}
 	var b strings.Builder
 	room := v.height
 	if lost {
-		b.WriteString(v.paint(red, v.fit("LOST: the shared store forgot these; they reset, or `portcullis limits recover`.", v.width)) + "\n")
+		b.WriteString(v.paint(red, v.fit("LOST: the shared store forgot what was spent: see `portcullis limits recover`.", v.width)) + "\n")
 		room--
+	}
+	if len(lines) == 0 {
+		b.WriteString("nothing is in use\n")
+		return b.String()
 	}
 	shown := 0
 	if columns, fits := v.columns(lines); fits {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/breaker"
@@ -56,7 +57,7 @@ func (p *program) recoverLedger(ctx context.Context, tenant string) (bool, error
 func (p *program) limitStats() metrics.LimitStats {
 	s := p.limits.Stats()
 	return metrics.LimitStats{
-		Local: s.Down, Pending: s.Pending, HotHits: s.HotHits, HotMisses: s.HotMisses, HotDropped: s.HotDropped + s.HotRejected, HotEvicted: s.HotEvicted,
+		Local: s.Down, LocalCharges: s.Local, Pending: s.Pending, HotHits: s.HotHits, HotMisses: s.HotMisses, HotDropped: s.HotDropped + s.HotRejected, HotEvicted: s.HotEvicted,
 	}
 }
 
@@ -73,23 +74,26 @@ func (p *program) pending(ctx context.Context, tenant string) int64 {
 func (o office) Reload(ctx context.Context) (string, bool, error) { return o.policies.Reload(ctx) }
 
 // Usage lists counters.
-func (o office) Usage(ctx context.Context, tenant string, f server.UsageFilter) ([]server.UsageRow, bool, error) {
+func (o office) Usage(ctx context.Context, tenant string, f server.UsageFilter) (server.UsageReport, error) {
 	active, err := o.policies.Active()
 	if err != nil {
-		return nil, false, err
+		return server.UsageReport{}, err
 	}
 	rows, truncated, err := o.limits.Usage(ctx, tenant, active.Tables.LimitSet, limit.UsageFilter{
 		Agent: f.Agent, Session: f.Session, Limit: f.Limit, MaxRows: f.MaxRows,
 	})
 	if err != nil {
-		return nil, false, err
+		return server.UsageReport{}, err
 	}
-	out := make([]server.UsageRow, len(rows))
-	for i, r := range rows {
+	out := server.UsageReport{Truncated: truncated, Amnesia: slices.Contains(o.ledger.Status().Amnesia, tenant)}
+	for _, r := range rows {
 		who := r.Subject
-		out[i] = server.UsageRow{Status: r.Status, Agent: who.Agent, User: who.User, Session: who.Session, Tool: who.Tool}
+		out.Rows = append(out.Rows, server.UsageRow{
+			Status: r.Status, Agent: who.Agent, User: who.User, Session: who.Session, Tool: who.Tool, Booked: r.Booked,
+			Amnesia: r.Status.Amnesia || out.Amnesia && r.Status.Period != limit.Window,
+		})
 	}
-	return out, truncated, nil
+	return out, nil
 }
 
 // RecoverLimits ends the amnesia of a tenant. It is loud: on record, and an event that every watcher of the tenant sees.

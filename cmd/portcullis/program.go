@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/portcullis-pdp/portcullis/bundles"
 
+	"github.com/portcullis-pdp/portcullis/bundles"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/decision"
@@ -143,8 +143,8 @@ func (p *program) openLimits(store *embedded.Store) error {
 		return err
 	}
 	p.closers = append(p.closers, counters.Close)
-	p.ledger = counters
-	if p.limits, err = limit.New(limit.Config{}, counters, uuid.NewString()); err != nil {
+	p.ledger = p.metrics.Ledger(counters)
+	if p.limits, err = limit.New(limit.Config{}, p.ledger, uuid.NewString()); err != nil {
 		return err
 	}
 	p.closers = append(p.closers, timely(p.limits.Close))

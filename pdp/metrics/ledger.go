@@ -48,7 +48,8 @@ func (m *Metrics) Limited(name string, said decision.LimitOutcome) {
 
 // LimitStats is what the engine of limits knows about itself.
 type LimitStats struct {
-	Local                                      bool // limits go on without the store
+	Local                                      bool // the store does not answer: limits deny, or go on by themselves
+	LocalCharges                               uint64
 	Pending                                    int64
 	HotHits, HotMisses, HotDropped, HotEvicted uint64
 }
@@ -63,7 +64,7 @@ type ledgerState struct {
 func (s ledgerState) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		ledgerUp, ledgerAmnesia, ledgerCells, ledgerReservations, ledgerRoundTrips, ledgerClockBehind,
-		limitsLocal, limitsPending, hotHits, hotMisses, hotDropped, hotEvicted,
+		limitsLocal, localCharges, limitsPending, hotHits, hotMisses, hotDropped, hotEvicted,
 	} {
 		to <- d
 	}
@@ -89,6 +90,7 @@ func (s ledgerState) Collect(to chan<- prometheus.Metric) {
 	counter(ledgerRoundTrips, l.RoundTrips)
 	gauge(ledgerClockBehind, float64(max(l.ClockBehind, 0))/1e6)
 	gauge(limitsLocal, flag(e.Local))
+	counter(localCharges, e.LocalCharges)
 	gauge(limitsPending, float64(e.Pending))
 	counter(hotHits, e.HotHits)
 	counter(hotMisses, e.HotMisses)

@@ -39,16 +39,16 @@ func TestTheLedgerIsShown(t *testing.T) {
 			[]string{
 				"ledger_amnesia_tenants 0", "ledger_cells 5", "ledger_clock_behind_seconds 0", "ledger_reservations 6",
 				"ledger_round_trips_total 7", "ledger_up 1", "limit_cache_drops_total 4", "limit_cache_evictions_total 5",
-				"limit_cache_hits_total 2", "limit_cache_misses_total 3", "limits_local 0", "limits_pending 1",
+				"limit_cache_hits_total 2", "limit_cache_misses_total 3", "limit_local_charges_total 0", "limits_local 0", "limits_pending 1",
 			},
 		},
 		"gone, with a share leased before": {
 			ledger.Status{Err: errors.New("gone"), Cells: -1, Reservations: -1, ClockBehind: 1_500_000},
-			LimitStats{Local: true},
+			LimitStats{Local: true, LocalCharges: 8},
 			[]string{
 				"ledger_amnesia_tenants 0", "ledger_clock_behind_seconds 1.5", "ledger_round_trips_total 0", "ledger_up 0",
 				"limit_cache_drops_total 0", "limit_cache_evictions_total 0", "limit_cache_hits_total 0", "limit_cache_misses_total 0",
-				"limits_local 1", "limits_pending 0",
+				"limit_local_charges_total 8", "limits_local 1", "limits_pending 0",
 			},
 		},
 		"lost its memory, and a clock that is ahead": {
@@ -57,7 +57,7 @@ func TestTheLedgerIsShown(t *testing.T) {
 			[]string{
 				"ledger_amnesia_tenants 2", "ledger_clock_behind_seconds 0", "ledger_round_trips_total 0", "ledger_up 1",
 				"limit_cache_drops_total 0", "limit_cache_evictions_total 0", "limit_cache_hits_total 0", "limit_cache_misses_total 0",
-				"limits_local 0", "limits_pending 0",
+				"limit_local_charges_total 0", "limits_local 0", "limits_pending 0",
 			},
 		},
 	} {

@@ -27,7 +27,7 @@ type Admin interface {
 	// Reload loads the bundle again. An error says what is wrong with it, for the operator to read.
 	Reload(ctx context.Context) (revision string, changed bool, err error)
 	// Usage lists counters, fullest first, at most f.MaxRows of them.
-	Usage(ctx context.Context, tenant string, f UsageFilter) (rows []UsageRow, truncated bool, err error)
+	Usage(ctx context.Context, tenant string, f UsageFilter) (UsageReport, error)
 	// RecoverLimits ends the amnesia of a tenant, and says whether there was any.
 	RecoverLimits(ctx context.Context, caller identity.Caller, tenant string) (recovered bool, err error)
 	// ResetBreaker closes breakers of an agent, of one tool or of all, and says how many.
@@ -65,6 +65,13 @@ type LedgerReport struct {
 type UsageFilter struct {
 	Agent, Session, Limit string
 	MaxRows               int
+}
+
+// UsageReport is a list of counters.
+type UsageReport struct {
+	Rows      []UsageRow
+	Truncated bool // there are more
+	Amnesia   bool // the store has lost what the tenant spent: what is not in the list may have been in use
 }
 
 // UsageRow is one counter and what it counts together.
@@ -161,13 +168,13 @@ func (s *adminService) GetUsage(ctx context.Context, in *portcullisv1.GetUsageRe
 	if err != nil {
 		return nil, err
 	}
-	rows, truncated, err := s.admin.Usage(ctx, tenant, UsageFilter{
+	report, err := s.admin.Usage(ctx, tenant, UsageFilter{
 		Agent: in.GetAgent(), Session: in.GetSession(), Limit: in.GetLimit(), MaxRows: cmp.Or(int(in.GetMaxRows()), defaultUsageRows),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &portcullisv1.GetUsageResponse{Truncated: truncated, Rows: each(rows, func(r UsageRow) *portcullisv1.UsageRow {
+	return &portcullisv1.GetUsageResponse{Truncated: report.Truncated, Amnesia: report.Amnesia, Rows: each(report.Rows, func(r UsageRow) *portcullisv1.UsageRow {
 		return &portcullisv1.UsageRow{
 			Status: limitTo(r.Status), Agent: r.Agent, User: r.User, Session: r.Session, Tool: r.Tool, Booked: r.Booked, Amnesia: r.Amnesia,
 		}

@@ -112,7 +112,7 @@ func TestStateOfTheLedger(t *testing.T) {
 func TestUsageSaysWhatIsBooked(t *testing.T) {
 	r := start(t, nil)
 	got, err := r.operations().GetUsage(r.as("auditor"), &portcullisv1.GetUsageRequest{})
-	if err != nil || got.GetRows()[0].GetBooked() != 7 || !got.GetRows()[0].GetAmnesia() {
+	if err != nil || got.GetRows()[0].GetBooked() != 7 || !got.GetRows()[0].GetAmnesia() || !got.GetAmnesia() {
 		t.Errorf("%v %v", got, err)
 	}
 }

@@ -85,9 +85,9 @@ func (a *fakeAdmin) Status(_ context.Context, tenant string) (StatusReport, erro
 
 func (a *fakeAdmin) Reload(context.Context) (string, bool, error) { return "r1", false, a.reloadErr }
 
-func (a *fakeAdmin) Usage(_ context.Context, tenant string, _ UsageFilter) ([]UsageRow, bool, error) {
+func (a *fakeAdmin) Usage(_ context.Context, tenant string, _ UsageFilter) (UsageReport, error) {
 	a.saw(tenant)
-	return []UsageRow{{Agent: "a", Booked: 7, Amnesia: true}}, false, nil
+	return UsageReport{Rows: []UsageRow{{Agent: "a", Booked: 7, Amnesia: true}}, Amnesia: true}, nil
 }
 
 func (a *fakeAdmin) RecoverLimits(_ context.Context, _ identity.Caller, tenant string) (bool, error) {

@@ -870,7 +870,10 @@ type GetUsageResponse struct {
 	// Fullest first.
 	Rows []*UsageRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
 	// True if there were more than asked for.
-	Truncated     bool `protobuf:"varint,2,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	Truncated bool `protobuf:"varint,2,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	// True if the shared store has lost what the tenant spent. What is not in the list may have been in use then: sliding windows
+	// count as full for one length, budgets until an operator calls `RecoverLimits`.
+	Amnesia       bool `protobuf:"varint,3,opt,name=amnesia,proto3" json:"amnesia,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -915,6 +918,13 @@ func (x *GetUsageResponse) GetRows() []*UsageRow {
 func (x *GetUsageResponse) GetTruncated() bool {
 	if x != nil {
 		return x.Truncated
+	}
+	return false
+}
+
+func (x *GetUsageResponse) GetAmnesia() bool {
+	if x != nil {
+		return x.Amnesia
 	}
 	return false
 }
@@ -1464,10 +1474,11 @@ const file_portcullis_v1_admin_proto_rawDesc = "" +
 	"\asession\x18\x04 \x01(\tR\asession\x12\x12\n" +
 	"\x04tool\x18\x05 \x01(\tR\x04tool\x12\x16\n" +
 	"\x06booked\x18\x06 \x01(\x03R\x06booked\x12\x18\n" +
-	"\aamnesia\x18\a \x01(\bR\aamnesia\"]\n" +
+	"\aamnesia\x18\a \x01(\bR\aamnesia\"w\n" +
 	"\x10GetUsageResponse\x12+\n" +
 	"\x04rows\x18\x01 \x03(\v2\x17.portcullis.v1.UsageRowR\x04rows\x12\x1c\n" +
-	"\ttruncated\x18\x02 \x01(\bR\ttruncated\"8\n" +
+	"\ttruncated\x18\x02 \x01(\bR\ttruncated\x12\x18\n" +
+	"\aamnesia\x18\x03 \x01(\bR\aamnesia\"8\n" +
 	"\x14RecoverLimitsRequest\x12 \n" +
 	"\x06tenant\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\x06tenant\"5\n" +
 	"\x15RecoverLimitsResponse\x12\x1c\n" +

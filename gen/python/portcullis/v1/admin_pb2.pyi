@@ -164,12 +164,14 @@ class UsageRow(_message.Message):
     def __init__(self, status: _Optional[_Union[_types_pb2.LimitStatus, _Mapping]] = ..., agent: _Optional[str] = ..., user: _Optional[str] = ..., session: _Optional[str] = ..., tool: _Optional[str] = ..., booked: _Optional[int] = ..., amnesia: _Optional[bool] = ...) -> None: ...
 
 class GetUsageResponse(_message.Message):
-    __slots__ = ("rows", "truncated")
+    __slots__ = ("rows", "truncated", "amnesia")
     ROWS_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    AMNESIA_FIELD_NUMBER: _ClassVar[int]
     rows: _containers.RepeatedCompositeFieldContainer[UsageRow]
     truncated: bool
-    def __init__(self, rows: _Optional[_Iterable[_Union[UsageRow, _Mapping]]] = ..., truncated: _Optional[bool] = ...) -> None: ...
+    amnesia: bool
+    def __init__(self, rows: _Optional[_Iterable[_Union[UsageRow, _Mapping]]] = ..., truncated: _Optional[bool] = ..., amnesia: _Optional[bool] = ...) -> None: ...
 
 class RecoverLimitsRequest(_message.Message):
     __slots__ = ("tenant",)
