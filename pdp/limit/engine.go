@@ -26,6 +26,7 @@ type Engine struct {
 	hot     *ristretto.Cache[uint64, *cell] // by seeded hash; the cell's own key is compared
 	shards  [shards]shard
 	pending atomic.Int64 // cells and reservations in the shards' tables
+	alone   bool         // nobody else charges the same cells
 	down    atomic.Bool  // the ledger did not answer the last batch
 	epoch   atomic.Int64 // the latest that it spoke of, to report everything when it changes
 	stats   counters
@@ -56,7 +57,7 @@ func New(cfg Config, l ledger.Ledger, holder string) (*Engine, error) {
 		return nil, fmt.Errorf("limits: a holder's name has 1 to %d bytes", maxIDBytes)
 	}
 	e := &Engine{
-		cfg: cfg.withDefaults(), ledger: l, holder: holder, seed: maphash.MakeSeed(),
+		cfg: cfg.withDefaults(), ledger: l, alone: !l.Shared(), holder: holder, seed: maphash.MakeSeed(),
 		refill: make(chan *cell, 1024), wake: make(chan struct{}, 1),
 	}
 	for i := range e.shards {

@@ -266,8 +266,8 @@ func (it *item) decide(e *Engine, now int64, down bool) {
 	alone := down && it.rule.local
 	age := now - c.seen
 	known := c.seen != 0 && len(c.refunds) == 0 && (c.resetsAt == 0 || now < c.resetsAt)
-	recent := known && age <= micros(e.cfg.ViewFor) || c.seen != 0 && alone
 	over := it.over(c.total())
+	recent := known && (age <= micros(e.cfg.ViewFor) || e.alone && !over) || c.seen != 0 && alone
 	switch {
 	case down && !alone: // whatever is in hand: this limit denies while the ledger is gone
 		it.plan = ask

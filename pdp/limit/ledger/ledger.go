@@ -174,6 +174,9 @@ type Ledger interface {
 	// Now bounds the ledger's time: it is not before earliest, and not after latest. They are equal where the ledger is in
 	// this process. known is false until the ledger was reached once; nothing may be spent from a block then.
 	Now() (earliest, latest int64, known bool)
+	// Shared says whether others than one engine may charge the same cells. Where nobody else does, what an engine was told
+	// of a cell that is not full stays true until it charges it itself: units only leave.
+	Shared() bool
 	// Do carries out a batch. The batch may be used again once Do has returned without an error; after an error it is the
 	// ledger's, which may still be at it.
 	Do(ctx context.Context, b *Batch) (*Receipt, error)

@@ -173,6 +173,9 @@ func (c *Counters) Now() (earliest, latest int64, known bool) {
 	return now, now, true
 }
 
+// Shared says no: the database is one process's.
+func (c *Counters) Shared() bool { return false }
+
 // Do carries out a batch. What it changed is on the disk when it returns without an error.
 func (c *Counters) Do(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, error) {
 	if err := validate(b); err != nil {

@@ -54,9 +54,16 @@ func (c *Counters) carryOut(group []*errand) {
 	w := work{c: c}
 	err := w.begin()
 	if err == nil {
+		waiting := group[:0]
 		for _, e := range group {
-			e.receipt, e.err = w.do(e.batch)
+			before := w.written
+			if e.receipt, e.err = w.do(e.batch); w.broken == nil && w.written == before {
+				close(e.done) // what only looked, or was denied, need not wait for the disk: it promised nothing
+				continue
+			}
+			waiting = append(waiting, e)
 		}
+		group = waiting
 		err = w.end()
 	}
 	c.report(err)
@@ -81,7 +88,7 @@ type work struct {
 	c       *Counters
 	tx      *bbolt.Tx
 	now     int64
-	changed bool
+	written int // records
 	undo    []func() // of what was booked in memory
 	broken  error
 }
@@ -95,12 +102,12 @@ func (w *work) begin() (err error) {
 // end commits, or takes everything back.
 func (w *work) end() error {
 	err := w.broken
-	if err == nil && w.changed {
+	if err == nil && w.written > 0 {
 		if err = w.tx.Bucket(countersMeta).Put(clockKey, w.c.clock.Mark()); err == nil {
 			err = w.tx.Commit()
 		}
 	}
-	if err != nil || !w.changed {
+	if err != nil || w.written == 0 {
 		_ = w.tx.Rollback() // after a commit that failed it says that there is nothing to roll back
 	}
 	if err != nil {
@@ -235,7 +242,7 @@ func (w *work) put(bucket, key, value []byte) {
 	if w.broken != nil {
 		return
 	}
-	w.changed = true
+	w.written++
 	if value == nil {
 		w.broken = w.tx.Bucket(bucket).Delete(key)
 		return

@@ -59,6 +59,9 @@ func (m *Model) Now() (earliest, latest int64, known bool) {
 	return m.now, m.now, true
 }
 
+// Shared says yes, so that engines in one test may share a model.
+func (m *Model) Shared() bool { return true }
+
 // Do carries out a batch.
 func (m *Model) Do(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, error) {
 	if err := b.Validate(); err != nil {
