@@ -88,7 +88,7 @@ type work struct {
 	c       *Counters
 	tx      *bbolt.Tx
 	now     int64
-	written int // records
+	written int      // records
 	undo    []func() // of what was booked in memory
 	broken  error
 }

@@ -73,6 +73,9 @@ func (l *Ledger) Now() (earliest, latest int64, known bool) {
 	return max(earliest-slack, 0), latest + slack, true
 }
 
+// Shared says yes: that is what it is for.
+func (l *Ledger) Shared() bool { return true }
+
 // Do carries out a batch in one script.
 func (l *Ledger) Do(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, error) {
 	if err := b.Validate(); err != nil {
