@@ -140,12 +140,11 @@ func (c *Counters) load(tx *bbolt.Tx, source ledger.Source) (err error) {
 	bad := 0
 	err = tx.Bucket(cellBucket).ForEach(func(k, v []byte) error {
 		tenant, _, ok := splitKey(k)
-		counter, err := decodeCounter(v)
-		if !ok || err != nil {
+		if counter, err := decodeCounter(v); ok && err == nil {
+			c.cells.load(tenant, counter.Owner)
+		} else {
 			bad++
-			return nil
 		}
-		c.cells.load(tenant, counter.Owner)
 		return nil
 	})
 	if err != nil {
@@ -153,12 +152,11 @@ func (c *Counters) load(tx *bbolt.Tx, source ledger.Source) (err error) {
 	}
 	err = tx.Bucket(reservationBucket).ForEach(func(k, v []byte) error {
 		tenant, _, ok := splitKey(k)
-		r, err := decodeReservation(v)
-		if !ok || err != nil {
+		if held, err := decodeReservation(v); ok && err == nil {
+			c.held.load(tenant, held.owner)
+		} else {
 			bad++
-			return nil
 		}
-		c.held.load(tenant, r.owner)
 		return nil
 	})
 	if err == nil && bad > 0 {
@@ -178,7 +176,7 @@ func (c *Counters) Shared() bool { return false }
 
 // Do carries out a batch. What it changed is on the disk when it returns without an error.
 func (c *Counters) Do(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, error) {
-	if err := validate(b); err != nil {
+	if err := b.Validate(); err != nil {
 		return nil, err
 	}
 	e := &errand{batch: b, done: make(chan struct{})}

@@ -10,37 +10,6 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
 
-// validate refuses a batch that could not be kept, or would make a mess of others.
-func validate(b *ledger.Batch) error {
-	const mostName = 8192
-	if b.Holder == "" || len(b.Tenant) > mostName {
-		return fmt.Errorf("a batch has a holder, and a tenant of at most %d bytes", mostName)
-	}
-	for i := range b.Lines {
-		l := &b.Lines[i]
-		if len(l.Key) == 0 || len(l.Key) > mostName || len(l.Owner) > mostName {
-			return fmt.Errorf("line %d: a key has 1 to %d bytes, an owner at most as many", i, mostName)
-		}
-		if err := l.Period.Validate(); err != nil {
-			return fmt.Errorf("line %d: %w", i, err)
-		}
-		if min(l.Want, l.Need, l.Block, l.Returned, l.Held, l.Lease) < 0 || max(l.Want, l.Max) > ledger.MaxUnits || l.Max < -1 {
-			return fmt.Errorf("line %d: an amount is out of bounds", i)
-		}
-		for j := range i {
-			if bytes.Equal(b.Lines[j].Key, l.Key) {
-				return fmt.Errorf("line %d: the same cell as line %d", i, j)
-			}
-		}
-	}
-	for i := range b.Reservations {
-		if id := b.Reservations[i].ID; id == "" || len(id) > 128 {
-			return fmt.Errorf("reservation %d: an id has 1 to 128 bytes", i)
-		}
-	}
-	return nil
-}
-
 // Reservation reads one.
 func (c *Counters) Reservation(ctx context.Context, tenant, id string) (record []byte, err error) {
 	if err := ctx.Err(); err != nil {

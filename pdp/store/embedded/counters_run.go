@@ -121,7 +121,7 @@ func (w *work) end() error {
 // do carries out one batch. An error refuses this batch only; broken is an error of the database, which refuses all.
 func (w *work) do(b *ledger.Batch) (*ledger.Receipt, error) {
 	if w.broken != nil {
-		return nil, nil
+		return nil, w.broken // of the whole group
 	}
 	w.c.holders[b.Holder] = true
 	current, err := w.compare(b)
