@@ -70,9 +70,10 @@ var fromEnvironment = []string{"addr", "data-dir", "operator-dir", "token", "tls
 
 func narrowEnvironment(k *kong.Kong) error {
 	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
-		if command, ok := node.(*kong.Node); ok && command.Name != "serve" {
+		if command, ok := node.(*kong.Node); ok {
 			for _, flag := range command.Flags {
-				if !slices.Contains(fromEnvironment, flag.Name) {
+				// Who abandons the shared ledger says so each time.
+				if command.Name != "serve" && !slices.Contains(fromEnvironment, flag.Name) || flag.Name == "abandon-redis" {
 					flag.Envs, flag.Tag.Envs = nil, nil
 				}
 			}

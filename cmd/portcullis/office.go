@@ -43,11 +43,20 @@ func (o office) Status(ctx context.Context, tenant string) (server.StatusReport,
 	return report, nil
 }
 
-// ledgerReport is how the embedded ledger feels: it has one reader, and forgets nothing that was committed.
+// ledgerReport is how the ledger feels.
 func (p *program) ledgerReport() server.LedgerReport {
-	s := p.ledger.Status()
-	s.Err = errors.Join(s.Err, p.breakers.Health())
-	return server.LedgerReport{Kind: "embedded", Status: s}
+	return server.LedgerReport{Kind: p.ledgerKind, Status: p.ledger.Status()}
+}
+
+// limitsHealth says what keeps limits and breakers from being counted. A disk of this server's own takes it out of service:
+// others may have a better one. A Redis that all replicas share does not. They would all go at once, agents would hear
+// nothing instead of a decision with its reason, and limits that may go on alone could not.
+func (p *program) limitsHealth() error {
+	err := errors.Join(p.limits.Health(), p.breakers.Health())
+	if p.ledgerKind == ledgerRedis {
+		return server.Tolerable(err)
+	}
+	return err
 }
 
 func (p *program) recoverLedger(ctx context.Context, tenant string) (bool, error) {
@@ -200,9 +209,8 @@ func (c condition) Check(ctx context.Context) error { return c.look(ctx) }
 func (p *program) checks() []server.Check {
 	return []server.Check{
 		condition{"bundle", func(context.Context) error { _, err := p.policies.Active(); return err }},
-		condition{"state", func(context.Context) error {
-			return errors.Join(p.state.Health(), p.limits.Health(), p.breakers.Health())
-		}},
+		condition{"state", func(context.Context) error { return p.state.Health() }},
+		condition{"limits", func(context.Context) error { return p.limitsHealth() }},
 		condition{"decision_log", func(context.Context) error { return p.decisions.Health().Err }},
 		condition{"approvals", func(context.Context) error { return p.approvals.Health() }},
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
 	"github.com/portcullis-pdp/portcullis/pdp/server"
 	"github.com/portcullis-pdp/portcullis/pdp/store/embedded"
+	"github.com/portcullis-pdp/portcullis/pdp/store/redis"
 )
 
 // program is one server's rooms, built and valid, with nothing listening. close gives back what complete has opened,
@@ -40,16 +41,24 @@ type program struct {
 	policies  *policy.Manager
 	evaluator *policy.Evaluator
 	ledger    ledger.Ledger
-	limits    *limit.Engine
-	breakers  *breaker.Breakers
-	approvals *approval.Queue
-	switches  *killswitch.Board
-	decisions *decisionlog.Log
-	state     *embedded.KV
-	engine    *decision.Engine
-	tracing   *tracing
-	closers   []func() error
+	// ledgerKind is ledgerEmbedded or ledgerRedis.
+	ledgerKind string
+	limits     *limit.Engine
+	breakers   *breaker.Breakers
+	approvals  *approval.Queue
+	switches   *killswitch.Board
+	decisions  *decisionlog.Log
+	state      *embedded.KV
+	engine     *decision.Engine
+	tracing    *tracing
+	closers    []func() error
 }
+
+// The kinds of ledgers, as the contract names them.
+const (
+	ledgerEmbedded = "embedded"
+	ledgerRedis    = "redis"
+)
 
 // sweepEvery is how often what is over is forgotten.
 const sweepEvery = time.Minute
@@ -62,7 +71,7 @@ func (c serveCmd) complete(ctx context.Context, at places, log *slog.Logger) (p 
 			err = errors.Join(err, p.close())
 		}
 	}()
-	if err := p.openState(at); err != nil {
+	if err := p.openState(c, at); err != nil {
 		return p, err
 	}
 	if err := p.openLog(c, at); err != nil {
@@ -97,7 +106,9 @@ func (c serveCmd) complete(ctx context.Context, at places, log *slog.Logger) (p 
 // what to do by.
 func (c serveCmd) denied(at places) []string {
 	out := []string{at.data, at.operator, filepath.Dir(at.keyFile)}
-	for _, name := range append([]string{c.Credentials, c.TLSKey, string(c.Config)}, c.Bundle...) {
+	for _, name := range append([]string{
+		c.Credentials, c.TLSKey, string(c.Config), c.Shared.RedisPasswordFile, c.Shared.RedisSentinelPasswordFile, c.Shared.RedisKey,
+	}, c.Bundle...) {
 		if name == "" || strings.Contains(name, "://") {
 			continue
 		}
@@ -109,7 +120,7 @@ func (c serveCmd) denied(at places) []string {
 }
 
 // openState opens the database and what lives in it.
-func (p *program) openState(at places) error {
+func (p *program) openState(c serveCmd, at places) error {
 	store, err := embedded.Open(at.data)
 	if err != nil {
 		return err
@@ -119,10 +130,7 @@ func (p *program) openState(at places) error {
 		return err
 	}
 	p.closers = append(p.closers, p.state.Close)
-	if err := p.openLimits(store); err != nil {
-		return err
-	}
-	if err := p.openBreakers(store); err != nil {
+	if err := p.openLimits(store, c, at); err != nil {
 		return err
 	}
 	asks, err := store.OpenApprovals(approval.ReplayWindow)
@@ -136,29 +144,56 @@ func (p *program) openState(at places) error {
 	return err
 }
 
-// openLimits opens the ledger of limits and the engine on it, as a holder that no other run is.
-func (p *program) openLimits(store *embedded.Store) error {
-	counters, err := store.OpenCounters(embedded.CountersConfig{}, ledger.System())
+// openLimits opens the ledger of limits and breakers: shared with other replicas, or alone in the data directory.
+func (p *program) openLimits(store *embedded.Store, c serveCmd, at places) error {
+	memory, err := store.OpenMemory()
 	if err != nil {
 		return err
 	}
-	p.closers = append(p.closers, counters.Close)
-	p.ledger = p.metrics.Ledger(counters)
-	if p.limits, err = limit.New(limit.Config{}, p.ledger, uuid.NewString()); err != nil {
+	var records ledger.Records
+	if at.redis != nil {
+		records, err = p.openShared(*at.redis, memory)
+	} else if err = mayCountAlone(memory, c.Shared.AbandonRedis, p.log); err == nil {
+		records, err = p.openAlone(store)
+	}
+	if err != nil {
+		return err
+	}
+	// A holder that no other run is, with a name that people know.
+	holder := strings.TrimPrefix(c.Shared.ReplicaName+"/"+uuid.NewString(), "/")
+	if p.limits, err = limit.New(limit.Config{}, p.ledger, holder); err != nil {
 		return err
 	}
 	p.closers = append(p.closers, timely(p.limits.Close))
-	return nil
-}
-
-func (p *program) openBreakers(store *embedded.Store) error {
-	records, err := store.OpenRecords(ledger.System())
-	if err != nil {
-		return err
-	}
-	p.closers = append(p.closers, records.Close)
 	p.breakers, err = breaker.New(breaker.Config{}, records)
 	return err
+}
+
+// openShared does not wait for Redis: one that is down now is used as soon as it is up, and limits deny until then.
+func (p *program) openShared(cfg redis.Config, memory redis.Memory) (ledger.Records, error) {
+	cfg.Memory, cfg.Log = memory, p.log
+	shared, err := redis.Open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, shared.Close)
+	p.ledger, p.ledgerKind = p.metrics.Ledger(shared), ledgerRedis
+	return shared, nil
+}
+
+func (p *program) openAlone(store *embedded.Store) (ledger.Records, error) {
+	counters, err := store.OpenCounters(embedded.CountersConfig{}, ledger.System())
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, counters.Close)
+	p.ledger, p.ledgerKind = p.metrics.Ledger(counters), ledgerEmbedded
+	records, err := store.OpenRecords(ledger.System())
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, records.Close)
+	return records, nil
 }
 
 func (p *program) openLog(c serveCmd, at places) (err error) {

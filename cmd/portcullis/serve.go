@@ -13,6 +13,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/seal"
 	"github.com/portcullis-pdp/portcullis/pdp/server"
+	"github.com/portcullis-pdp/portcullis/pdp/store/redis"
 )
 
 type serveCmd struct {
@@ -33,6 +34,7 @@ type serveCmd struct {
 	LogMode     string        `default:"block" enum:"block,spool,drop" help:"What a decision log that cannot be written does: block denies, spool and drop count what is lost."`
 	LogSync     bool          `help:"Sync the decision log to the disk before each answer. Without it lines survive a kill, but not a power cut."`
 	Memo        int64         `default:"100000" help:"How many policy answers are remembered; 0: none."`
+	Shared      sharedFlags   `embed:""`
 	OTLP        string        `name:"otlp" help:"Send traces to this OTLP gRPC endpoint, for example localhost:4317."`
 }
 
@@ -77,6 +79,7 @@ type places struct {
 	auth           identity.Authenticator
 	keys           *seal.Keys
 	dev            identity.Paths
+	redis          *redis.Config // nil: limits are counted alone
 }
 
 // prepare makes directories and reads credentials and keys.
@@ -119,7 +122,8 @@ func (c serveCmd) prepare() (out places, err error) {
 	if out.keys, err = seal.LoadOrCreate(out.keyFile); err != nil {
 		return out, err
 	}
-	return out, nil
+	out.redis, err = c.Shared.redis()
+	return out, err
 }
 
 func makeDir(dir string) error {

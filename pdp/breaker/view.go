@@ -75,7 +75,7 @@ func (v *view) statuses(decision string) []Status {
 	return out
 }
 
-// look reads what is known about an action.
+// look reads what is known about an action. Where no row is about it the store is not asked: it may be gone.
 func (b *Breakers) look(ctx context.Context, defs []Definition, who *limit.Subject) (*view, error) {
 	if err := who.Validate(); err != nil {
 		return nil, err
@@ -83,17 +83,23 @@ func (b *Breakers) look(ctx context.Context, defs []Definition, who *limit.Subje
 	if len(defs) > limit.MaxDefinitions {
 		return nil, fmt.Errorf("%w: %d definitions, at most %d", limit.ErrInvalid, len(defs), limit.MaxDefinitions)
 	}
+	var guards []guard
+	for i := range defs {
+		if key, ok := defs[i].keyOf(who); ok {
+			guards = append(guards, guard{def: &defs[i], key: string(key)})
+		}
+	}
+	if len(guards) == 0 {
+		return &view{tenant: who.Tenant}, nil
+	}
 	v, err := b.read(ctx, who.Tenant)
 	if err != nil {
 		return nil, err
 	}
-	for i := range defs {
-		if key, ok := defs[i].keyOf(who); ok {
-			g := guard{def: &defs[i], key: string(key)}
-			g.set(v.records[g.key], v.now)
-			v.guards = append(v.guards, g)
-		}
+	for i := range guards {
+		guards[i].set(v.records[guards[i].key], v.now)
 	}
+	v.guards = guards
 	return v, nil
 }
 
