@@ -45,7 +45,7 @@ func ledgerEvents(before, now ledger.Status) (out []event.Event) {
 	}
 	for _, tenant := range now.Amnesia {
 		if !slices.Contains(before.Amnesia, tenant) {
-			tell(tenant, "amnesia", "the store of limits has lost what this tenant spent: budgets longer than a sliding window deny until `portcullis limits recover`")
+			tell(tenant, "amnesia", "the store of limits has lost what this tenant spent: limits count as full until that has ended, or `portcullis limits recover`")
 		}
 	}
 	return out

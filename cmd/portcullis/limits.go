@@ -110,10 +110,10 @@ type limitsRecoverCmd struct {
 // confirmation is the word that has to be typed.
 const confirmation = "recover"
 
-const recoverWarning = `The shared store of limits has lost what this tenant spent. Budgets that are longer than a sliding window (session, day,
-month) deny until somebody accepts that. If you go on, they begin again from zero: up to the whole of each budget may be
-spent a second time in its current period. Look up first what was spent (the decision log and your providers know), and
-lower a budget in the bundle if it must not be passed. This cannot be taken back. It goes on record.
+const recoverWarning = `The shared store of limits has lost what this tenant spent. To be safe, limits count as full until that would have ended
+anyway: a window for one length, a day or a month to its end, a session's budget for good. If you go on, all of them begin
+again from zero: up to the whole of each may be spent a second time. Look up first what was spent (the decision log and your
+providers know), and lower a limit in the bundle if it must not be passed. This cannot be taken back, and goes on record.
 
 Type "` + confirmation + `" to go on: `
 
@@ -149,7 +149,7 @@ func (c limitsRecoverCmd) print(w io.Writer, resp *pb.RecoverLimitsResponse) (er
 	case c.JSON:
 		return printWhole(w, resp)
 	case resp.GetRecovered():
-		_, err = fmt.Fprintln(w, "recovered: what was lost is forgotten, budgets begin again from zero")
+		_, err = fmt.Fprintln(w, "recovered: what was lost is forgotten, limits begin again from zero")
 	default:
 		_, err = fmt.Fprintln(w, "nothing was lost, and nothing was changed")
 	}

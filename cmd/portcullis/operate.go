@@ -98,7 +98,7 @@ func printLedger(b *strings.Builder, l *pb.LedgerStatus) {
 		fmt.Fprintf(b, "           UNREACHABLE: %s\n", plain(l.GetError()))
 	}
 	if l.GetAmnesia() {
-		b.WriteString("           LOST ITS MEMORY: budgets longer than a sliding window deny until `portcullis limits recover`\n")
+		b.WriteString("           LOST ITS MEMORY: limits count as full until what was lost has ended, or `portcullis limits recover`\n")
 	}
 	if n := l.GetTenantsInAmnesia(); n > 0 && !l.GetAmnesia() {
 		fmt.Fprintf(b, "           lost its memory of %d other tenants: their operators have to accept that\n", n)

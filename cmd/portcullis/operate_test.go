@@ -27,7 +27,7 @@ func TestStatusShowsTheLedger(t *testing.T) {
 		},
 		"lost": {
 			&pb.LedgerStatus{Kind: "redis", Reachable: true, Cells: -1, Amnesia: true, TenantsInAmnesia: 3},
-			"ledger     redis\n           LOST ITS MEMORY: budgets longer than a sliding window deny until `portcullis limits recover`\n",
+			"ledger     redis\n           LOST ITS MEMORY: limits count as full until what was lost has ended, or `portcullis limits recover`\n",
 		},
 		"lost of others, and a clock that is behind": {
 			&pb.LedgerStatus{Kind: "redis", Reachable: true, Cells: -1, TenantsInAmnesia: 3, ClockBehind: durationpb.New(90 * time.Second)},

@@ -31,7 +31,7 @@ var (
 // What is read together when Prometheus asks.
 var (
 	ledgerUp           = desc("portcullis_ledger_up", "1 if the store of limits can be read and written.")
-	ledgerAmnesia      = desc("portcullis_ledger_amnesia_tenants", "Tenants whose budgets deny because the store of limits lost its memory, until an operator accepts that. At most 100 are counted.")
+	ledgerAmnesia      = desc("portcullis_ledger_amnesia_tenants", "Tenants whose limits may count as full because the store lost its memory, until an operator accepts that. At most 100 are counted.")
 	ledgerCells        = desc("portcullis_ledger_cells", "Counters in the store of limits. Missing where the store does not know.")
 	ledgerReservations = desc("portcullis_ledger_reservations", "Reservations that wait for an outcome. Missing where the store does not know.")
 	ledgerRoundTrips   = desc("portcullis_ledger_round_trips_total", "Messages to another process for limits and breakers.")

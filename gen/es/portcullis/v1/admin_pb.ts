@@ -103,7 +103,8 @@ export type LedgerStatus = Message<"portcullis.v1.LedgerStatus"> & {
   error: string;
 
   /**
-   * True if the store has lost what the caller's tenant spent, and budgets longer than a sliding window deny until an operator calls `RecoverLimits`.
+   * True if the store has lost what the caller's tenant spent: limits count as full until what was lost would have ended
+   * anyway, or an operator calls `RecoverLimits`.
    *
    * @generated from field: bool amnesia = 4;
    */
@@ -504,8 +505,7 @@ export type GetUsageResponse = Message<"portcullis.v1.GetUsageResponse"> & {
   truncated: boolean;
 
   /**
-   * True if the shared store has lost what the tenant spent. What is not in the list may have been in use then: sliding windows
-   * count as full for one length, budgets until an operator calls `RecoverLimits`.
+   * True if the shared store has lost what the tenant spent. Limits that are not in the list may count as full then, too.
    *
    * @generated from field: bool amnesia = 3;
    */
@@ -878,9 +878,10 @@ export const AdminService: GenService<{
     output: typeof GetUsageResponseSchema;
   },
   /**
-   * Accepts that what a tenant spent before the shared store of limits lost its memory is forgotten: limits that count as full
-   * only because of that loss begin again from zero. It can't be taken back, and it is the one way in which a limit may be
-   * passed: look at what was spent elsewhere first. `UNAVAILABLE` if the store cannot be reached.
+   * Accepts that what a tenant spent before the shared store of limits lost its memory is forgotten. Limits that count as full
+   * only because of that loss (a window for one length, a day or a month to its end, a session's budget until this call) begin
+   * again from zero. It can't be taken back, and it is the one way in which a limit may be passed: look at what was spent
+   * elsewhere first. `UNAVAILABLE` if the store cannot be reached.
    *
    * @generated from rpc portcullis.v1.AdminService.RecoverLimits
    */

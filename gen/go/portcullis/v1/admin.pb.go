@@ -217,7 +217,8 @@ type LedgerStatus struct {
 	Reachable bool `protobuf:"varint,2,opt,name=reachable,proto3" json:"reachable,omitempty"`
 	// What is wrong; empty if it is reachable. At most 500 bytes, without credentials.
 	Error string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
-	// True if the store has lost what the caller's tenant spent, and budgets longer than a sliding window deny until an operator calls `RecoverLimits`.
+	// True if the store has lost what the caller's tenant spent: limits count as full until what was lost would have ended
+	// anyway, or an operator calls `RecoverLimits`.
 	Amnesia bool `protobuf:"varint,4,opt,name=amnesia,proto3" json:"amnesia,omitempty"`
 	// How many tenants wait for `RecoverLimits`. 0 to 100; 100 may be more.
 	TenantsInAmnesia int32 `protobuf:"varint,5,opt,name=tenants_in_amnesia,json=tenantsInAmnesia,proto3" json:"tenants_in_amnesia,omitempty"`
@@ -871,8 +872,7 @@ type GetUsageResponse struct {
 	Rows []*UsageRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
 	// True if there were more than asked for.
 	Truncated bool `protobuf:"varint,2,opt,name=truncated,proto3" json:"truncated,omitempty"`
-	// True if the shared store has lost what the tenant spent. What is not in the list may have been in use then: sliding windows
-	// count as full for one length, budgets until an operator calls `RecoverLimits`.
+	// True if the shared store has lost what the tenant spent. Limits that are not in the list may count as full then, too.
 	Amnesia       bool `protobuf:"varint,3,opt,name=amnesia,proto3" json:"amnesia,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

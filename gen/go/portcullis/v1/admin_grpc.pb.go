@@ -40,9 +40,10 @@ type AdminServiceClient interface {
 	ReloadBundle(ctx context.Context, in *ReloadBundleRequest, opts ...grpc.CallOption) (*ReloadBundleResponse, error)
 	// Live usage of limits.
 	GetUsage(ctx context.Context, in *GetUsageRequest, opts ...grpc.CallOption) (*GetUsageResponse, error)
-	// Accepts that what a tenant spent before the shared store of limits lost its memory is forgotten: limits that count as full
-	// only because of that loss begin again from zero. It can't be taken back, and it is the one way in which a limit may be
-	// passed: look at what was spent elsewhere first. `UNAVAILABLE` if the store cannot be reached.
+	// Accepts that what a tenant spent before the shared store of limits lost its memory is forgotten. Limits that count as full
+	// only because of that loss (a window for one length, a day or a month to its end, a session's budget until this call) begin
+	// again from zero. It can't be taken back, and it is the one way in which a limit may be passed: look at what was spent
+	// elsewhere first. `UNAVAILABLE` if the store cannot be reached.
 	RecoverLimits(ctx context.Context, in *RecoverLimitsRequest, opts ...grpc.CallOption) (*RecoverLimitsResponse, error)
 	// Closes a circuit breaker by hand.
 	ResetBreaker(ctx context.Context, in *ResetBreakerRequest, opts ...grpc.CallOption) (*ResetBreakerResponse, error)
@@ -151,9 +152,10 @@ type AdminServiceServer interface {
 	ReloadBundle(context.Context, *ReloadBundleRequest) (*ReloadBundleResponse, error)
 	// Live usage of limits.
 	GetUsage(context.Context, *GetUsageRequest) (*GetUsageResponse, error)
-	// Accepts that what a tenant spent before the shared store of limits lost its memory is forgotten: limits that count as full
-	// only because of that loss begin again from zero. It can't be taken back, and it is the one way in which a limit may be
-	// passed: look at what was spent elsewhere first. `UNAVAILABLE` if the store cannot be reached.
+	// Accepts that what a tenant spent before the shared store of limits lost its memory is forgotten. Limits that count as full
+	// only because of that loss (a window for one length, a day or a month to its end, a session's budget until this call) begin
+	// again from zero. It can't be taken back, and it is the one way in which a limit may be passed: look at what was spent
+	// elsewhere first. `UNAVAILABLE` if the store cannot be reached.
 	RecoverLimits(context.Context, *RecoverLimitsRequest) (*RecoverLimitsResponse, error)
 	// Closes a circuit breaker by hand.
 	ResetBreaker(context.Context, *ResetBreakerRequest) (*ResetBreakerResponse, error)

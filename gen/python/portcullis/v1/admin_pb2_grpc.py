@@ -98,9 +98,10 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecoverLimits(self, request, context):
-        """Accepts that what a tenant spent before the shared store of limits lost its memory is forgotten: limits that count as full
-        only because of that loss begin again from zero. It can't be taken back, and it is the one way in which a limit may be
-        passed: look at what was spent elsewhere first. `UNAVAILABLE` if the store cannot be reached.
+        """Accepts that what a tenant spent before the shared store of limits lost its memory is forgotten. Limits that count as full
+        only because of that loss (a window for one length, a day or a month to its end, a session's budget until this call) begin
+        again from zero. It can't be taken back, and it is the one way in which a limit may be passed: look at what was spent
+        elsewhere first. `UNAVAILABLE` if the store cannot be reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
