@@ -219,6 +219,23 @@ func TestBar(t *testing.T) {
 	}
 }
 
+// TestColours go by what is spent, for what is booked comes and goes.
+func TestColours(t *testing.T) {
+	for _, c := range []struct {
+		used, booked int64
+		amnesia      bool
+		want         string
+	}{
+		{79, 0, false, green}, {80, 0, false, yellow}, {100, 0, false, red}, {130, 0, false, red},
+		{100, 25, false, green}, {100, 20, false, yellow}, {100, 200, false, green}, {100, -5, false, red}, {1, 0, true, red},
+	} {
+		row := &pb.UsageRow{Status: &pb.LimitStatus{Used: c.used, Max: 100}, Booked: c.booked, Amnesia: c.amnesia}
+		if got := colourOf(usageLine{row: row}); got != c.want {
+			t.Errorf("%+v: %q, want %q", c, got, c.want)
+		}
+	}
+}
+
 func TestLength(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", 1: "1s", time.Second: "1s", 1500 * time.Millisecond: "2s", time.Minute: "1m", 61 * time.Second: "1m 1s",

@@ -61,7 +61,8 @@ func whose(r *pb.UsageRow) string {
 // Widths of the table's parts.
 const (
 	wideBar, shortBar = 20, 10
-	leastWho          = 18 // narrower, and lines are easier to read
+	leastWho          = 30 // narrower, and lines are easier to read
+	leastName         = 18 // of a counter, beside its bar
 	gap               = "  "
 )
 
@@ -171,7 +172,7 @@ func (v usageView) block(l usageLine) []string {
 	switch {
 	case barWidth+len(l.name)+len(gap)+len(l.who) <= v.width:
 		out = append(out, bar+v.paint(bold, l.name)+gap+l.who)
-	case barWidth+leastWho <= v.width:
+	case barWidth+leastName <= v.width:
 		out = append(out, bar+v.paint(bold, v.fit(l.name, v.width-barWidth)), indent+v.fit(l.who, inner))
 	default:
 		out = append(out, bar, v.paint(bold, v.fit(l.name, max(v.width, 1))), indent+v.fit(l.who, inner))
@@ -221,9 +222,11 @@ func (v usageView) bar(r *pb.UsageRow, cells int) string {
 // almost is how full a counter is when somebody should look.
 const almost = 0.8
 
+// colourOf goes by what is spent: what is only booked comes back, and would make the colours flicker.
 func colourOf(l usageLine) string {
 	s := l.row.GetStatus()
-	switch share := fraction(s.GetUsed(), s.GetMax()); {
+	spent := s.GetUsed() - min(max(l.row.GetBooked(), 0), max(s.GetUsed(), 0))
+	switch share := fraction(spent, s.GetMax()); {
 	case share >= 1 || l.row.GetAmnesia():
 		return red
 	case share >= almost:
