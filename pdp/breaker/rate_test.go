@@ -205,6 +205,37 @@ func TestAWindowOfAnotherWidthGoesOn(t *testing.T) {
 	}
 }
 
+func TestAShorterWindowGoesOn(t *testing.T) {
+	f := newFuse(t)
+	longer := byRate
+	longer.RateWindowSeconds = 600
+	f.hear(longer, times(6, failure)...)
+	if got := f.hear(byRate, times(4, failure)...); got != breaker.Open {
+		t.Fatalf("ten failures just now: %q", got)
+	}
+	f = newFuse(t)
+	f.hear(longer, times(6, failure)...)
+	f.pass(130 * time.Second)
+	if got := f.hear(byRate, times(9, failure)...); got != "" {
+		t.Fatalf("nine failures in a minute: %q", got)
+	}
+}
+
+// The replica that saw a breaker open need not be the one that sees it close.
+func TestABreakerThatClosesElsewhereBeginsAnew(t *testing.T) {
+	long := byRate
+	long.RateWindowSeconds = 3600
+	d := newDepot()
+	a, b := d.fuse(t, breaker.Config{}), d.fuse(t, breaker.Config{})
+	a.hear(long, append(times(100, success), times(100, failure)...)...)
+	d.pass(time.Minute)
+	b.want("the probe", "p", true, true, long)
+	b.tell("p", success, long)
+	if got := a.hear(long, times(10, failure)...); got != breaker.Open {
+		t.Fatalf("ten failures since it closed: %q", got)
+	}
+}
+
 func TestMoreToolsThanTalliesAreStricter(t *testing.T) {
 	f := newDepot().fuse(t, breaker.Config{MaxTallies: 3})
 	who := func(i int) limit.Subject {

@@ -43,13 +43,16 @@ func (r *record) forgotten(now moment) bool {
 
 // holds says whether the breaker keeps an action back: it is open, or another probe is under way.
 func (r *record) holds(now moment, decision string) bool {
-	return r != nil && r.state != Closed && now.earliest < r.until && !r.probedBy(decision)
+	return r != nil && r.state != Closed && !r.over(now) && !r.probedBy(decision)
 }
 
 // ready says whether an action may become the probe.
 func (r *record) ready(now moment, decision string) bool {
-	return r != nil && r.state != Closed && now.earliest >= r.until && !r.probedBy(decision)
+	return r != nil && r.state != Closed && r.over(now) && !r.probedBy(decision)
 }
+
+// over says whether the cool-down is surely over, or the time of the probe.
+func (r *record) over(now moment) bool { return now.earliest >= r.until }
 
 func (r *record) probedBy(decision string) bool {
 	return r != nil && r.state == HalfOpen && decision != "" && r.probe == decision

@@ -77,7 +77,7 @@ func (r *record) opened(d *Definition) {
 	}
 }
 
-// reopen holds everything back until a time. A breaker that closes again begins with an empty window.
+// reopen holds everything back until a time. The window has done its work: a breaker that closes begins anew.
 func (r *record) reopen(now moment, until int64) {
 	r.state, r.probe, r.until, r.touched = Open, "", until, now.latest
 	r.width, r.parts = 0, nil

@@ -58,7 +58,7 @@ func (r *record) status(name, label string, unread error, now moment, decision s
 		return s
 	}
 	s.Probe = r.probedBy(decision)
-	if now.earliest >= r.until {
+	if r.over(now) {
 		s.State = HalfOpen
 	} else if !s.Probe {
 		s.RetryAt = time.UnixMicro(r.until).UTC()

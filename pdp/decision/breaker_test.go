@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/portcullis-pdp/portcullis/pdp/event"
@@ -10,12 +11,10 @@ func breakerTable(rows ...any) func(*room) {
 	return withTables(map[string]any{"breakers": map[string]any{"breakers": rows}})
 }
 
-// tool_failures is a row of the built-in table, so that these rows are laid over it.
+// breakerRow lays columns over the built-in row, without jitter.
 func breakerRow(more map[string]any) map[string]any {
 	row := map[string]any{"name": "tool_failures", "jitter_percent": 0}
-	for k, v := range more {
-		row[k] = v
-	}
+	maps.Copy(row, more)
 	return row
 }
 

@@ -123,6 +123,7 @@ func TestRecordsAreASnapshot(t *testing.T) {
 	if len(before) != 1 || string(before["a"]) != "1" {
 		t.Fatalf("it became %q", before)
 	}
+	wantRecords(t, r, map[string]string{"a": "2", "b": "3"})
 }
 
 func TestRecordsOfManySwapsAtOnceOneWins(t *testing.T) {
@@ -156,13 +157,7 @@ func TestRecordsOutliveAKill(t *testing.T) {
 		swapped(t, r, fmt.Sprint(i), "x", "y")
 	}
 	swapped(t, r, "0", "y", "")
-	raw, err := os.ReadFile(filepath.Join(dir, FileName)) // while the process is alive, and nothing was flushed
-	if err == nil {
-		err = os.WriteFile(filepath.Join(left, FileName), raw, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	killed(t, dir, left)
 	again, shutAgain := openRecords(t, left, d)
 	defer shutAgain()
 	want := map[string]string{}
@@ -170,6 +165,18 @@ func TestRecordsOutliveAKill(t *testing.T) {
 		want[fmt.Sprint(i+1)] = "y"
 	}
 	wantRecords(t, again, want)
+}
+
+// killed copies what a kill would leave: the file while the process is alive, and nothing was flushed.
+func killed(t *testing.T, dir, left string) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(dir, FileName))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(left, FileName), raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestRecordsAreForgottenInTime(t *testing.T) {
@@ -208,13 +215,15 @@ func (r *Records) kept(t *testing.T) (n int) {
 
 // The time goes on from one process to the next, also where the wall clock was set back meanwhile.
 func TestThreat_E9_RecordsAndAClockThatIsSetBack(t *testing.T) {
-	dir, d := t.TempDir(), &dial{}
+	dir, left, d := t.TempDir(), t.TempDir(), &dial{}
 	r, shut := openRecords(t, dir, d)
+	d.pass(time.Hour)
 	swapped(t, r, "a", "", "1")
 	before, _, _ := r.Now()
+	killed(t, dir, left)
 	shut()
-	d.wall.Store(-int64(time.Hour))
-	r, shut = openRecords(t, dir, d)
+	d.wall.Store(-2 * int64(time.Hour))
+	r, shut = openRecords(t, left, d)
 	defer shut()
 	if after, latest, known := r.Now(); after < before || after != latest || !known {
 		t.Fatalf("it was %d, and is %d to %d", before, after, latest)
