@@ -12,22 +12,24 @@ import (
 type record struct {
 	Started, Last        time.Time
 	Labels, Tools, Items map[string]struct{}
-	Digests              map[uint64]int64
-	Dropped              int64 // proposals that fitted no digest counter
+	Calls                history
+
+	fresh  bool      // never stored yet
+	stored time.Time // Last, as it stands in the store
 }
 
-// recordVersion begins a stored session. Then come, as varints and length-prefixed strings: started, last and dropped,
-// the three sets, and pairs of digest and count. It is written once a decision, hence not JSON.
-const recordVersion = 1
+// recordVersion begins a stored session. Then come, as varints and length-prefixed strings: started and last, the three
+// sets, and the history of calls: the digests of the last few, how long each has been going round, and pairs of digest
+// and count, the most recent first. It is written once a decision, hence not JSON.
+const recordVersion = 2
 
 var errBadRecord = errors.New("stored session is damaged")
 
 func (r *record) encode() []byte {
-	out := make([]byte, 0, 64+12*len(r.Digests))
+	out := make([]byte, 0, 128+12*len(r.Calls.counted))
 	out = append(out, recordVersion)
 	out = binary.AppendVarint(out, r.Started.UnixNano())
 	out = binary.AppendVarint(out, r.Last.UnixNano())
-	out = binary.AppendVarint(out, r.Dropped)
 	for _, set := range []map[string]struct{}{r.Labels, r.Tools, r.Items} {
 		out = binary.AppendUvarint(out, uint64(len(set)))
 		for item := range set {
@@ -35,11 +37,7 @@ func (r *record) encode() []byte {
 			out = append(out, item...)
 		}
 	}
-	for digest, count := range r.Digests {
-		out = binary.BigEndian.AppendUint64(out, digest)
-		out = binary.AppendVarint(out, count)
-	}
-	return out
+	return r.Calls.append(out)
 }
 
 // reader takes a stored session apart. After the first defect all it gives is zero.
@@ -88,18 +86,17 @@ func (r *reader) set() map[string]struct{} {
 
 func decode(raw []byte) (*record, error) {
 	in := &reader{rest: raw}
-	if v := in.take(1); in.bad || v[0] != recordVersion {
+	version := in.take(1)
+	if in.bad || version[0] < 1 || version[0] > recordVersion {
 		return nil, errBadRecord
 	}
-	r := &record{
-		Started: time.Unix(0, in.signed()).UTC(), Last: time.Unix(0, in.signed()).UTC(), Dropped: in.signed(),
-		Labels: in.set(), Tools: in.set(), Items: in.set(), Digests: map[uint64]int64{},
+	r := &record{Started: time.Unix(0, in.signed()).UTC(), Last: time.Unix(0, in.signed()).UTC()}
+	if version[0] == 1 { // it counted calls in another way, which is forgotten
+		in.signed()
 	}
-	for len(in.rest) > 0 && !in.bad {
-		digest := in.take(8)
-		if count := in.signed(); !in.bad {
-			r.Digests[binary.BigEndian.Uint64(digest)] = count
-		}
+	r.Labels, r.Tools, r.Items, r.stored = in.set(), in.set(), in.set(), r.Last
+	if version[0] > 1 {
+		r.Calls = in.history()
 	}
 	if in.bad {
 		return nil, errBadRecord

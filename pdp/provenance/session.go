@@ -23,7 +23,7 @@ type Config struct {
 	MaxLive     int           // live sessions of all; 200,000
 	Cached      int64         // sessions kept decoded in memory; 20,000
 	MaxTools    int           // tool names kept per session; 200
-	MaxDigests  int           // different actions counted per session; 256
+	MaxCalls    int           // different calls counted per session, the latest; 256
 	MaxItems    int           // memory items counted per session; 1,000
 }
 
@@ -45,7 +45,7 @@ func (c Config) withDefaults() Config {
 		c.Cached = 20_000
 	}
 	set(&c.MaxTools, 200)
-	set(&c.MaxDigests, 256)
+	set(&c.MaxCalls, 256)
 	set(&c.MaxItems, 1_000)
 	return c
 }
@@ -80,19 +80,21 @@ func lengthPrefixed(parts ...string) string {
 	return b.String()
 }
 
-// Facts is what a decision may know about its session, without the action that is being decided.
+// Facts is what a decision may know about its session, without the action that is being decided unless a field says
+// otherwise.
 type Facts struct {
 	Labels      []string // sorted
 	Tools       []string // sorted
 	MemoryItems int64
-	Repeats     int64 // how often this digest was proposed before
+	Repeats     int64 // how often this call was proposed before, as far as it is remembered
+	Cycle       Cycle // that this call goes on with, this call counted
 	StartedAt   time.Time
 	Ended       bool
 }
 
 // Step is what a decision adds to its session.
 type Step struct {
-	Digest      string
+	Call        string   // digest of a call to count, unless Propose has counted it; empty for none
 	AllowedTool string   // empty unless a tool call was allowed
 	Labels      []string // to add
 	MemoryPut   string   // layer and key of an allowed write
@@ -141,8 +143,27 @@ func (s *Sessions) lock(key string) *sync.Mutex {
 	return &s.locks[maphash.String(s.seed, key)%shards]
 }
 
-// Facts says what the session has done so far. An unknown session is a new one. ErrFull and ErrStore mean: deny.
-func (s *Sessions) Facts(_ context.Context, id ID, digest string) (Facts, error) {
+// Facts says what the session has done so far, and counts nothing. An unknown session is a new one. Call is the digest of a
+// call that was counted when it was proposed, and comes again with its approval; empty for other kinds of action. ErrFull
+// and ErrStore mean: deny.
+func (s *Sessions) Facts(_ context.Context, id ID, call string) (Facts, error) {
+	return s.look(id, func(r *record, f *Facts) {
+		if call != "" {
+			f.Repeats, f.Cycle = r.Calls.again(shortened(call))
+		}
+	}, nil)
+}
+
+// Propose is Facts for a new call, which it counts in the same breath: of many that come at once, each sees those before
+// it. A call counts whatever comes of it.
+func (s *Sessions) Propose(_ context.Context, id ID, call string) (Facts, error) {
+	digest := shortened(call)
+	return s.look(id, func(r *record, f *Facts) {
+		f.Repeats, f.Cycle = r.Calls.repeats(digest), r.Calls.cycle(digest)
+	}, func(r *record) { r.Calls.count(digest, s.cfg.MaxCalls) })
+}
+
+func (s *Sessions) look(id ID, at func(*record, *Facts), then func(*record)) (Facts, error) {
 	key := id.key()
 	mu := s.lock(key)
 	mu.Lock()
@@ -156,16 +177,18 @@ func (s *Sessions) Facts(_ context.Context, id ID, digest string) (Facts, error)
 		if err := s.admit(id, key, now); err != nil {
 			return Facts{}, err
 		}
-		return Facts{StartedAt: now}, nil
+		r = &record{Started: now, Last: now, fresh: true}
 	}
-	return Facts{
-		Labels:      sorted(r.Labels),
-		Tools:       sorted(r.Tools),
-		MemoryItems: int64(len(r.Items)),
-		Repeats:     r.repeats(digest),
-		StartedAt:   r.Started,
-		Ended:       s.ended(r, now),
-	}, nil
+	f := Facts{
+		Labels: sorted(r.Labels), Tools: sorted(r.Tools), MemoryItems: int64(len(r.Items)),
+		StartedAt: r.Started, Ended: s.ended(r, now),
+	}
+	at(r, &f)
+	if then == nil || f.Ended {
+		return f, nil
+	}
+	then(r)
+	return f, s.put(id, key, r, now)
 }
 
 // Record adds a step. It creates the session if it is new, and leaves an ended one as it is.
@@ -179,23 +202,34 @@ func (s *Sessions) Record(_ context.Context, id ID, step Step) error {
 	if err != nil {
 		return err
 	}
-	isNew := r == nil
-	if isNew {
-		r = &record{Started: now, Last: now}
+	if r == nil {
+		r = &record{Started: now, Last: now, fresh: true}
 	}
 	if s.ended(r, now) {
 		return nil
 	}
+	if !s.add(r, step) && !r.fresh && now.Sub(r.stored) < storedWithin {
+		return nil // Propose has just put it
+	}
+	return s.put(id, key, r, now)
+}
+
+// storedWithin is how much younger a session may be than the store says. After a crash it ends by so much earlier.
+const storedWithin = time.Second
+
+// put stores a changed session under its lock.
+func (s *Sessions) put(id ID, key string, r *record, now time.Time) error {
 	if now.After(r.Last) { // a clock that steps back must not make the session younger
 		r.Last = now
 	}
-	s.add(r, step)
 	if err := s.store.Put(key, r.encode()); err != nil {
 		s.cache.Del(key) // what the store has is what counts
 		s.cache.Wait()
 		return fmt.Errorf("%w: %w", ErrStore, err)
 	}
-	if isNew {
+	r.stored = r.Last
+	if r.fresh {
+		r.fresh = false
 		s.keep(key, r)
 	}
 	s.seen(id, key, r.Last)
@@ -210,7 +244,10 @@ func (s *Sessions) keep(key string, r *record) {
 	s.cache.Wait()
 }
 
-func (s *Sessions) add(r *record, step Step) {
+// add says whether the step changed anything.
+func (s *Sessions) add(r *record, step Step) bool {
+	size := func() [3]int { return [3]int{len(r.Labels), len(r.Tools), len(r.Items)} }
+	before := size()
 	for _, l := range step.Labels {
 		r.Labels = with(r.Labels, l, 1<<30) // labels come from a fixed set
 	}
@@ -221,26 +258,11 @@ func (s *Sessions) add(r *record, step Step) {
 		r.Items = with(r.Items, itemName(step.MemoryPut), s.cfg.MaxItems)
 	}
 	delete(r.Items, itemName(step.MemoryGone))
-	if step.Digest == "" {
-		return
+	if step.Call != "" {
+		r.Calls.count(shortened(step.Call), s.cfg.MaxCalls)
+		return true
 	}
-	digest := shortened(step.Digest)
-	if _, counted := r.Digests[digest]; counted || len(r.Digests) < s.cfg.MaxDigests {
-		if r.Digests == nil {
-			r.Digests = map[uint64]int64{}
-		}
-		r.Digests[digest]++
-	} else {
-		r.Dropped++
-	}
-}
-
-// repeats over-counts where the counters ran out: all actions that fitted none are taken for the same one.
-func (r *record) repeats(digest string) int64 {
-	if n, counted := r.Digests[shortened(digest)]; counted {
-		return n
-	}
-	return r.Dropped
+	return size() != before
 }
 
 // itemName is short, and does not tell what an agent calls its memories.

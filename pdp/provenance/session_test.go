@@ -13,6 +13,7 @@ import (
 type memory struct {
 	mu   sync.Mutex
 	data map[string][]byte
+	puts int
 	err  error
 }
 
@@ -25,6 +26,7 @@ func (m *memory) Get(key string) ([]byte, error) {
 func (m *memory) Put(key string, value []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.puts++
 	m.data[key] = value
 	return m.err
 }
@@ -60,7 +62,7 @@ var someone = ID{"acme", "a1", "s1"}
 func TestSessionRemembersWhatItDid(t *testing.T) {
 	s, store, c := room(t, Config{})
 	for range 3 {
-		step := Step{Digest: "d", AllowedTool: "search", Labels: []string{"injection_seen"}, MemoryPut: "long/k"}
+		step := Step{Call: "d", AllowedTool: "search", Labels: []string{"injection_seen"}, MemoryPut: "long/k"}
 		if err := s.Record(t.Context(), someone, step); err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +72,7 @@ func TestSessionRemembersWhatItDid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Repeats != 3 || got.MemoryItems != 1 || !slices.Equal(got.Tools, []string{"search"}) ||
+	if got.Repeats != 2 || got.MemoryItems != 1 || !slices.Equal(got.Tools, []string{"search"}) ||
 		!slices.Equal(got.Labels, []string{"injection_seen"}) || got.Ended {
 		t.Fatalf("facts: %+v", got)
 	}
@@ -95,12 +97,12 @@ func TestSessionEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, _, c := room(t, Config{})
 			start := c.t
-			if err := s.Record(t.Context(), someone, Step{Digest: "d"}); err != nil {
+			if err := s.Record(t.Context(), someone, Step{Call: "d"}); err != nil {
 				t.Fatal(err)
 			}
 			for tc.busyEvery > 0 && c.t.Sub(start)+tc.busyEvery < tc.after {
 				c.t = c.t.Add(tc.busyEvery)
-				if err := s.Record(t.Context(), someone, Step{Digest: "d"}); err != nil {
+				if err := s.Record(t.Context(), someone, Step{Call: "d"}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -119,7 +121,7 @@ func TestThreat_A6_EndedSessionIdIsRefusedForAsLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.t = c.t.Add(2 * time.Hour)
-	if err := s.Record(t.Context(), someone, Step{Digest: "again"}); err != nil { // must not revive it
+	if err := s.Record(t.Context(), someone, Step{Call: "again"}); err != nil { // must not revive it
 		t.Fatal(err)
 	}
 	if err := s.Sweep(); err != nil {
@@ -159,7 +161,7 @@ func TestThreat_E5_SessionsPerAgentAreCapped(t *testing.T) {
 		if _, err := s.Facts(t.Context(), id, "d"); err != nil {
 			return err
 		}
-		return s.Record(t.Context(), id, Step{Digest: "d"})
+		return s.Record(t.Context(), id, Step{Call: "d"})
 	}
 	for i := range 100 {
 		if err := speak(ID{"acme", "a1", fmt.Sprint(i)}); err != nil {
@@ -181,20 +183,6 @@ func TestThreat_E5_SessionsPerAgentAreCapped(t *testing.T) {
 	}
 }
 
-func TestRepeatsOverCountWhenCountersRunOut(t *testing.T) {
-	s, _, _ := room(t, Config{MaxDigests: 2})
-	for _, d := range []string{"a", "b", "c", "d", "c"} {
-		if err := s.Record(t.Context(), someone, Step{Digest: d}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for digest, want := range map[string]int64{"a": 1, "c": 3, "never": 3} {
-		if got, _ := s.Facts(t.Context(), someone, digest); got.Repeats != want {
-			t.Errorf("repeats of %s = %d, want %d", digest, got.Repeats, want)
-		}
-	}
-}
-
 func TestThreat_E5_SessionsOfAllAgentsAreCapped(t *testing.T) {
 	s, _, _ := room(t, Config{MaxLive: 50})
 	refused := 0
@@ -210,7 +198,7 @@ func TestThreat_E5_SessionsOfAllAgentsAreCapped(t *testing.T) {
 
 func TestDamagedRecordIsAnError(t *testing.T) {
 	s, store, _ := room(t, Config{})
-	if err := s.Record(t.Context(), someone, Step{Digest: "d", Labels: []string{"l"}}); err != nil {
+	if err := s.Record(t.Context(), someone, Step{Call: "d", Labels: []string{"l"}}); err != nil {
 		t.Fatal(err)
 	}
 	whole := store.data[someone.key()]
@@ -240,18 +228,58 @@ func TestKeysDoNotCollide(t *testing.T) {
 	}
 }
 
-func TestConcurrentStepsAllCount(t *testing.T) {
+func TestThreat_A8_CallsAtOnceSeeEachOther(t *testing.T) {
 	s, _, _ := room(t, Config{})
-	var wg sync.WaitGroup
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		seen []int64
+	)
 	for range 50 {
 		wg.Go(func() {
-			if err := s.Record(t.Context(), someone, Step{Digest: "d"}); err != nil {
+			f, err := s.Propose(t.Context(), someone, "d")
+			if err != nil {
 				t.Error(err)
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			seen = append(seen, f.Repeats)
 		})
 	}
 	wg.Wait()
-	if got, _ := s.Facts(t.Context(), someone, "d"); got.Repeats != 50 {
-		t.Fatalf("repeats = %d, want 50", got.Repeats)
+	slices.Sort(seen)
+	for i, n := range seen {
+		if n != int64(i) {
+			t.Fatalf("two of 50 calls at once saw the same: %v", seen)
+		}
+	}
+}
+
+func TestAProposalIsStoredOnceAndNoMore(t *testing.T) {
+	s, store, c := room(t, Config{})
+	if _, err := s.Propose(t.Context(), someone, "d"); err != nil {
+		t.Fatal(err)
+	}
+	puts := store.puts
+	if err := s.Record(t.Context(), someone, Step{}); err != nil || store.puts != puts {
+		t.Fatalf("a step that changes nothing was stored, or failed: %v", err)
+	}
+	for _, tc := range []struct {
+		name string
+		step Step
+		wait time.Duration
+	}{
+		{"a label", Step{Labels: []string{"l"}}, 0},
+		{"a tool", Step{AllowedTool: "x"}, 0},
+		{"an item", Step{MemoryPut: "i"}, 0},
+		{"the item gone", Step{MemoryGone: "i"}, 0},
+		{"a call", Step{Call: "d"}, 0},
+		{"a sign of life", Step{}, time.Second},
+	} {
+		c.t = c.t.Add(tc.wait)
+		puts = store.puts
+		if err := s.Record(t.Context(), someone, tc.step); err != nil || store.puts != puts+1 {
+			t.Errorf("%s: stored %d times, %v", tc.name, store.puts-puts, err)
+		}
 	}
 }
