@@ -25,8 +25,12 @@ func (k Kind) Valid() bool {
 	return false
 }
 
-// Usage is money in millionths of a US dollar, and tokens.
-type Usage struct{ CostMicroUSD, Tokens int64 }
+// Usage is money in millionths of a US dollar, and tokens: all together, and those that the model reads and writes.
+type Usage struct {
+	CostMicroUSD, Tokens      int64
+	Model                     string // whose tokens these are; empty if nobody says
+	InputTokens, OutputTokens int64
+}
 
 // MemoryRef names the memory item that a memory action is about. Seal is the token that the write returned.
 type MemoryRef struct{ Layer, Key, Seal string }

@@ -44,7 +44,7 @@ func (e *Engine) askPerson(ctx context.Context, j *judgement) {
 		Kind: string(a.Kind), Tool: j.tool(), Server: a.Server, SchemaDigest: a.SchemaDigest,
 		Digest: j.digest, BundleRevision: j.snapshot.Revision,
 		Reasons: reasons, Rules: j.ask.rules, Action: canonical, View: j.view(canonical),
-		EstimateCostMicroUSD: a.Estimate.CostMicroUSD, EstimateTokens: a.Estimate.Tokens,
+		EstimateCostMicroUSD: j.bill.estimate.CostMicroUSD, EstimateTokens: j.bill.estimate.Tokens,
 		TTL: j.ask.ttl, Quorum: j.ask.quorum,
 	})
 	switch {
@@ -87,7 +87,7 @@ func (e *Engine) allow(ctx context.Context, j *judgement) error {
 // becomes a deny: a session that forgets is not one that policy has judged.
 func (e *Engine) remember(ctx context.Context, j *judgement) {
 	a := j.req.Action
-	step := provenance.Step{Digest: j.digest, Labels: j.labels()}
+	step := provenance.Step{Labels: j.labels(), Call: j.uncounted()}
 	if j.effect == Allow {
 		switch a.Kind {
 		case action.KindToolCall:
@@ -111,7 +111,7 @@ func (j *judgement) record() *record {
 	a := j.req.Action
 	return &record{
 		Subject: j.subject(), Kind: a.Kind, Tool: j.tool(), Digest: j.digest, Effect: j.effect, At: j.now,
-		Usage: a.Estimate, Reservation: cmp.Or(j.charged, j.id),
+		Usage: j.bill.estimate, Floor: j.bill.floor, Reservation: cmp.Or(j.charged, j.id),
 	}
 }
 

@@ -194,15 +194,20 @@ func (e *Engine) open(caller identity.Caller, req Request, snapshot *policy.Snap
 	if err != nil {
 		return nil, err
 	}
+	if err := refuseNegative(req.Action.Estimate, "action.estimate"); err != nil {
+		return nil, err
+	}
 	id, err := newID()
 	if err != nil {
 		return nil, err
 	}
 	profile, known := snapshot.Tables.Profile(tenant, req.Principal.Agent)
-	return &judgement{
+	j := &judgement{
 		id: id, now: e.Now().UTC(), caller: caller, req: req, digest: digest, snapshot: snapshot,
 		profile: profile, knownAgent: known, took: map[string]time.Duration{},
-	}, nil
+	}
+	j.bill = estimated(&snapshot.Tables, caller, req.Action.Kind, j.tool(), req.Action.Estimate)
+	return j, nil
 }
 
 // contentDigest names a text without holding it.
@@ -256,12 +261,4 @@ func (j *judgement) countedTool() string {
 		return tool
 	}
 	return "(unknown)"
-}
-
-func (j *judgement) wants() limit.Amounts {
-	a := j.req.Action
-	return limit.Amounts{
-		Calls: 1, CostMicroUSD: a.Estimate.CostMicroUSD, Tokens: a.Estimate.Tokens,
-		Bytes: int64(a.ArgumentsBytes) + int64(len(a.Content)) + httpBytes(a.HTTP),
-	}
 }

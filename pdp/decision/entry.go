@@ -24,7 +24,7 @@ func (j *judgement) entry(took time.Duration) decisionlog.Entry {
 		Action: decisionlog.Action{
 			Kind: string(a.Kind), Tool: a.Tool, Server: a.Server, SchemaDigest: a.SchemaDigest, Digest: j.digest,
 			CallID: a.CallID, ArgumentsBytes: int64(a.ArgumentsBytes), ContentBytes: int64(len(a.Content)),
-			Estimate: usageEntry(a.Estimate), InReplyTo: a.InReplyTo, FromAgent: a.FromAgent,
+			Estimate: usageEntry(j.bill.estimate), Price: string(j.bill.price), InReplyTo: a.InReplyTo, FromAgent: a.FromAgent,
 		},
 		Effect: string(j.effect), Findings: findingEntries(j.findings), Degraded: j.degraded,
 		BundleRevision: j.snapshot.Revision, DurationMicros: took.Microseconds(),
@@ -83,7 +83,9 @@ func callerEntry(c identity.Caller) decisionlog.Caller {
 }
 
 func usageEntry(u action.Usage) decisionlog.Usage {
-	return decisionlog.Usage{CostMicroUSD: u.CostMicroUSD, Tokens: u.Tokens}
+	return decisionlog.Usage{
+		CostMicroUSD: u.CostMicroUSD, Tokens: u.Tokens, Model: u.Model, InputTokens: u.InputTokens, OutputTokens: u.OutputTokens,
+	}
 }
 
 func findingEntries(findings []scan.Finding) []decisionlog.Finding {

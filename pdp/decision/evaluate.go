@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	policyv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/policy/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/breaker"
+	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 )
 
@@ -121,13 +123,16 @@ func (j *judgement) input(approved bool) policy.Input {
 		Action: &policyv1.Action{
 			Kind: string(a.Kind), Tool: a.Tool, Server: a.Server,
 			ContentBytes: int64(len(a.Content)), ArgumentsBytes: int64(a.ArgumentsBytes), Digest: j.digest,
-			Estimate:       &policyv1.Usage{CostMicroUsd: a.Estimate.CostMicroUSD, Tokens: a.Estimate.Tokens},
+			Estimate:       &policyv1.Usage{CostMicroUsd: j.bill.estimate.CostMicroUSD, Tokens: j.bill.estimate.Tokens},
+			Price:          string(j.bill.price),
 			Memory:         &policyv1.Memory{Seal: j.memory.seal, Labels: j.memory.labels},
 			InReplyToKnown: j.repliedTo != nil,
 		},
 		Session: &policyv1.Session{
 			Labels: j.session.Labels, Tools: j.session.Tools, MemoryItems: j.session.MemoryItems,
 			Repeats: j.session.Repeats, StartedAt: stamp(j.session.StartedAt), Ended: j.session.Ended,
+			Cycle:        &policyv1.Cycle{Length: j.session.Cycle.Length, Rounds: j.session.Cycle.Rounds},
+			RepeatsLevel: string(j.loop.repeats), CycleLevel: string(j.loop.cycle),
 		},
 		Approval: &policyv1.Approval{State: "none"},
 		Degraded: j.degraded,
@@ -153,6 +158,7 @@ func (j *judgement) input(approved bool) policy.Input {
 		in.Limits = append(in.Limits, &policyv1.Limit{
 			Name: s.Name, Exceeded: s.Exceeded, Used: s.Used, Remaining: s.Remaining, Max: s.Max,
 			WindowSeconds: s.WindowSeconds, ResetsAt: stamp(s.ResetsAt), OnExceed: string(s.OnExceed),
+			Period: string(cmp.Or(s.Period, limit.Window)),
 		})
 	}
 	for _, b := range j.breakers {

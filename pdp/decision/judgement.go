@@ -31,7 +31,9 @@ type judgement struct {
 	snapshot   *policy.Snapshot
 	profile    string
 	knownAgent bool
+	bill       bill
 	charged    string // reservation of an earlier allow to the same request id: do not charge again
+	replayed   bool   // an earlier answer to the same request id no longer stands: do not count again
 
 	// inspect
 	facts    []action.Fact
@@ -40,6 +42,7 @@ type judgement struct {
 
 	// look up
 	session     provenance.Facts
+	loop        loop
 	memory      memoryState
 	repliedTo   *record // the decision that a result belongs to, if this session made it
 	approval    *approval.Approval
@@ -146,7 +149,7 @@ func (j *judgement) response(allowFor time.Duration) Response {
 		DecisionID: j.id, Effect: j.effect, Reasons: j.reasons, Obligations: j.obligations, Approval: j.ticket,
 		Limits: j.limits, RetryAfter: j.retryAfter, Memory: j.grant, Degraded: j.degraded,
 		ActionDigest: j.digest, BundleRevision: j.snapshot.Revision, Findings: j.findings,
-		ExpiresAt: j.now.Add(allowFor),
+		ExpiresAt: j.now.Add(allowFor), Estimate: j.bill.estimate,
 	}
 	if j.ticket != nil && j.effect == RequireApproval {
 		r.ExpiresAt = j.ticket.ExpiresAt

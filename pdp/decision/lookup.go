@@ -26,7 +26,7 @@ func (e *Engine) lookUp(ctx context.Context, j *judgement) error {
 	if j.approval, err = e.findApproval(ctx, j); err != nil {
 		return e.approvalFailure(ctx, j, err)
 	}
-	if j.session, err = e.Sessions.Facts(ctx, j.sessionID(), j.digest); err != nil {
+	if err := e.lookAtSession(ctx, j); err != nil {
 		e.stateFailure(j, "session", err)
 		return nil
 	}
@@ -80,7 +80,7 @@ func (j *judgement) redemption() approval.Redemption {
 	return approval.Redemption{
 		Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, User: p.User, RequestedBy: j.caller.Subject,
 		Digest: j.digest, Tool: j.tool(), SchemaDigest: a.SchemaDigest, BundleRevision: j.snapshot.Revision,
-		EstimateCostMicroUSD: a.Estimate.CostMicroUSD, EstimateTokens: a.Estimate.Tokens,
+		EstimateCostMicroUSD: j.bill.estimate.CostMicroUSD, EstimateTokens: j.bill.estimate.Tokens,
 	}
 }
 

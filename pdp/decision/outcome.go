@@ -32,6 +32,11 @@ func (e *Engine) ReportOutcome(ctx context.Context, caller identity.Caller, o Ou
 		return OutcomeResult{}, err
 	}
 	defer release()
+	if o.Actual != nil {
+		if err := refuseNegative(*o.Actual, "actual"); err != nil {
+			return OutcomeResult{}, err
+		}
+	}
 	r, err := e.loadRecord(o.DecisionID)
 	switch {
 	case errors.Is(err, errNoRecord), err == nil && !caller.MaySpeakFor(r.Subject.Tenant, r.Subject.Agent):
@@ -55,25 +60,20 @@ func (e *Engine) ReportOutcome(ctx context.Context, caller identity.Caller, o Ou
 func (e *Engine) settle(ctx context.Context, caller identity.Caller, o Outcome, r *record) (OutcomeResult, error) {
 	ctx, cancel := timely(context.WithoutCancel(ctx)) // a report that has begun is finished
 	defer cancel()
-	charged := r.Usage
-	if o.Actual != nil {
-		charged = *o.Actual
-	}
 	snapshot, err := e.Policies.Active()
 	if err != nil {
 		return OutcomeResult{}, e.outcomeFailure(o, err)
 	}
+	charged := r.actual(&snapshot.Tables, caller, o.Actual)
 	settled, err := e.Limits.Settle(ctx, snapshot.Tables.LimitSet, r.Subject.Tenant, r.Reservation, limit.Amounts{CostMicroUSD: charged.CostMicroUSD, Tokens: charged.Tokens})
 	switch {
 	case err == nil:
-		charged = action.Usage{CostMicroUSD: settled.Charged.CostMicroUSD, Tokens: settled.Charged.Tokens}
+		charged.CostMicroUSD, charged.Tokens = settled.Charged.CostMicroUSD, settled.Charged.Tokens
 	case errors.Is(err, limit.ErrUnknownReservation): // gone, and charged in full: what went beyond it is debt
 		if err := e.debt(ctx, r, charged); err != nil {
 			return OutcomeResult{}, e.outcomeFailure(o, err)
 		}
-		charged = action.Usage{
-			CostMicroUSD: max(charged.CostMicroUSD, r.Usage.CostMicroUSD), Tokens: max(charged.Tokens, r.Usage.Tokens),
-		}
+		charged.CostMicroUSD, charged.Tokens = max(charged.CostMicroUSD, r.Usage.CostMicroUSD), max(charged.Tokens, r.Usage.Tokens)
 	default:
 		return OutcomeResult{}, e.outcomeFailure(o, err)
 	}

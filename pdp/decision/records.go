@@ -20,6 +20,7 @@ type record struct {
 	Effect  Effect         `json:"effect"`
 	At      time.Time      `json:"at"`
 	Usage   action.Usage   `json:"estimate"`
+	Floor   action.Usage   `json:"floor"` // see bill
 	Outcome *recordOutcome `json:"outcome,omitempty"`
 	// Reservation is the id under which limits were charged: the decision's own, or that of an earlier allow to the
 	// same request id, so that two reports settle it once.

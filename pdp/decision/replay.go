@@ -146,7 +146,7 @@ func (e *Engine) once(ctx context.Context, j *judgement) (Response, error) {
 		if _, stopped := e.Switches.Match(j.target()); !stopped && a.resp.BundleRevision == j.snapshot.Revision {
 			return a.resp, nil
 		}
-		j.charged = a.charged
+		j.charged, j.replayed = a.charged, true
 		a, first = e.replay.again(key, a)
 	}
 	defer close(a.done)

@@ -80,6 +80,8 @@ type Response struct {
 	ActionDigest   string
 	BundleRevision string
 	Findings       []scan.Finding
+	// Estimate is what the action counts for until its outcome is reported.
+	Estimate action.Usage
 }
 
 // Result is one answer of a batch: a response or the error that the single call would have had.

@@ -56,8 +56,11 @@ type Principal struct {
 
 // Usage is money in millionths of a US dollar, and tokens.
 type Usage struct {
-	CostMicroUSD int64 `json:"cost_micro_usd"`
-	Tokens       int64 `json:"tokens"`
+	CostMicroUSD int64  `json:"cost_micro_usd"`
+	Tokens       int64  `json:"tokens"`
+	Model        string `json:"model,omitempty"`
+	InputTokens  int64  `json:"input_tokens,omitempty"`
+	OutputTokens int64  `json:"output_tokens,omitempty"`
 }
 
 // Action is what was judged: names, sizes and the digest. There is no field for a value.
@@ -70,7 +73,8 @@ type Action struct {
 	CallID         string `json:"call_id,omitempty"`
 	ArgumentsBytes int64  `json:"arguments_bytes"`
 	ContentBytes   int64  `json:"content_bytes"`
-	Estimate       Usage  `json:"estimate"`
+	Estimate       Usage  `json:"estimate"`        // what the action counts for
+	Price          string `json:"price,omitempty"` // what policy knew of the price of its tokens
 	InReplyTo      string `json:"in_reply_to,omitempty"`
 	FromAgent      string `json:"from_agent,omitempty"`
 }

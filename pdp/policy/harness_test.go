@@ -87,6 +87,14 @@ const smallTables = `{
 		"examples": {"match": ["key-abcd", "a key-bcde", "key-cdef."], "no_match": ["key-", "key-123", "kez-abcd"]}
 	}]},
 	"agents": {"default_profile": "strict", "agents": [{"agent": "a1", "profile": "strict"}]},
+	"estimates": {"estimates": [{"name": "all", "cost_micro_usd": 100, "tokens": 0}]},
+	"prices": {"prices": [
+		{"model": "m", "input_micro_usd_per_million_tokens": 3000000, "output_micro_usd_per_million_tokens": 15000000, "source": "made up", "as_of": "2026-11-25"}
+	], "unpriced": []},
+	"loops": {
+		"repeats": {"warn_calls": 2, "ask_calls": 3, "deny_calls": 4},
+		"cycles": {"warn_calls": 2, "ask_calls": 3, "deny_calls": 4}, "exempt_tools": []
+	},
 	"memory": {"max_items": 10, "max_item_characters": 100, "ttl_seconds": 60},
 	"risk": {"levels": [{"name": "LOW", "rank": 1, "approval": false}], "default_level": "LOW", "provable_up_to": "LOW"},
 	"profiles": {"profiles": [{"name": "strict", "approve_high": "always", "tools": ["add"]}]},
@@ -133,9 +141,9 @@ func call(tool string) Input {
 	return Input{Input: &policyv1.Input{
 		Principal: &policyv1.Principal{Tenant: "default", Agent: "a1", Session: "s1", Profile: "basic"},
 		Action: &policyv1.Action{
-			Kind: "TOOL_CALL", Tool: tool, Estimate: &policyv1.Usage{}, Memory: &policyv1.Memory{Seal: "none"},
+			Kind: "TOOL_CALL", Tool: tool, Estimate: &policyv1.Usage{}, Price: "none", Memory: &policyv1.Memory{Seal: "none"},
 		},
-		Session: &policyv1.Session{}, Approval: &policyv1.Approval{State: "none"}, Now: &policyv1.Now{Ns: 1},
+		Session: &policyv1.Session{RepeatsLevel: "none", CycleLevel: "none"}, Approval: &policyv1.Approval{State: "none"}, Now: &policyv1.Now{Ns: 1},
 		Limits:   []*policyv1.Limit{{Name: "calls", Used: 1, Remaining: 4, Max: 5, OnExceed: "deny"}},
 		Breakers: []*policyv1.Breaker{{Name: "tool_failures", State: "closed"}},
 	}}

@@ -158,7 +158,7 @@ func TestAPolicyThatReadsArgumentsIsNotRemembered(t *testing.T) {
 // longer replays: see docs/policies.md. Read a boolean of the engine instead (`limits[_].exceeded`, `degraded`).
 var neverInTheDefaultPolicies = []string{
 	"now", "action.arguments", "action.digest", "limits.*.used", "limits.*.remaining", "limits.*.resets_at",
-	"breakers.*.failures", "breakers.*.retry_at", "session.started_at", "session.repeats",
+	"breakers.*.failures", "breakers.*.retry_at", "session.started_at", "session.repeats", "session.cycle",
 	"principal.session", "principal.run", "principal.user",
 }
 
@@ -267,6 +267,8 @@ func inputs(r *rapid.T) Input {
 	in.Action.Memory.Seal = mostly("seal", "none", "valid", "invalid", "expired")
 	in.Action.InReplyToKnown, in.Session.Ended = seldom("known"), seldom("ended")
 	in.Action.Estimate.Tokens = rapid.SampledFrom([]int64{0, 0, 0, 7999, 8001}).Draw(r, "tokens")
+	in.Action.Price = mostly("price", "none", "known", "stated", "unknown", "unnamed", "?")
+	in.Session.RepeatsLevel, in.Session.CycleLevel = mostly("repeats", "none", "warn", "ask", "deny"), mostly("cycle", "none", "warn", "ask", "deny")
 	in.Session.MemoryItems = rapid.SampledFrom([]int64{0, 99, 100}).Draw(r, "items")
 	in.Approval.State = rapid.SampledFrom([]string{"none", "none", "approved"}).Draw(r, "approval")
 	in.Breakers[0].State, in.Breakers[0].Probe = mostly("breaker", "closed", "open", "half_open"), seldom("probe")
@@ -323,12 +325,12 @@ func TestProveTheMemoChangesNothing(t *testing.T) {
 // defaultReads are the fields of `input` that the default policies read.
 var defaultReads = []string{
 	"principal.profile",
-	"action.kind", "action.tool", "action.arguments_bytes", "action.estimate.tokens", "action.memory.item_characters", "action.memory.seal", "action.in_reply_to_known",
+	"action.kind", "action.tool", "action.arguments_bytes", "action.estimate.tokens", "action.memory.item_characters", "action.memory.seal", "action.in_reply_to_known", "action.price",
 	"facts.*.pointer", "facts.*.type", "facts.*.class", "facts.*.host", "facts.*.scheme", "facts.*.flags.*", "facts.*.programs.*", "facts.*.near_miss_of",
 	"views.*.pointer", "views.*.chain", "views.*.text", // only policy tests have any
 	"findings.*.rule", "findings.*.category", "findings.*.severity", "findings.*.confidence", "findings.*.pointer", "findings.*.count", "findings.*.fingerprint",
 	"provenance.*.pointer", "provenance.*.sink", "provenance.*.origins.*",
-	"session.memory_items", "session.ended",
+	"session.memory_items", "session.ended", "session.repeats_level", "session.cycle_level",
 	"limits.*.name", "limits.*.exceeded", "limits.*.on_exceed",
 	"breakers.*.name", "breakers.*.state", "breakers.*.probe",
 	"approval.state",

@@ -262,6 +262,13 @@ func (s *shapes) marks() {
 			s.named(name, t.Marks)
 		}
 	}
+	var p pricesTable
+	if s.table("prices", &p) {
+		s.named("prices", p.Unpriced)
+		for _, row := range p.Unpriced {
+			s.oneOf("prices", row.Name, "name", row.Name, "unknown", "unnamed")
+		}
+	}
 	var t gapsShape
 	if s.table("degraded", &t) {
 		s.named("degraded", t.Gaps)
@@ -321,7 +328,7 @@ func (s *shapes) controls(packages map[string]bool) {
 
 // shippedTables are read by the engine or checked above.
 var shippedTables = []string{
-	"limits", "anomalies", "breakers", "patterns", "agents", "memory", "profiles", "tools", "blocked",
+	"limits", "anomalies", "breakers", "estimates", "prices", "loops", "patterns", "agents", "memory", "profiles", "tools", "blocked",
 	"risk", "approvals", "size", "controls", "effects", "paths", "urls", "commands", "degraded",
 }
 

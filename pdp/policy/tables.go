@@ -22,7 +22,10 @@ type Tables struct {
 	Breakers []breaker.Definition
 	Patterns []scan.Pattern
 	Memory   MemoryTable
+	Loops    Loops
 
+	estimates []estimateRow
+	prices    map[string]price
 	agents    agentsTable
 	toolNames []string
 	knownTool map[string]bool
@@ -83,10 +86,13 @@ func readTables(data map[string]any) (Tables, error) {
 		profiles struct{ Profiles []profileRow }
 		tools    struct{ Tools []struct{ Tool string } }
 		blocked  struct{ Tools []string }
+		expected struct{ Estimates []estimateRow }
+		prices   pricesTable
 	)
 	err := errors.Join(
 		strict(tree, "limits", &limits), strict(tree, "anomalies", &alerts), strict(tree, "breakers", &breakers),
 		strict(tree, "patterns", &patterns), strict(tree, "agents", &out.agents),
+		strict(tree, "estimates", &expected), strict(tree, "prices", &prices), strict(tree, "loops", &out.Loops),
 		loose(tree, "memory", &out.Memory), loose(tree, "profiles", &profiles),
 		loose(tree, "tools", &tools), loose(tree, "blocked", &blocked),
 	)
@@ -94,6 +100,7 @@ func readTables(data map[string]any) (Tables, error) {
 		return Tables{}, err
 	}
 	out.Limits, out.Breakers, out.Patterns = limits.Limits, breakers.Breakers, patterns.Patterns
+	out.estimates = expected.Estimates
 	for _, row := range alerts.Anomalies {
 		out.Limits = append(out.Limits, row.Definition)
 	}
@@ -114,7 +121,7 @@ func readTables(data map[string]any) (Tables, error) {
 		out.toolNames = append(out.toolNames, tool)
 	}
 	slices.Sort(out.toolNames)
-	if err := out.validate(); err != nil {
+	if err := errors.Join(append(out.readPrices(prices), out.validate())...); err != nil {
 		return out, err
 	}
 	out.LimitSet, err = limit.Compile(out.Limits)
@@ -156,6 +163,7 @@ func (t *Tables) validate() error {
 		seen[d.Name] = true
 		errs = append(errs, t.checkNarrowing("tables/breakers: "+d.Name, d.Tools, d.Kinds))
 	}
+	errs = append(append(errs, t.checkEstimates()...), t.checkLoops()...)
 	if t.Memory.TTLSeconds < 1 || t.Memory.TTLSeconds > 366*86_400 {
 		bad("tables/memory: ttl_seconds is 1 second to a year, not %d", t.Memory.TTLSeconds)
 	}

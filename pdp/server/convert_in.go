@@ -212,7 +212,10 @@ func atField(err error, field string) error {
 }
 
 func usageFrom(u *portcullisv1.Usage) action.Usage {
-	return action.Usage{CostMicroUSD: u.GetCostMicroUsd(), Tokens: u.GetTokens()}
+	return action.Usage{
+		CostMicroUSD: u.GetCostMicroUsd(), Tokens: u.GetTokens(),
+		Model: u.GetModel(), InputTokens: u.GetInputTokens(), OutputTokens: u.GetOutputTokens(),
+	}
 }
 
 func outcomeFrom(in *portcullisv1.ReportOutcomeRequest) decision.Outcome {

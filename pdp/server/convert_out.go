@@ -24,7 +24,7 @@ func responseTo(r decision.Response) *portcullisv1.DecideResponse {
 		DecisionId: r.DecisionID, Effect: portcullisv1.Effect_EFFECT_DENY,
 		Reasons: reasonsTo(r.Reasons), Obligations: obligationsTo(r.Obligations), Limits: each(r.Limits, limitTo),
 		Degraded: r.Degraded, ExpiresAt: timeTo(r.ExpiresAt), ActionDigest: r.ActionDigest,
-		BundleRevision: r.BundleRevision, Findings: findingsTo(r.Findings),
+		BundleRevision: r.BundleRevision, Findings: findingsTo(r.Findings), Estimate: usageTo(r.Estimate),
 	}
 	switch r.Effect {
 	case decision.Allow:
@@ -86,7 +86,9 @@ func breakerTo(b breaker.Status) *portcullisv1.BreakerStatus {
 }
 
 func usageTo(u action.Usage) *portcullisv1.Usage {
-	return &portcullisv1.Usage{CostMicroUsd: u.CostMicroUSD, Tokens: u.Tokens}
+	return &portcullisv1.Usage{
+		CostMicroUsd: u.CostMicroUSD, Tokens: u.Tokens, Model: u.Model, InputTokens: u.InputTokens, OutputTokens: u.OutputTokens,
+	}
 }
 
 // kindTo is the contract's value of a kind.
