@@ -69,7 +69,7 @@ func (it *item) write(e *Engine, l *ledger.Line, now int64) {
 }
 
 // demand is how many units to draw: twice as many as last time where that did not last a second, half as many where it
-// lasted longer.
+// lasted longer; but never more than one draw may give, or blocks would pile up until one replica has the whole limit.
 func (c *cell) demand(now, want int64) int64 {
 	least := min(want, ledger.MaxUnits/4) * 4
 	if now-c.drawn < 1_000_000 {
@@ -77,6 +77,7 @@ func (c *cell) demand(now, want int64) int64 {
 	} else {
 		c.size = max(c.size/2, least)
 	}
+	c.size = min(c.size, max(ledger.Share(ledger.MaxUnits, c.most, false), least))
 	c.drawn = now
 	return c.size
 }
