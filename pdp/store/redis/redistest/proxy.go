@@ -21,14 +21,21 @@ type Proxy struct {
 // NewProxy listens on the loopback.
 func NewProxy(tb testing.TB, to string) *Proxy {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	p := &Proxy{}
+	if err := p.open("127.0.0.1:0", to); err != nil {
 		tb.Fatal(err)
 	}
-	p := &Proxy{Addr: l.Addr().String(), listen: l, to: to, conns: map[net.Conn]bool{}}
-	p.wg.Go(p.accept)
 	tb.Cleanup(p.close)
 	return p
+}
+
+func (p *Proxy) open(at, to string) (err error) {
+	if p.listen, err = net.Listen("tcp", at); err != nil {
+		return err
+	}
+	p.Addr, p.to, p.conns = p.listen.Addr().String(), to, map[net.Conn]bool{}
+	p.wg.Go(p.accept)
+	return nil
 }
 
 // URL is the proxy's address as the configuration has it.

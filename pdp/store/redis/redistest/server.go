@@ -182,3 +182,14 @@ func read(r *bufio.Reader) (string, error) {
 	}
 	return line[1:], nil
 }
+
+// Become puts another server at this one's address, with what that one has: a client sees a failover.
+func (s *Server) Become(other *Server) {
+	s.tb.Helper()
+	s.Kill()
+	p := &Proxy{}
+	if err := p.open(s.Addr, other.Addr); err != nil {
+		s.tb.Fatal(err)
+	}
+	s.tb.Cleanup(p.close)
+}
