@@ -80,7 +80,7 @@ func (s *Server) Run() {
 	}
 	Until(s.tb, "redis answers at "+s.Addr, func() bool {
 		reply, err := Send(s.Addr, "PING")
-		return err == nil && (reply == "PONG" || strings.HasPrefix(reply, "NOAUTH"))
+		return err == nil && reply == "PONG" || strings.HasPrefix(reply, "NOAUTH")
 	})
 }
 

@@ -1,0 +1,78 @@
+package redis
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
+	"github.com/portcullis-pdp/portcullis/pdp/store/redis/redistest"
+)
+
+// TestClusterConformance runs the contract against three nodes; the cases' tenants are spread over them.
+func TestClusterConformance(t *testing.T) {
+	nodes := redistest.StartCluster(t, 3)
+	cfg := Config{URL: "redis://" + nodes[0].Addr + "," + nodes[1].Addr, Cluster: true}
+	conform(t, cfg)
+	for _, node := range nodes {
+		if keys := node.Do("DBSIZE"); keys == "0" {
+			t.Errorf("no tenant is at %s", node.Addr)
+		}
+	}
+	// A node that is gone takes its tenants with it, and nobody else's.
+	r := join(t, cfg)
+	nodes[2].Do("FLUSHALL")
+	count := func() (n int) {
+		for i := range 30 {
+			b := batch(free("cell", 1))
+			b.Tenant = fmt.Sprint("tenant ", i)
+			if _, err := r.Do(t.Context(), b); err == nil {
+				n++
+			}
+		}
+		return n
+	}
+	if n := count(); n != 30 {
+		t.Fatalf("%d of 30 tenants", n)
+	}
+}
+
+// TestAFailoverThatLostWritesIsNoticed by Sentinel, whose replica had not heard of the last charges.
+func TestAFailoverThatLostWritesIsNoticed(t *testing.T) {
+	master := redistest.Start(t)
+	wire := redistest.NewProxy(t, master.Addr)
+	other := redistest.Start(t, "--replicaof", strings.ReplaceAll(wire.Addr, ":", " "))
+	synced(t, other)
+	sentinels := redistest.StartSentinels(t, master, "main", 1)
+	r := join(t, Config{URL: "redis://" + sentinels[0].Addr, Sentinel: "main"})
+	do(t, r, hard("cell", anHour, 3, 10))
+	lost(t, r, false)
+	redistest.Until(t, "the replica has it", func() bool { return other.Do("DBSIZE") == master.Do("DBSIZE") })
+	redistest.Until(t, "Sentinel knows the replica", func() bool {
+		return strings.Contains(sentinels[0].Do("SENTINEL", "REPLICAS", "main"), other.Port())
+	})
+
+	// The replica hears nothing more, the master goes on, and dies.
+	wire.Cut()
+	do(t, r, hard("cell", anHour, 7, 10))
+	if got := do(t, r, hard("cell", anHour, 1, 10)); got.Verdict != ledger.Denied {
+		t.Fatalf("%+v", got)
+	}
+	master.Kill()
+	redistest.Until(t, "the ledger is reached again", func() bool {
+		b := batch(free("another", 1))
+		b.Tenant = "someone else"
+		_, err := r.Do(t.Context(), b)
+		return err == nil
+	})
+	got := do(t, r, hard("cell", anHour, 1, 10))
+	if got.Verdict != ledger.Denied || !got.Lines[0].Amnesia {
+		t.Fatalf("%+v", got)
+	}
+	lost(t, r, true)
+	r.advance(time.Duration(anHour.Length()+time.Minute.Microseconds()) * time.Microsecond)
+	if got = do(t, r, hard("cell", anHour, 10, 10)); got.Verdict != ledger.Allowed {
+		t.Fatalf("%+v", got)
+	}
+}
