@@ -350,3 +350,56 @@ func TestASlowStoreEndsACheck(t *testing.T) {
 		t.Fatalf("%d swaps of 15 ms in 20 ms", late.Load())
 	}
 }
+
+// What an action took is given back when another is faster with the rest.
+func TestThreat_E11_APartOfTheProbesIsGivenBack(t *testing.T) {
+	d := newDepot()
+	all := replicas(t, d, 2)
+	first, second := byTool, byAgent
+	first.Name, second.Name, first.OpenSeconds = "1", "2", 60
+	all[0].open(first)
+	all[0].open(second)
+	d.pass(time.Minute)
+	n := 0
+	d.swapping = func() {
+		if n++; n == 2 { // the second of its probes
+			all[1].want("faster", "other", true, true, second)
+		}
+	}
+	all[0].want("too slow", "slow", false, false, first, second)
+	d.swapping = nil
+	all[1].want("the first is free again", "third", true, true, first)
+}
+
+// Replicas whose tables name the rows in another order do not each take what the other needs.
+func TestThreat_E11_ReplicasTakeProbesInOneOrder(t *testing.T) {
+	d := newDepot()
+	all := replicas(t, d, 2)
+	all[0].open(byTool)
+	all[0].open(byAgent)
+	d.pass(time.Minute)
+	ended, stuck, won := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var n atomic.Int64
+	d.swapping = func() {
+		switch n.Add(1) {
+		case 2: // the first one has one probe
+			go func() {
+				defer close(ended)
+				all[1].goes("second", bot, byAgent, byTool)
+			}()
+			select {
+			case <-ended:
+			case <-stuck:
+			}
+		case 4: // the second one has the other, and is about to give it back
+			close(stuck)
+			<-won
+		}
+	}
+	may, _ := all[0].goes("first", bot, byTool, byAgent)
+	close(won)
+	<-ended
+	if !may {
+		t.Fatal("each took one, and gave it back")
+	}
+}
