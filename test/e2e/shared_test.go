@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,7 +31,7 @@ func TestThreat_E6_ReplicasShareALimit(t *testing.T) {
 		for range 8 {
 			wg.Go(func() {
 				for range 16 {
-					answer, err := a.Decide(t.Context(), call("demo-basic", s, "calculator", ""))
+					answer, err := a.Decide(t.Context(), adding(s))
 					if err != nil {
 						t.Error(err)
 						return
@@ -58,6 +60,13 @@ func TestThreat_E6_ReplicasShareALimit(t *testing.T) {
 	}
 }
 
+var additions atomic.Int64
+
+// adding is a call that nobody has made before: agents that repeat themselves are stopped for that.
+func adding(session string) *pb.DecideRequest {
+	return call("demo-basic", session, "calculator", fmt.Sprintf(`{"sum": "%d + 1"}`, additions.Add(1)))
+}
+
 // saying is an action that limits are about, and no breaker.
 func saying(session string) *pb.DecideRequest {
 	req := call("demo-basic", session, "", "")
@@ -72,7 +81,7 @@ func TestThreat_E12_RedisThatIsNotThere(t *testing.T) {
 	p := start(t, "--redis-url", r.URL(), patient) // serves, or this fails
 	watched := p.watch(t)
 	a, s := p.agent(t), session(t)
-	a.wants(t, call("demo-basic", s, "calculator", ""), deny, "STATE_UNAVAILABLE") // its breakers cannot be read
+	a.wants(t, adding(s), deny, "STATE_UNAVAILABLE") // its breakers cannot be read
 	a.wants(t, saying(s), deny, "STATE_UNAVAILABLE")                               // its limits cannot be counted
 	status := p.cli(t, "status").ok(t).out
 	for _, want := range []string{", serving since", "limits     DEGRADED: ", "ledger     redis", "UNREACHABLE: "} {
@@ -94,7 +103,7 @@ func TestThreat_E12_RedisThatIsNotThere(t *testing.T) {
 	}
 	r.Run()
 	eventually(t, 30*time.Second, "it goes on", func() bool {
-		return a.decide(t, call("demo-basic", s, "calculator", "")).GetEffect() == allow
+		return a.decide(t, adding(s)).GetEffect() == allow
 	})
 	watched.hear(t, "EVENT_TYPE_LEDGER", `"reachable"`)
 	eventually(t, 10*time.Second, "it is well", func() bool {
@@ -111,17 +120,20 @@ func TestThreat_E12_RedisThatForgot(t *testing.T) {
 	p := start(t, "--redis-url", r.URL(), patient, "--bundle", budget)
 	watched := p.watch(t)
 	a, s := p.agent(t), session(t)
-	spend := call("demo-basic", s, "calculator", "")
+	spend := adding(s)
 	spend.Action.Estimate = &pb.Usage{CostMicroUsd: 6_000_000}
 	a.wants(t, spend, allow)
-	small := call("demo-basic", s, "calculator", "")
-	small.Action.Estimate = &pb.Usage{CostMicroUsd: 1}
+	small := func() *pb.DecideRequest {
+		req := adding(s)
+		req.Action.Estimate = &pb.Usage{CostMicroUsd: 1}
+		return req
+	}
 
 	r.Kill()
 	r.Empty()
 	r.Run()
 	eventually(t, 30*time.Second, "the loss is noticed, and denies", func() bool {
-		answer := a.decide(t, small)
+		answer := a.decide(t, small())
 		return answer.GetEffect() == deny && reasonsOf(answer)[0] == "LIMIT_EXCEEDED"
 	})
 	watched.hear(t, "EVENT_TYPE_LEDGER", `"amnesia"`)
@@ -136,11 +148,11 @@ func TestThreat_E12_RedisThatForgot(t *testing.T) {
 	if got := p.feed(t, "yes\n", "limits", "recover"); got.code != 3 || !strings.Contains(got.err, "nothing was changed") {
 		t.Errorf("not confirmed: %d %s%s", got.code, got.out, got.err)
 	}
-	a.wants(t, small, deny, "LIMIT_EXCEEDED")
+	a.wants(t, small(), deny, "LIMIT_EXCEEDED")
 	if got := p.feed(t, "recover\n", "limits", "recover").ok(t); !strings.Contains(got.out, "recovered") || !strings.Contains(got.err, "cannot be taken back") {
 		t.Errorf("%s%s", got.out, got.err)
 	}
-	eventually(t, 10*time.Second, "it goes on", func() bool { return a.decide(t, small).GetEffect() == allow })
+	eventually(t, 10*time.Second, "it goes on", func() bool { return a.decide(t, small()).GetEffect() == allow })
 	watched.hear(t, "EVENT_TYPE_LEDGER", `"recovered"`)
 	if out := p.cli(t, "status").ok(t).out; strings.Contains(out, "LOST") {
 		t.Errorf("status:\n%s", out)
@@ -188,7 +200,7 @@ func TestThreat_E12_NobodyCountsAloneUnnoticed(t *testing.T) {
 	r := redistest.Start(t)
 	dir := t.TempDir()
 	p := startIn(t, dir, "--redis-url", r.URL(), patient)
-	p.agent(t).wants(t, call("demo-basic", session(t), "calculator", ""), allow)
+	p.agent(t).wants(t, adding(session(t)), allow)
 	p.stop(t)
 	alone := []string{"--dev", "--data-dir", p.data, "--operator-dir", p.operator}
 	if got := serve(t, dir, nil, alone...); got.code != 1 || !strings.Contains(got.err, "--abandon-redis") {
