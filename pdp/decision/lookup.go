@@ -133,7 +133,12 @@ func (e *Engine) reserve(ctx context.Context, j *judgement) error {
 		switch s.OnExceed {
 		case limit.Deny:
 			j.reserved = false // nothing was charged
-			j.deny("LIMIT_EXCEEDED", "engine.limits", "The limit "+s.Name+" is used up, so the action is denied.", "medium")
+			if s.Amnesia {
+				j.deny("LIMIT_STATE_LOST", "engine.limits",
+					"What was used of the limit "+s.Name+" is not known at the moment, so the action is denied.", "high")
+			} else {
+				j.deny("LIMIT_EXCEEDED", "engine.limits", "The limit "+s.Name+" is used up, so the action is denied.", "medium")
+			}
 			if wait := s.ResetsAt.Sub(j.now); wait > j.retryAfter {
 				j.retryAfter = wait
 			}
