@@ -17,7 +17,7 @@ func full() *Action {
 	return &Action{
 		Kind: KindToolCall, CallID: "call-1", Tool: "send_email", Server: "mail", SchemaDigest: "abc",
 		Arguments:      map[string]any{"to": "a@example.org", "n": json.Number("1"), "list": []any{true, nil}},
-		ArgumentsBytes: 42, Content: "text", Estimate: Usage{1, 2},
+		ArgumentsBytes: 42, Content: "text", Estimate: Usage{CostMicroUSD: 1, Tokens: 2},
 		Memory: &MemoryRef{Layer: "long_term", Key: "k", Seal: "s"}, InReplyTo: "d1", FromAgent: "bob",
 		HTTP: &HTTPRequest{Method: "POST", URL: "https://example.org/", Headers: []Header{{"A", "1"}, {"B", "2"}}, Body: "b"},
 	}
