@@ -113,7 +113,7 @@ def test_a_request_carries_everything(pdp: FakePDP, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("first\n")
     now = Principal(agent="b", session="s2", user="u")
-    action = Action("t", {"n": 2**53 + 1}, kind=Kind.TOOL_CALL, server="srv", estimate=Usage(tokens=7))
+    action = Action("t", {"n": 2**53 + 1}, kind=Kind.TOOL_CALL, server="srv", estimate=Usage(tokens=7, model="m/1", input_tokens=5, output_tokens=2))
     with Client(pdp.address, principal=lambda: now, token_file=file) as client:
         client.decide(action, approval_id="ap", request_id="r")
         file.write_text("second")
@@ -123,7 +123,8 @@ def test_a_request_carries_everything(pdp: FakePDP, tmp_path: Path) -> None:
     asked = pdp.asked[0]
     assert (asked.request_id, asked.approval_id, asked.principal.agent, asked.principal.user) == ("r", "ap", "b", "u")
     assert asked.action.arguments_json == '{"n":9007199254740993}'
-    assert (asked.action.server, asked.action.estimate.tokens) == ("srv", 7)
+    estimate = asked.action.estimate
+    assert (asked.action.server, estimate.tokens, estimate.model, estimate.input_tokens, estimate.output_tokens) == ("srv", 7, "m/1", 5, 2)
     assert pdp.asked[1].principal.agent == "c"
     assert pdp.tokens == ["Bearer first", "Bearer second"]
 

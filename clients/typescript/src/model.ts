@@ -20,10 +20,14 @@ export interface Principal {
   delegation?: string[];
 }
 
-/** What an action costs, in millionths of a US dollar and in tokens. */
+/** What an action costs, in millionths of a US dollar and in tokens. With a model, its tokens cost what the server's bundle says. */
 export interface Usage {
   costMicroUsd?: bigint;
+  /** All of them; those that are neither input nor output cost the dearer of both. */
   tokens?: bigint;
+  model?: string;
+  inputTokens?: bigint;
+  outputTokens?: bigint;
 }
 
 /** What kind of action it is. */

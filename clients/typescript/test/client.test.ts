@@ -74,7 +74,7 @@ describe("decide", () => {
     await writeFile(tokenFile, "first\n");
     const pdp = await fake();
     const client = pdp.client({ tokenFile, principal: () => ({ agent: "b", session: "s2", user: "u" }) });
-    const action = { tool: "t", server: "srv", arguments: { n: 2n ** 53n + 1n }, estimate: { tokens: 7n } };
+    const action = { tool: "t", server: "srv", arguments: { n: 2n ** 53n + 1n }, estimate: { tokens: 7n, model: "m/1", inputTokens: 5n, outputTokens: 2n } };
     await client.decide(action, { approvalId: "ap", requestId: "r" });
     await writeFile(tokenFile, "second");
     await client.decide(action, { principal: { agent: "c", session: "s3" } });
@@ -85,7 +85,8 @@ describe("decide", () => {
     const [first, second] = pdp.asked;
     assert.deepEqual([first?.requestId, first?.approvalId, first?.principal?.agent, first?.principal?.user], ["r", "ap", "b", "u"]);
     assert.deepEqual(first?.action?.args, { case: "argumentsJson", value: '{"n":9007199254740993}' });
-    assert.deepEqual([first?.action?.server, first?.action?.estimate?.tokens], ["srv", 7n]);
+    const estimate = first?.action?.estimate;
+    assert.deepEqual([first?.action?.server, estimate?.tokens, estimate?.model, estimate?.inputTokens, estimate?.outputTokens], ["srv", 7n, "m/1", 5n, 2n]);
     assert.equal(second?.principal?.agent, "c");
     assert.deepEqual(pdp.tokens, ["Bearer first", "Bearer second"]);
   });

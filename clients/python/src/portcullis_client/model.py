@@ -98,13 +98,23 @@ class Principal:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What an action costs, in millionths of a US dollar and in tokens."""
+    """What an action costs, in millionths of a US dollar and in tokens. With a model, its tokens cost what the server's bundle says."""
 
     cost_micro_usd: int = 0
     tokens: int = 0
+    """All of them; those that are neither input nor output cost the dearer of both."""
+    model: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
 
     def proto(self) -> types_pb2.Usage:
-        return types_pb2.Usage(cost_micro_usd=self.cost_micro_usd, tokens=self.tokens)
+        return types_pb2.Usage(
+            cost_micro_usd=self.cost_micro_usd,
+            tokens=self.tokens,
+            model=self.model,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+        )
 
 
 @dataclass(frozen=True)
