@@ -378,6 +378,7 @@ func TestThreat_E11_ReplicasTakeProbesInOneOrder(t *testing.T) {
 	all[0].open(byTool)
 	all[0].open(byAgent)
 	d.pass(time.Minute)
+	all[1].lag() // it sees both free
 	ended, stuck, won := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	var n atomic.Int64
 	d.swapping = func() {
@@ -391,7 +392,7 @@ func TestThreat_E11_ReplicasTakeProbesInOneOrder(t *testing.T) {
 			case <-ended:
 			case <-stuck:
 			}
-		case 4: // the second one has the other, and is about to give it back
+		case 5: // the second one has the other, saw that the first one is taken, and is about to give up
 			close(stuck)
 			<-won
 		}

@@ -2,6 +2,7 @@ package decision
 
 import (
 	"maps"
+	"slices"
 	"testing"
 
 	"github.com/portcullis-pdp/portcullis/pdp/event"
@@ -34,6 +35,21 @@ func TestThreat_E11_AToolThatFailsEveryOtherTimeRests(t *testing.T) {
 		r.report(r.want(Allow, "", add()), Failed, nil)
 	}
 	r.want(Deny, "BREAKER_OPEN", add())
+}
+
+func TestAProbeIsHeardOf(t *testing.T) {
+	r := newRoom(t, breakerTable(breakerRow(map[string]any{"consecutive_failures": 1})))
+	r.report(r.want(Allow, "", add()), Failed, nil)
+	r.pass(coolDown)
+	big := add()
+	big.Action.Estimate.Tokens = 8001
+	if heard := r.events(func() { r.want(Deny, "TOO_MANY_TOKENS", big) }); len(heard) != 0 {
+		t.Fatalf("an action that was denied is no probe: %+v", heard)
+	}
+	r.events(func() { r.report(r.want(Allow, "", add()), Succeeded, nil) })
+	if want := []string{"open", "half_open", "closed"}; !slices.Equal(r.heard.breakers, want) {
+		t.Fatalf("heard %v, want %v", r.heard.breakers, want)
+	}
 }
 
 // What a breaker could not be told is reported again, and counts once; its event is heard.

@@ -114,6 +114,7 @@ func (e *Engine) judge(ctx context.Context, j *judgement) (Response, error) {
 		e.unlogged(ctx, j, err)
 	}
 	e.keep(j)
+	e.probed(j)
 	e.Observer.Decided(j.effect, codes(j.reasons), took)
 	return j.response(e.cfg.AllowFor), nil
 }

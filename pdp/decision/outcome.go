@@ -126,16 +126,30 @@ func (e *Engine) count(ctx context.Context, o Outcome, r *record) error {
 	}
 	changes, err := e.Breakers.Record(ctx, snapshot.Tables.Breakers, r.Subject, o.DecisionID, breakerOutcome(o.Status))
 	for _, c := range changes { // also those before an error: they stand
-		e.Observer.BreakerChanged(string(c.State))
-		e.Events.Publish(event.Event{
-			Type: event.Breaker, Tenant: r.Subject.Tenant,
-			Message: "breaker " + c.Name + " is " + string(c.State) + " for agent " + r.Subject.Agent,
-			Attributes: map[string]string{
-				"breaker": c.Name, "state": string(c.State), "agent": r.Subject.Agent, "tool": r.Subject.Tool,
-			},
-		})
+		e.breakerChanged(r.Subject, c.Name, c.State)
 	}
 	return err
+}
+
+func (e *Engine) breakerChanged(who limit.Subject, name string, state breaker.State) {
+	e.Observer.BreakerChanged(string(state))
+	e.Events.Publish(event.Event{
+		Type: event.Breaker, Tenant: who.Tenant,
+		Message:    "breaker " + name + " is " + string(state) + " for agent " + who.Agent,
+		Attributes: map[string]string{"breaker": name, "state": string(state), "agent": who.Agent, "tool": who.Tool},
+	})
+}
+
+// probed tells of the breakers that let an action through as their probe.
+func (e *Engine) probed(j *judgement) {
+	if !j.probing {
+		return
+	}
+	for _, b := range j.breakers {
+		if b.Probe {
+			e.breakerChanged(j.subject(), b.Name, breaker.HalfOpen)
+		}
+	}
 }
 
 func (e *Engine) breakersNow(ctx context.Context, who limit.Subject) []breaker.Status {
