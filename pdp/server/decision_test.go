@@ -32,14 +32,15 @@ func TestDecideTranslatesBothWays(t *testing.T) {
 				Obligations: []decision.Obligation{{ID: "o", Type: "t", Properties: map[string]string{"b": "2", "a": "1"}}},
 				Approval:    &decision.Ticket{ID: "ap", State: "pending", ExpiresAt: expires, Quorum: 2},
 				RetryAfter:  time.Minute, Degraded: []string{"unscanned"},
-				Memory: &decision.MemoryGrant{Seal: "s", ExpiresAt: expires, Labels: []string{"l"}},
+				Memory:   &decision.MemoryGrant{Seal: "s", ExpiresAt: expires, Labels: []string{"l"}},
+				Estimate: action.Usage{CostMicroUSD: 9, Tokens: 7, Model: "m/1", InputTokens: 4, OutputTokens: 2},
 			}, nil
 		}
 	})
 	q := toolCall()
 	q.RequestId, q.ApprovalId = "req", "018f"
 	q.Principal.User, q.Principal.Delegation = "u", []string{"tok"}
-	q.Action.CallId, q.Action.Server, q.Action.Estimate = "call", "srv", &portcullisv1.Usage{CostMicroUsd: 5, Tokens: 6}
+	q.Action.CallId, q.Action.Server, q.Action.Estimate = "call", "srv", &portcullisv1.Usage{CostMicroUsd: 5, Tokens: 6, Model: "m/1", InputTokens: 4, OutputTokens: 2}
 	out, err := r.decisions().Decide(r.as("agent"), q)
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +50,7 @@ func TestDecideTranslatesBothWays(t *testing.T) {
 		t.Errorf("caller %+v", who)
 	case got.RequestID != "req" || got.ApprovalID != "018f" || got.Principal.User != "u" || len(got.Principal.Delegation) != 1:
 		t.Errorf("request %+v", got)
-	case got.Action.Kind != action.KindToolCall || got.Action.Tool != "calculator" || got.Action.Estimate != (action.Usage{CostMicroUSD: 5, Tokens: 6}):
+	case got.Action.Kind != action.KindToolCall || got.Action.Tool != "calculator" || got.Action.Estimate != (action.Usage{CostMicroUSD: 5, Tokens: 6, Model: "m/1", InputTokens: 4, OutputTokens: 2}):
 		t.Errorf("action %+v", got.Action)
 	case fmt.Sprint(got.Action.Arguments) != "map[expression:6*7]" || got.Action.ArgumentsBytes != len(`{"expression":"6*7"}`):
 		t.Errorf("arguments %v (%d bytes)", got.Action.Arguments, got.Action.ArgumentsBytes)
@@ -65,6 +66,8 @@ func TestDecideTranslatesBothWays(t *testing.T) {
 		t.Errorf("ticket %v", out.GetApproval())
 	case !out.GetExpiresAt().AsTime().Equal(expires) || out.GetRetryAfter().AsDuration() != time.Minute || out.GetMemory().GetSeal() != "s":
 		t.Errorf("times %v", out)
+	case usageFrom(out.GetEstimate()) != (action.Usage{CostMicroUSD: 9, Tokens: 7, Model: "m/1", InputTokens: 4, OutputTokens: 2}):
+		t.Errorf("estimate %v", out.GetEstimate())
 	}
 }
 
@@ -101,6 +104,12 @@ func TestBadFieldsAreNamed(t *testing.T) {
 		{"odd agent", "INVALID_FIELD", "principal.agent", func(q *portcullisv1.DecideRequest) { q.Principal.Agent = "a b" }},
 		{"huge request id", "INVALID_FIELD", "request_id", func(q *portcullisv1.DecideRequest) { q.RequestId = strings.Repeat("x", 129) }},
 		{"unknown kind", "INVALID_FIELD", "action.kind", func(q *portcullisv1.DecideRequest) { q.Action.Kind = 99 }},
+		{"too much money", "INVALID_FIELD", "action.estimate.cost_micro_usd", func(q *portcullisv1.DecideRequest) { q.Action.Estimate = &portcullisv1.Usage{CostMicroUsd: 1e15 + 1} }},
+		{"negative tokens", "INVALID_FIELD", "action.estimate.input_tokens", func(q *portcullisv1.DecideRequest) { q.Action.Estimate = &portcullisv1.Usage{InputTokens: -1} }},
+		{"too many tokens", "INVALID_FIELD", "action.estimate.output_tokens", func(q *portcullisv1.DecideRequest) {
+			q.Action.Estimate = &portcullisv1.Usage{OutputTokens: 1e12 + 1}
+		}},
+		{"odd model", "INVALID_FIELD", "action.estimate.model", func(q *portcullisv1.DecideRequest) { q.Action.Estimate = &portcullisv1.Usage{Model: "a b"} }},
 		{"negative cost", "INVALID_FIELD", "action.estimate.cost_micro_usd", func(q *portcullisv1.DecideRequest) { q.Action.Estimate = &portcullisv1.Usage{CostMicroUsd: -1} }},
 		{"tool call without a tool", "FIELD_REQUIRED", "action.tool", func(q *portcullisv1.DecideRequest) { q.Action.Tool = "" }},
 		{"NUL in a tool", "CONTROL_CHARACTER", "action.tool", func(q *portcullisv1.DecideRequest) { q.Action.Tool = "send\x00email" }},
