@@ -137,7 +137,7 @@ func TestLimitsSurviveARestart(t *testing.T) {
 	s := session(t)
 	began := time.Now()
 	for range 60 {
-		p.agent(t).wants(t, call("demo-basic", s, "calculator", ""), allow)
+		p.agent(t).wants(t, adding(s), allow)
 	}
 	spend := call("demo-basic", s+"-money", "calculator", "")
 	spend.Action.Estimate = &pb.Usage{CostMicroUsd: 6_000_000}
@@ -147,14 +147,14 @@ func TestLimitsSurviveARestart(t *testing.T) {
 	p = startIn(t, p.dir)
 	a := p.agent(t)
 	for i := range 40 {
-		if got := a.decide(t, call("demo-basic", s, "calculator", "")); got.GetEffect() != allow {
+		if got := a.decide(t, adding(s)); got.GetEffect() != allow {
 			t.Fatalf("call %d of 100: %v", 61+i, reasonsOf(got))
 		}
 	}
 	if time.Since(began) > 55*time.Second {
 		t.Skip("this machine is too slow to make 100 calls in a minute")
 	}
-	a.wants(t, call("demo-basic", s, "calculator", ""), deny, "LIMIT_EXCEEDED")
+	a.wants(t, adding(s), deny, "LIMIT_EXCEEDED")
 	spend.Action.Estimate.CostMicroUsd = 4_000_001
 	a.wants(t, spend, deny, "LIMIT_EXCEEDED")
 	spend.Action.Estimate.CostMicroUsd = 4_000_000
