@@ -165,7 +165,11 @@ func (p *program) openLimits(store *embedded.Store, c serveCmd, at places) error
 		return err
 	}
 	p.closers = append(p.closers, timely(p.limits.Close))
-	p.breakers, err = breaker.New(breaker.Config{}, records)
+	var cfg breaker.Config
+	if at.redis != nil {
+		cfg.Timeout = at.redis.Timeout // no decision waits longer for Redis
+	}
+	p.breakers, err = breaker.New(cfg, records)
 	return err
 }
 

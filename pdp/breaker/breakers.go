@@ -21,7 +21,7 @@ type Config struct {
 	// but never twice the bound.
 	MaxPerTenant, MaxPerTenantAgent int
 	MaxTallies                      int           // tools whose successes are counted in memory; 100,000
-	Timeout                         time.Duration // what one call may take in the store, all its swaps together; 1 s
+	Timeout                         time.Duration // what a decision may wait for the store, all its swaps together; 1 s
 }
 
 func (c Config) withDefaults() Config {
@@ -88,6 +88,9 @@ func New(cfg Config, records ledger.Records) (*Breakers, error) {
 	return b, nil
 }
 
+// reportTimeout is how many times as long as a decision a report may wait: it has more to lose.
+const reportTimeout = 5
+
 // maxIDBytes bounds a decision's id.
 const maxIDBytes = 128
 
@@ -145,7 +148,7 @@ func (b *Breakers) Peek(ctx context.Context, defs []Definition, who limit.Subjec
 // probe makes an action the probe of every breaker that is ready, or of none: where another action was faster, what was
 // taken is given back. All replicas take in the order of keys, so that of two that want the same, one gets all.
 func (b *Breakers) probe(ctx context.Context, v *view, decisionID string) error {
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.Timeout)
+	ctx, cancel := context.WithDeadline(ctx, v.began.Add(b.cfg.Timeout))
 	defer cancel()
 	order := make([]*guard, len(v.guards))
 	for i := range v.guards {
@@ -224,7 +227,7 @@ func (b *Breakers) Record(
 			return nil, fmt.Errorf("%w: too many breakers are not closed", limit.ErrStateFull)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, reportTimeout*b.cfg.Timeout)
 	defer cancel()
 	var changes []Change
 	var errs []error

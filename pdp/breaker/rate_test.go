@@ -236,6 +236,22 @@ func TestABreakerThatClosesElsewhereBeginsAnew(t *testing.T) {
 	}
 }
 
+// An agent that makes keys without end pushes out its own successes, not those of a tool that works.
+func TestThreat_E5_AFloodOfKeysLeavesOthersTheirSuccesses(t *testing.T) {
+	f := newDepot().fuse(t, breaker.Config{MaxTallies: 100})
+	row := byRate
+	row.Scope = []limit.Dimension{limit.Session}
+	f.hear(row, times(100, success)...)
+	for i := range 10_000 {
+		who := limit.Subject{Tenant: "umbrella", Agent: "flood", Session: fmt.Sprint(i), Tool: "search", Kind: "TOOL_CALL"}
+		_, err := f.Record(ctx, []breaker.Definition{row}, who, fmt.Sprint("f", i), success)
+		must(t, err)
+	}
+	if got := f.hear(row, times(99, failure)...); got != "" {
+		t.Fatalf("99 failures among 100 successes: %s", got)
+	}
+}
+
 func TestMoreToolsThanTalliesAreStricter(t *testing.T) {
 	f := newDepot().fuse(t, breaker.Config{MaxTallies: 3})
 	who := func(i int) limit.Subject {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 )
@@ -15,17 +16,17 @@ const resetters = 32
 
 // Reset closes breakers of a tenant, of one agent and one tool; an empty name is all. It is durable when it returns, and
 // says how many were not closed; after an error some may have been closed. Failures that had been counted are forgotten
-// too, and a record that cannot be read goes with the others. What a probe reports afterwards counts like any report.
+// too, and a record that cannot be read goes with the others. What a probe reports afterwards counts like any report. It
+// stops at the first error: a store that is gone must not be waited for once a record.
 func (b *Breakers) Reset(ctx context.Context, tenant, agent, tool string) (int, error) {
 	v, err := b.read(ctx, tenant)
 	if err != nil {
 		return 0, err
 	}
 	var (
-		wg   sync.WaitGroup
-		mu   sync.Mutex
-		n    int
-		errs []error
+		wg    sync.WaitGroup
+		n     atomic.Int64
+		first atomic.Pointer[error]
 	)
 	slots := make(chan struct{}, resetters)
 	for key, raw := range v.records {
@@ -33,21 +34,25 @@ func (b *Breakers) Reset(ctx context.Context, tenant, agent, tool string) (int, 
 			continue
 		}
 		slots <- struct{}{}
+		if first.Load() != nil {
+			break
+		}
 		wg.Go(func() {
+			defer func() { <-slots }()
 			closed, err := b.erase(ctx, v, key, raw)
-			mu.Lock()
-			defer mu.Unlock()
 			if closed {
-				n++
+				n.Add(1)
 			}
-			if len(errs) < 10 { // the first say enough
-				errs = append(errs, err)
+			if err != nil {
+				first.CompareAndSwap(nil, &err)
 			}
-			<-slots
 		})
 	}
 	wg.Wait()
-	return n, errors.Join(errs...)
+	if err := first.Load(); err != nil {
+		return int(n.Load()), *err
+	}
+	return int(n.Load()), nil
 }
 
 // erase deletes a record whatever it is by then, and says whether its breaker was not closed.

@@ -1,18 +1,21 @@
 package breaker
 
 import (
+	"hash/maphash"
 	"slices"
 	"sync"
 )
 
 // tally counts successes in this process's memory, so that a tool that works costs no write to the store. What it loses
 // (a process that ends, a key too many) only ever makes a failure rate look higher. Safe for concurrent use; the calls for
-// one key that take out and mark must not overlap, and Breakers lets only one report on a key in at a time.
+// one key that take out and mark must not overlap, and Breakers lets only one report on a key in at a time. Keys are hashed
+// with a seed of this process, for they are as long as callers make them.
 type tally struct {
 	most int
+	seed maphash.Seed
 
 	mu   sync.Mutex
-	keys map[string]*counted
+	keys map[uint64]*counted
 }
 
 // counted are the successes under one key, by part of the window.
@@ -25,19 +28,24 @@ type counted struct {
 // the only ones to know.
 type successes struct{ index, n, merged int64 }
 
-func newTally(most int) *tally { return &tally{most: most, keys: map[string]*counted{}} }
+func newTally(most int) *tally {
+	return &tally{most: most, seed: maphash.MakeSeed(), keys: map[uint64]*counted{}}
+}
+
+func (t *tally) hash(key string) uint64 { return maphash.String(t.seed, key) }
 
 // add counts one success.
 func (t *tally) add(key string, width int64, now moment) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := t.keys[key]
+	h := t.hash(key)
+	c := t.keys[h]
 	if c == nil || c.width != width {
 		if c == nil && len(t.keys) >= t.most {
 			t.evict(now)
 		}
 		c = &counted{width: width}
-		t.keys[key] = c
+		t.keys[h] = c
 	}
 	c.prune(now)
 	index := now.latest / width
@@ -52,29 +60,41 @@ func (c *counted) prune(now moment) {
 	c.parts = slices.DeleteFunc(c.parts, func(s successes) bool { return s.index < oldest })
 }
 
-// evict makes room: of a few keys that chance picks, those go whose window is over, or else one of them.
+// evict makes room: of a few keys that chance picks, those go whose window is over, or else the one with the fewest
+// successes. So a flood of new keys pushes out itself, and not the tools that work.
 func (t *tally) evict(now moment) {
 	const few = 8
-	looked, before, last := 0, len(t.keys), ""
-	for key, c := range t.keys {
-		last = key
+	looked, room := 0, false
+	var least uint64
+	fewest := int64(-1)
+	for h, c := range t.keys {
 		if c.prune(now); len(c.parts) == 0 {
-			delete(t.keys, key)
+			delete(t.keys, h)
+			room = true
+		} else if n := c.sum(); fewest < 0 || n < fewest {
+			least, fewest = h, n
 		}
 		if looked++; looked == few {
 			break
 		}
 	}
-	if len(t.keys) == before {
-		delete(t.keys, last)
+	if !room {
+		delete(t.keys, least)
 	}
+}
+
+func (c *counted) sum() (n int64) {
+	for _, s := range c.parts {
+		n += s.n
+	}
+	return n
 }
 
 // unmerged are the successes that no record holds. Where there is none, that is all of them.
 func (t *tally) unmerged(key string, recorded bool, width int64, now moment) []part {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := t.keys[key]
+	c := t.keys[t.hash(key)]
 	if c == nil || c.width != width {
 		return nil
 	}
@@ -96,7 +116,7 @@ func (t *tally) unmerged(key string, recorded bool, width int64, now moment) []p
 func (t *tally) mark(key string, list []part) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := t.keys[key]
+	c := t.keys[t.hash(key)]
 	if c == nil {
 		return
 	}
@@ -113,5 +133,5 @@ func (t *tally) mark(key string, list []part) {
 func (t *tally) forget(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.keys, key)
+	delete(t.keys, t.hash(key))
 }

@@ -17,6 +17,7 @@ type view struct {
 	records map[string][]byte
 	now     moment
 	guards  []guard
+	began   time.Time // the look at it, by this machine's clock
 }
 
 // guard is a breaker that applies to an action. rec is nil where nothing has failed.
@@ -105,11 +106,12 @@ func (b *Breakers) look(ctx context.Context, defs []Definition, who *limit.Subje
 
 // read returns a tenant's records, and when that was.
 func (b *Breakers) read(ctx context.Context, tenant string) (*view, error) {
+	began := time.Now()
 	records, err := b.records.Records(ctx, tenant)
 	if err != nil {
 		return nil, b.failed(ctx, tenant, "read", err)
 	}
-	v := &view{tenant: tenant, records: records}
+	v := &view{tenant: tenant, records: records, began: began}
 	if v.now, err = b.time(); err != nil {
 		return nil, b.failed(ctx, tenant, "read", err)
 	}
