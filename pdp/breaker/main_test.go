@@ -209,17 +209,22 @@ func (f *fuse) tell(id string, o breaker.Outcome, defs ...breaker.Definition) []
 	return changes
 }
 
-// hear reports outcomes of decisions that each have an id of their own, and returns the last change.
-func (f *fuse) hear(d breaker.Definition, outcomes ...breaker.Outcome) (last breaker.State) {
+// hear reports outcomes of decisions that each have an id of their own, and returns the state that the last of them changed
+// the breaker to. A change before says that it was early.
+func (f *fuse) hear(d breaker.Definition, outcomes ...breaker.Outcome) (change breaker.State) {
 	f.t.Helper()
-	for _, o := range outcomes {
+	for i, o := range outcomes {
 		f.ids++
-		last = ""
-		if changes := f.tell(fmt.Sprintf("%p-%d", f, f.ids), o, d); len(changes) > 0 {
-			last = changes[0].State
+		changes := f.tell(fmt.Sprintf("%p-%d", f, f.ids), o, d)
+		switch {
+		case len(changes) == 0:
+		case i == len(outcomes)-1:
+			return changes[0].State
+		default:
+			change = changes[0].State + ", early"
 		}
 	}
-	return last
+	return change
 }
 
 func times(n int, o breaker.Outcome) []breaker.Outcome {
