@@ -187,6 +187,7 @@ func TestLossesAreNoticed(t *testing.T) {
 		"an older state has come back, durable": {
 			config: Config{Durable: true}, options: []string{"--appendonly", "no"}, lost: true,
 			spoil: func(t *testing.T, s *redistest.Server, r *replica) {
+				t.Helper()
 				s.Do("SAVE")
 				do(t, r, free("after the snapshot", 1))
 				restart(t, s, r)
@@ -206,6 +207,7 @@ func TestLossesAreNoticed(t *testing.T) {
 		"a replica took over": {spoil: failover, lost: true},
 		"master, replica, master again": {
 			spoil: func(t *testing.T, s *redistest.Server, _ *replica) {
+				t.Helper()
 				other := redistest.Start(t, "--replicaof", "127.0.0.1 "+s.Port())
 				synced(t, other)
 				other.Do("REPLICAOF", "NO", "ONE")

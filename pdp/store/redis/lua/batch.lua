@@ -50,8 +50,14 @@ end
 
 local t = read_tenant(KEYS[1])
 local missing = false
-for _, l in ipairs(lines) do
-  l.value = redis.call('GET', l.cell)
+if #lines > 0 then
+  local cells = {}
+  for i, l in ipairs(lines) do
+    cells[i] = l.cell
+  end
+  for i, value in ipairs(redis.call('MGET', unpack(cells))) do
+    lines[i].value = value
+  end
 end
 local now = tick(t, caller)
 for _, l in ipairs(lines) do
@@ -230,14 +236,22 @@ for _, l in ipairs(lines) do
   end
 end
 
--- Write. The tenant first: if Redis is out of memory it refuses the whole script, before this.
+-- Write. Nothing may fail from here on. Redis has refused the script as a whole if it is out of memory or a replica. Keys that
+-- are not among KEYS (the set of whoever paid for a cell that another owner charges) may be elsewhere while a cluster moves the
+-- slot: they only count for the bounds, and pcall goes on without them.
 
 t.seq = t.seq + 1
-local function keep_until(key, at)
-  local millis = digits(floor((at - now) / 1000) + GRACE_MILLIS)
-  if redis.call('PEXPIRE', key, millis, 'NX') == 0 then
-    redis.call('PEXPIRE', key, millis, 'GT')
+
+-- Sets of names by when they end, each written in one command.
+local sets = {}
+local function enlist(key, id, at)
+  local set = sets[key]
+  if not set then
+    set = { at = 0 }
+    sets[key] = set
   end
+  set[#set + 1], set[#set + 2] = digits(at), id
+  set.at = max(set.at, at)
 end
 
 local removed = false
@@ -248,42 +262,42 @@ for _, l in ipairs(lines) do
     local owners = prefix .. 'o:' .. c.payer
     if idle(c, now) then
       redis.call('ZREM', KEYS[2], l.id)
-      redis.call('ZREM', owners, l.id)
+      redis.pcall('ZREM', owners, l.id)
       redis.call('DEL', l.cell)
       removed = true
     else
       local at = forget_at(c, now)
       redis.call('SET', l.cell, pack(c), 'PX', digits(floor((at - now) / 1000) + GRACE_MILLIS))
-      redis.call('ZADD', KEYS[2], digits(at), l.id)
-      redis.call('ZADD', owners, digits(at), l.id)
-      keep_until(KEYS[2], at)
-      keep_until(owners, at)
+      enlist(KEYS[2], l.id, at)
+      enlist(owners, l.id, at)
       t.horizon = max(t.horizon, at)
     end
   end
 end
 
-local dropped = false
+local dropped, new_ones, new_of = false, 0, {} -- of this batch: they are in no set yet
 for _, r in ipairs(changes) do
   if r.new == '-' then
     if r.stored_payer then
       redis.call('DEL', r.key)
       redis.call('ZREM', KEYS[3], r.id)
-      redis.call('ZREM', prefix .. 'p:' .. r.stored_payer, r.id)
+      redis.pcall('ZREM', prefix .. 'p:' .. r.stored_payer, r.id)
     end
     r.now = '-'
-  elseif not r.stored_payer and (live(KEYS[3]) >= most_reservations or live(r.owners) >= most_of_reserver) then
+  elseif not r.stored_payer and (live(KEYS[3]) + new_ones >= most_reservations or
+    live(r.owners) + (new_of[r.owners] or 0) >= most_of_reserver) then
     dropped = true
   else
     local payer = r.stored_payer or r.payer
     local owners = prefix .. 'p:' .. payer
+    if not r.stored_payer then
+      new_ones, new_of[owners] = new_ones + 1, (new_of[owners] or 0) + 1
+    end
     if r.expires > now then
       redis.call('SET', r.key, digits(r.expires) .. ':' .. payer .. ':' .. string.sub(r.new, 2),
         'PX', digits(floor((r.expires - now) / 1000) + GRACE_MILLIS))
-      redis.call('ZADD', KEYS[3], digits(r.expires), r.id)
-      redis.call('ZADD', owners, digits(r.expires), r.id)
-      keep_until(KEYS[3], r.expires)
-      keep_until(owners, r.expires)
+      enlist(KEYS[3], r.id, r.expires)
+      enlist(owners, r.id, r.expires)
     else
       redis.call('DEL', r.key)
     end
@@ -291,20 +305,29 @@ for _, r in ipairs(changes) do
   end
 end
 
+for key, set in pairs(sets) do
+  redis.pcall('ZADD', key, unpack(set))
+  local millis = digits(floor((set.at - now) / 1000) + GRACE_MILLIS)
+  if redis.pcall('PEXPIRE', key, millis, 'NX') == 0 then
+    redis.pcall('PEXPIRE', key, millis, 'GT')
+  end
+end
+
 -- Clear away what is over: a little each time. Redis drops the rest by itself.
-local function clear(index, name)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', digits(now), 'LIMIT', 0, CLEAR_AT_ONCE)) do
+local function over(index)
+  return redis.pcall('ZRANGEBYSCORE', index, '-inf', digits(now), 'LIMIT', 0, CLEAR_AT_ONCE)
+end
+for index, names in pairs({ [KEYS[2]] = 'c:', [KEYS[3]] = 'r:' }) do
+  for _, id in ipairs(over(index)) do
     redis.call('ZREM', index, id)
-    redis.pcall('DEL', prefix .. name .. id)
+    redis.pcall('DEL', prefix .. names .. id) -- not among KEYS: where a slot is on the move it may be elsewhere
     removed = true
   end
 end
-clear(KEYS[2], 'c:')
-clear(KEYS[3], 'r:')
-for _, owned in ipairs({ lines, changes }) do
-  for _, o in ipairs(owned) do
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', o.owners, '-inf', digits(now), 'LIMIT', 0, CLEAR_AT_ONCE)) do
-      redis.call('ZREM', o.owners, id)
+for key in pairs(sets) do
+  if key ~= KEYS[2] and key ~= KEYS[3] then
+    for _, id in ipairs(over(key)) do
+      redis.pcall('ZREM', key, id)
     end
   end
 end

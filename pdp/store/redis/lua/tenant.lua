@@ -42,11 +42,15 @@ end
 -- which was master, replica and master again is another one, too.
 local function server_identity()
   local info = redis.call('INFO', 'server', 'replication')
-  local run, history = string.match(info, 'run_id:(%x+)'), string.match(info, 'master_replid:(%x+)')
-  if not run or not history then
-    return nil
+  local identity = ''
+  for _, field in ipairs({ '\nrun_id:', '\nmaster_replid:' }) do
+    local _, at = string.find(info, field, 1, true)
+    if not at then
+      return nil
+    end
+    identity = identity .. string.sub(info, at + 1, at + 40) -- both are 40 hexadecimal digits
   end
-  return run .. history
+  return identity
 end
 
 -- What is kept of a tenant, in a hash that never expires:
