@@ -150,23 +150,23 @@ func TestARedisThatWasRestartedEmptyCountsAsFull(t *testing.T) {
 // book is a Memory that outlives ledgers.
 type book struct {
 	sync.Mutex
-	epochs map[string]int64
-	fail   error
+	epochs         map[string]int64
+	unread, unkept error
 }
 
 func (b *book) Known(tenant string) (int64, error) {
 	b.Lock()
 	defer b.Unlock()
-	return b.epochs[tenant], b.fail
+	return b.epochs[tenant], b.unread
 }
 
 func (b *book) Remember(tenant string, epoch int64) error {
 	b.Lock()
 	defer b.Unlock()
-	if b.fail == nil {
+	if b.unkept == nil {
 		b.epochs[tenant] = epoch
 	}
-	return b.fail
+	return b.unkept
 }
 
 // TestLossesAreNoticed has everything that can take away what Redis acknowledged.
@@ -190,6 +190,22 @@ func TestLossesAreNoticed(t *testing.T) {
 				t.Helper()
 				s.Do("SAVE")
 				do(t, r, free("after the snapshot", 1))
+				restart(t, s, r)
+			},
+		},
+		"a state of an older epoch has come back, durable": {
+			config: Config{Durable: true}, lost: true,
+			spoil: func(t *testing.T, s *redistest.Server, r *replica) {
+				t.Helper()
+				for range 50 {
+					do(t, r, free("cell", 1))
+				}
+				s.Do("SAVE")
+				s.Do("FLUSHALL")
+				lost(t, r, true)
+				if _, err := r.Recover(t.Context(), "acme"); err != nil {
+					t.Fatal(err)
+				}
 				restart(t, s, r)
 			},
 		},
@@ -265,6 +281,7 @@ func TestAFirstStartIsNoLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Do("FLUSHALL")
+	step(s, 10*time.Second) // as if that much had passed: epochs are times
 	newcomer := join(t, Config{URL: s.URL()})
 	do(t, newcomer, free("cell", 1))
 	lost(t, newcomer, false) // it can't know
@@ -280,13 +297,17 @@ func TestAFirstStartIsNoLoss(t *testing.T) {
 
 // TestAMemoryThatFailsStopsTheLedger because a loss would go unnoticed after the next start.
 func TestAMemoryThatFailsStopsTheLedger(t *testing.T) {
-	memory := &book{epochs: map[string]int64{}, fail: errors.New("disk full")}
+	memory := &book{epochs: map[string]int64{}, unread: errors.New("disk broken")}
 	r := join(t, Config{URL: redistest.Start(t).URL(), Memory: memory})
-	if _, err := r.Do(t.Context(), batch(free("cell", 1))); !errors.Is(err, ledger.ErrUnavailable) {
-		t.Fatalf("%v", err)
-	}
-	memory.fail = nil
+	unavailable(t, r, free("cell", 1))
+	memory.unread, memory.unkept = nil, errors.New("disk full")
+	unavailable(t, r, free("cell", 1))
+	unavailable(t, r, free("cell", 1))
+	memory.unkept = nil
 	do(t, r, free("cell", 1))
+	if memory.epochs["acme"] == 0 {
+		t.Fatal("not remembered")
+	}
 }
 
 // TestThreat_B3_OneOutcomeCountsOnAllReplicas settles a reservation on many replicas at once.

@@ -235,12 +235,15 @@ func TestARedisThatEvictsIsRefused(t *testing.T) {
 func TestAFullRedisChangesNothing(t *testing.T) {
 	s := redistest.Start(t)
 	r := join(t, Config{URL: s.URL()})
-	do(t, r, free("cell", 1))
+	index := do(t, r, free("cell", 1), free("returned", 1)).Lines[1].Index
 	s.Do("CONFIG", "SET", "maxmemory", "1")
-	unavailable(t, r, free("cell", 1), free("other", 1))
+	refund := free("returned", 0) // deleting it would be allowed
+	refund.Refunds = []ledger.Stamp{{Index: index, Units: 1}}
+	unavailable(t, r, refund, free("cell", 1), free("other", 1))
 	s.Do("CONFIG", "SET", "maxmemory", "0")
 	again(t, r)
-	if got := do(t, r, free("cell", 0), free("other", 0)); got.Lines[0].Used != 1 || got.Lines[1].Used != 0 {
+	if got := do(t, r, free("cell", 0), free("other", 0), free("returned", 0)); got.Lines[0].Used != 1 || got.Lines[1].Used != 0 ||
+		got.Lines[2].Used != 1 {
 		t.Fatalf("%+v", got)
 	}
 	lost(t, r, false)

@@ -75,6 +75,21 @@ func TestAStartAfterALongPauseDoesNotWaitForEver(t *testing.T) {
 	}
 }
 
+// TestAStartAfterTheClockWasSetBack finds the time where it was: no window is longer gone, and none is freed twice.
+func TestAStartAfterTheClockWasSetBack(t *testing.T) {
+	s := redistest.Start(t)
+	first := join(t, Config{URL: s.URL()})
+	before := do(t, first, free("cell", 1))
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	step(s, -time.Hour)
+	later := do(t, join(t, Config{URL: s.URL()}), free("cell", 0))
+	if went := time.Duration(later.Now-before.Now) * time.Microsecond; went < 0 || went > time.Minute {
+		t.Fatalf("%s", went)
+	}
+}
+
 // TestTimeNeverGoesBackForAnyone reads the time through two replicas while the host's clock jumps about.
 func TestTimeNeverGoesBackForAnyone(t *testing.T) {
 	s := redistest.Start(t)
