@@ -128,3 +128,16 @@ func TestAPasswordIsReadAnewForEachConnection(t *testing.T) {
 	again(t, r)
 	do(t, r, free("cell", 1))
 }
+
+func TestARedisIsJudged(t *testing.T) {
+	for info, fine := range map[string]bool{
+		"redis_version:7.0.15\r\nmaxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n":     true,
+		"redis_version:8.2.0\r\nmaxmemory:1000\r\nmaxmemory_policy:noeviction\r\n":    true,
+		"redis_version:7.0.15\r\nmaxmemory:1000\r\nmaxmemory_policy:volatile-ttl\r\n": false,
+		"redis_version:6.2.7\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n":       false,
+	} {
+		if err := judge("host", info); (err == nil) != fine {
+			t.Errorf("%q: %v", info, err)
+		}
+	}
+}

@@ -295,6 +295,23 @@ func TestAFirstStartIsNoLoss(t *testing.T) {
 	lost(t, back, false)
 }
 
+// TestANewcomerDoesNotHideALoss from a replica that was there before, and says nothing by itself.
+func TestANewcomerDoesNotHideALoss(t *testing.T) {
+	for name, empty := range map[string]func(s *redistest.Server){
+		"flushed":   func(s *redistest.Server) { s.Do("FLUSHALL") },
+		"restarted": func(s *redistest.Server) { s.Kill(); s.Run() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			quiet := join(t, Config{URL: s.URL()})
+			do(t, quiet, free("cell", 1))
+			empty(s)
+			redistest.Until(t, "the loss is noticed", func() bool { return slices.Contains(quiet.Status().Amnesia, "acme") })
+			lost(t, join(t, Config{URL: s.URL()}), true)
+		})
+	}
+}
+
 // TestAMemoryThatFailsStopsTheLedger because a loss would go unnoticed after the next start.
 func TestAMemoryThatFailsStopsTheLedger(t *testing.T) {
 	memory := &book{epochs: map[string]int64{}, unread: errors.New("disk broken")}

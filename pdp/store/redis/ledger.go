@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,7 @@ type Ledger struct {
 	trips   atomic.Uint64
 	waited  bool          // the probe's own: it was told to wait for somebody who knows the time
 	until   time.Duration // the probe's own: for so long
+	suspect bool          // the probe's own: Redis may have been emptied
 }
 
 var (
@@ -53,7 +55,7 @@ func open(cfg Config, source ledger.Source, adapt func(string) string) (*Ledger,
 	l.clock.elapsed = source.Elapsed
 	l.tenants = tenants{memory: cfg.Memory, all: map[string]*seen{}}
 	l.pages.all = map[string]*page{}
-	l.link = link{options: options, timeout: cfg.Timeout, probe: l.probe, log: cfg.Log}
+	l.link = link{options: options, timeout: cfg.Timeout, probe: l.probe, back: l.touch, log: cfg.Log}
 	l.link.start()
 	return l, nil
 }
@@ -159,7 +161,8 @@ func (l *Ledger) call(ctx context.Context, do func(context.Context, rueidis.Clie
 		l.link.report(nil)
 		return result, nil
 	}
-	if ctx.Err() == nil { // else it was the caller who gave up
+	// Not where it was the caller who gave up, nor where a script failed on what one tenant has there: Redis is well then.
+	if ctx.Err() == nil && !strings.HasPrefix(err.Error(), "ERR ") {
 		l.link.report(err)
 	}
 	return none, fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
@@ -167,9 +170,6 @@ func (l *Ledger) call(ctx context.Context, do func(context.Context, rueidis.Clie
 
 // probe asks for the time, and whether this Redis is fit to keep limits.
 func (l *Ledger) probe(ctx context.Context, c rueidis.Client) error {
-	if err := fit(ctx, c); err != nil {
-		return err
-	}
 	earliest, latest, known := l.clock.bounds()
 	asked := l.source.Elapsed()
 	if known {
@@ -178,9 +178,17 @@ func (l *Ledger) probe(ctx context.Context, c rueidis.Client) error {
 	patient := l.waited && asked >= l.until
 	l.trips.Add(1)
 	key := l.cfg.Prefix + ":{clock}"
-	now, err := l.scripts.clock.Exec(ctx, c, []string{key}, []string{digits(earliest), digits(latest), flag(patient)}).AsInt64()
+	answer, err := l.scripts.clock.Exec(ctx, c, []string{key}, []string{digits(earliest), digits(latest), flag(patient)}).ToArray()
+	if unfit := fit(ctx, c, l.cfg.Timeout); unfit != nil {
+		return unfit // it may be why
+	}
 	if err != nil {
 		return fmt.Errorf("ask redis for the time: %w", err)
+	}
+	in := reader{rest: answer}
+	now, was := in.int(), in.int() == 1
+	if in.err != nil {
+		return in.err
 	}
 	if now < 0 {
 		if !l.waited {
@@ -188,8 +196,23 @@ func (l *Ledger) probe(ctx context.Context, c rueidis.Client) error {
 		}
 		return errors.New("the clock of redis has moved while nobody looked: waiting for a replica that knows the time")
 	}
+	l.suspect = l.suspect || known && !was
 	l.clock.learn(now, asked, l.source.Elapsed())
 	return nil
+}
+
+// touch looks at all tenants that this process knows, when Redis has come back or was emptied. It exists because a loss shows in
+// what replicas remember: one that was started since remembers nothing, and would take what is left for all there ever was.
+func (l *Ledger) touch(ctx context.Context, back bool) {
+	if l.suspect = l.suspect || back; !l.suspect {
+		return
+	}
+	for _, tenant := range l.tenants.known() {
+		if _, err := l.Do(ctx, &ledger.Batch{Tenant: tenant, Holder: "nobody"}); err != nil {
+			return // it is suspect still, or down again
+		}
+	}
+	l.suspect = false
 }
 
 // Status says how the connection is, and which tenants have lost their memory.

@@ -35,6 +35,7 @@ type link struct {
 	options rueidis.ClientOption
 	timeout time.Duration
 	probe   func(ctx context.Context, c rueidis.Client) error
+	back    func(ctx context.Context, back bool) // after a probe that went well; back says that those before did not
 	log     *slog.Logger
 
 	client   atomic.Pointer[rueidis.Client]
@@ -109,9 +110,11 @@ func (l *link) run(ctx context.Context) {
 	for {
 		if err := l.try(ctx); err == nil {
 			l.failures.Store(0)
-			if l.up.CompareAndSwap(false, true) {
+			back := l.up.CompareAndSwap(false, true)
+			if back {
 				l.log.Info("redis answers")
 			}
+			l.back(ctx, back)
 			pause, failed = firstPause, 0
 		} else if ctx.Err() == nil {
 			l.report(err)

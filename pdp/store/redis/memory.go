@@ -77,6 +77,18 @@ func (t *tenants) told(tenant string, now seen) (lost bool, err error) {
 	return lost, nil
 }
 
+// known lists tenants of which an epoch was told.
+func (t *tenants) known() (names []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name, s := range t.all {
+		if s.epoch > 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // forgotten lists tenants that have lost their memory.
 func (t *tenants) forgotten() (names []string, cells, held int64) {
 	t.mu.Lock()

@@ -261,10 +261,9 @@ for _, l in ipairs(lines) do
   if c and (l.charged or #l.refunds > 0 or l.mine) then
     local owners = prefix .. 'o:' .. c.payer
     if idle(c, now) then
-      redis.call('ZREM', KEYS[2], l.id)
+      removed = redis.call('ZREM', KEYS[2], l.id) > 0 or removed
       redis.pcall('ZREM', owners, l.id)
       redis.call('DEL', l.cell)
-      removed = true
     else
       local at = forget_at(c, now)
       redis.call('SET', l.cell, pack(c), 'PX', digits(floor((at - now) / 1000) + GRACE_MILLIS))

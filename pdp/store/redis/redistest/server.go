@@ -21,12 +21,13 @@ const patience = 20 * time.Second
 
 // Server is one redis-server on the loopback. It ends with its test.
 type Server struct {
-	Addr string // host:port
-	tb   testing.TB
-	dir  string
-	args []string
-	cmd  *exec.Cmd
-	log  *os.File
+	Addr    string // host:port
+	TLSAddr string // the same with TLS, if it speaks that
+	tb      testing.TB
+	dir     string
+	args    []string
+	cmd     *exec.Cmd
+	log     *os.File
 }
 
 // Start runs a server without persistence, with what options are given besides.
@@ -40,17 +41,30 @@ func Start(tb testing.TB, options ...string) *Server {
 // Prepare chooses a port and a folder, and does not start the server yet.
 func Prepare(tb testing.TB, options ...string) *Server {
 	tb.Helper()
+	s := &Server{Addr: vacant(tb), tb: tb, dir: tb.TempDir()}
+	s.args = append([]string{"--port", s.Port(), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--loglevel", "warning"}, options...)
+	tb.Cleanup(s.Kill)
+	return s
+}
+
+// TLS starts a prepared server that also speaks TLS, with the certificates of its options.
+func (s *Server) TLS() {
+	s.tb.Helper()
+	s.TLSAddr = vacant(s.tb)
+	_, port, _ := net.SplitHostPort(s.TLSAddr)
+	s.args = append(s.args, "--tls-port", port)
+	s.Run()
+}
+
+// vacant is an address on the loopback where nobody listens.
+func vacant(tb testing.TB) string {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := &Server{Addr: l.Addr().String(), tb: tb, dir: tb.TempDir()}
-	if err := l.Close(); err != nil {
-		tb.Fatal(err)
-	}
-	s.args = append([]string{"--port", s.Port(), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--loglevel", "warning"}, options...)
-	tb.Cleanup(s.Kill)
-	return s
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // Port is the server's.
