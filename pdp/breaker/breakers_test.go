@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -420,5 +421,27 @@ func TestRefusesCallsThatMakeNoSense(t *testing.T) {
 		if _, err := breaker.New(cfg, f.window); err == nil {
 			t.Errorf("a configuration (%s) was taken", name)
 		}
+	}
+}
+
+// A store that is gone is not waited for once a record.
+func TestAResetStopsAtTheFirstError(t *testing.T) {
+	f := newFuse(t)
+	for i := range 500 {
+		_, err := f.Record(ctx, []breaker.Definition{byTool}, limit.Subject{Tenant: "acme", Agent: "bot", Tool: fmt.Sprint(i)}, "x", failure)
+		must(t, err)
+	}
+	var tries atomic.Int64
+	f.swapping = func() { tries.Add(1) }
+	f.fail(nil, errFire)
+	if n, err := f.Reset(ctx, "acme", "", ""); n != 0 || !errors.Is(err, limit.ErrUnavailable) {
+		t.Fatalf("%d closed, %v", n, err)
+	}
+	if tries.Load() > 100 {
+		t.Fatalf("%d tries", tries.Load())
+	}
+	f.fail(nil, nil)
+	if _, err := f.Reset(ctx, "acme", "", ""); err != nil || f.size() != 0 {
+		t.Fatalf("%v, %d left", err, f.size())
 	}
 }
