@@ -509,21 +509,22 @@ export type BreakerStatus = Message<"portcullis.v1.BreakerStatus"> & {
   state: string;
 
   /**
-   * Failures in a row.
+   * Failures in a row; where a failure rate opened it, those in its window.
    *
    * @generated from field: int64 failures = 3;
    */
   failures: bigint;
 
   /**
-   * When the next probe is admitted, RFC 3339; empty unless open.
+   * When the next probe is admitted at the latest, RFC 3339, by the clock of the store that replicas share; empty if closed,
+   * or if a probe is admitted now.
    *
    * @generated from field: string retry_at = 4;
    */
   retryAt: string;
 
   /**
-   * What it guards: agent and tool, joined by `/`.
+   * What it guards: the values of its scope, joined by `/`.
    *
    * @generated from field: string key = 5;
    */

@@ -1096,11 +1096,12 @@ type BreakerStatus struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// `closed`, `open` or `half_open`.
 	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
-	// Failures in a row.
+	// Failures in a row; where a failure rate opened it, those in its window.
 	Failures int64 `protobuf:"varint,3,opt,name=failures,proto3" json:"failures,omitempty"`
-	// When the next probe is admitted, RFC 3339; empty unless open.
+	// When the next probe is admitted at the latest, RFC 3339, by the clock of the store that replicas share; empty if closed,
+	// or if a probe is admitted now.
 	RetryAt string `protobuf:"bytes,4,opt,name=retry_at,json=retryAt,proto3" json:"retry_at,omitempty"`
-	// What it guards: agent and tool, joined by `/`.
+	// What it guards: the values of its scope, joined by `/`.
 	Key           string `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -768,14 +768,14 @@ export type Breaker = Message<"portcullis.policy.v1.Breaker"> & {
   state: string;
 
   /**
-   * Failures in a row.
+   * Failures in a row; where a failure rate opened it, those in its window.
    *
    * @generated from field: int64 failures = 3;
    */
   failures: bigint;
 
   /**
-   * When the next probe is admitted, RFC 3339.
+   * When the next probe is admitted at the latest, RFC 3339, by the ledger's clock.
    *
    * @generated from field: string retry_at = 4;
    */

@@ -1199,9 +1199,9 @@ type Breaker struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// `closed`, `open` or `half_open`.
 	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
-	// Failures in a row.
+	// Failures in a row; where a failure rate opened it, those in its window.
 	Failures int64 `protobuf:"varint,3,opt,name=failures,proto3" json:"failures,omitempty"`
-	// When the next probe is admitted, RFC 3339.
+	// When the next probe is admitted at the latest, RFC 3339, by the ledger's clock.
 	RetryAt string `protobuf:"bytes,4,opt,name=retry_at,json=retryAt,proto3" json:"retry_at,omitempty"`
 	// True if this action is the probe.
 	Probe         bool `protobuf:"varint,5,opt,name=probe,proto3" json:"probe,omitempty"`
