@@ -12,6 +12,7 @@
 #   pattern elsewhere. Decoded and normalised views are made by the engine.
 package portcullis.lib.scan
 
+import data.portcullis.lib.pattern as patterns
 import data.portcullis.lib.validator
 
 most_matches := 10000
@@ -26,7 +27,7 @@ findings := input.findings if {
 # Sorted by pointer, then by pattern.
 computed := [finding |
 	some [pointer, id] in sort({[pointer, id] | some id, places in by_pattern; some pointer, _ in places})
-	some pattern in data.tables.patterns.patterns
+	some pattern in patterns.all
 	pattern.id == id
 	finding := {
 		"rule": id,
@@ -41,7 +42,7 @@ computed := [finding |
 
 # Pattern id → pointer → number of matches, where there are any.
 by_pattern[pattern.id] := places if {
-	some pattern in data.tables.patterns.patterns
+	some pattern in patterns.all
 	places := {view.pointer: most |
 		some view in input.views
 		most := max([n |

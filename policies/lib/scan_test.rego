@@ -11,14 +11,14 @@ view(pointer, chain, text) := {"pointer": pointer, "chain": chain, "text": text}
 
 # What is found, as [rule, pointer, count].
 seen(views) := [[f.rule, f.pointer, f.count] |
-	some f in scan.findings with input as {"views": views} with data.tables.patterns.patterns as patterns
+	some f in scan.findings with input as {"views": views} with data.tables.patterns as {"patterns": patterns}
 ]
 
 test_a_finding_says_what_and_where if {
 	scan.findings == [{
 		"rule": "key", "category": "credential", "severity": "high", "confidence": "high",
 		"pointer": "/a", "count": 1, "fingerprint": "",
-	}] with input as {"views": [view("/a", "raw", "a k_abcd")]} with data.tables.patterns.patterns as patterns
+	}] with input as {"views": [view("/a", "raw", "a k_abcd")]} with data.tables.patterns as {"patterns": patterns}
 }
 
 test_clean_text_has_no_finding if {
@@ -48,10 +48,10 @@ test_sorted_by_pointer_then_rule if {
 
 test_keywords_are_looked_for_in_lower_case if {
 	upper_case := [object.union(patterns[0], {"regex": `K_[A-Z]{4}`})]
-	found := scan.findings with input as {"views": [view("/a", "raw", "K_ABCD")]} with data.tables.patterns.patterns as upper_case
+	found := scan.findings with input as {"views": [view("/a", "raw", "K_ABCD")]} with data.tables.patterns as {"patterns": upper_case}
 	count(found) == 1
 	without := [object.union(patterns[0], {"keywords": ["other"]})]
-	none := scan.findings with input as {"views": [view("/a", "raw", "k_abcd")]} with data.tables.patterns.patterns as without
+	none := scan.findings with input as {"views": [view("/a", "raw", "k_abcd")]} with data.tables.patterns as {"patterns": without}
 	none == []
 }
 
@@ -83,7 +83,7 @@ test_the_concatenation_finds_no_longer_or_shorter_reading[readings] if {
 	some readings in [["k_abcd", "k_ab"], ["k_ab", "k_abcd"]]
 	loose := [object.union(patterns[0], {"regex": `k_[a-z]+`})]
 	views := [view("/a", "raw", readings[0]), view("", "concat", readings[1])]
-	found := scan.findings with input as {"views": views} with data.tables.patterns.patterns as loose
+	found := scan.findings with input as {"views": views} with data.tables.patterns as {"patterns": loose}
 	[f.pointer | some f in found] == ["/a"]
 }
 
