@@ -28,9 +28,8 @@ type compiled struct {
 	Rule
 	re        *regexp.Regexp
 	keywords  []string
-	validator validator
+	filter    filter
 	checkedBy string // the validator's name
-	minMilli  int64
 }
 
 var idShape = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
@@ -109,10 +108,10 @@ func (t *table) add(row int, p Pattern) {
 		Rule:      Rule{ID: p.ID, Category: p.Category, Severity: p.Severity, Confidence: p.Confidence, Description: p.Description},
 		keywords:  slices.Clone(p.Keywords),
 		checkedBy: p.Validator,
-		minMilli:  p.MinEntropyMilli,
+		filter:    filter{minMilli: p.MinEntropyMilli},
 	}
 	if v, ok := validators[p.Validator]; ok {
-		c.validator = v
+		c.filter.validator = v
 	} else {
 		bad("validator", ReasonUnknownValidator, "%s is none of: %s", clip(p.Validator), strings.Join(validatorNames(), ", "))
 	}
@@ -128,6 +127,7 @@ func (t *table) add(row int, p Pattern) {
 		bad("regex", reason, "%s", detail)
 	}
 	c.re = re
+	c.setFilter(p, bad)
 
 	if len(p.Keywords) > maxKeywords {
 		bad("keywords", ReasonBadKeyword, "%d keywords, at most %d", len(p.Keywords), maxKeywords)
@@ -164,7 +164,7 @@ func (t *table) tryExamples(p Pattern, c *compiled, bad func(string, Reason, str
 			}
 		}
 	}
-	try("examples.match", p.Examples.Match, true, "is not found (keywords, regex and validator must all agree)")
+	try("examples.match", p.Examples.Match, true, "is not found (keywords, regex, validator, context and allowlist must all agree)")
 	try("examples.no_match", p.Examples.NoMatch, false, "is found")
 }
 

@@ -20,7 +20,7 @@ func (s *Scanner) Mask(text string, categories ...string) string {
 			continue
 		}
 		for _, at := range c.re.FindAllStringIndex(text, -1) {
-			if c.validator == nil || c.validator(text[at[0]:at[1]], c.minMilli) {
+			if c.filter.accepts(text, at[0], at[1]) {
 				spans = append(spans, span{at[0], at[1]})
 			}
 		}

@@ -16,11 +16,28 @@ type Pattern struct {
 	Regex       string   `json:"regex"`      // RE2
 	Validator   string   `json:"validator,omitempty"`
 	Keywords    []string `json:"keywords,omitempty"` // lower-case ASCII; the rule runs where one of them occurs
+	// Context, if given, says what must stand near a match for it to count.
+	Context *Context `json:"context,omitempty"`
+	// Allow are regexes (RE2) of what is no finding: a match does not count if one of them matches the whole of it.
+	Allow       []string `json:"allow,omitempty"`
+	Source      string   `json:"source,omitempty"` // where the format is published; for people
 	Description string   `json:"description,omitempty"`
 	Examples    Examples `json:"examples"`
 	// MinEntropyMilli is for the validator `entropy` only: thousandths of a bit per character that a match
 	// must exceed.
 	MinEntropyMilli int64 `json:"min_entropy_milli,omitempty"`
+	// Slow accepts a regex that the engine has no plan for. It is then tried at every place of every text, within the
+	// budget of that text; see docs/scanning.md.
+	Slow bool `json:"slow,omitempty"`
+}
+
+// Context is a demand on what stands around a match: one of the words, whole and in any case, in the characters from
+// Within before the match to Within after it, the match itself among them.
+type Context struct {
+	// Words are lower-case. A word counts where neither neighbour is an ASCII letter or digit; one that ends in `*`
+	// counts whatever follows it.
+	Words  []string `json:"words"`
+	Within int      `json:"within"` // characters, 1 to 500
 }
 
 // Examples are texts that a pattern must find, and texts that it must leave alone: three of each at least.

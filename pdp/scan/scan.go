@@ -142,13 +142,13 @@ func (c *compiled) matches(text, lower string) (found []string, complete bool) {
 	if !c.mayMatch(lower) {
 		return nil, true
 	}
-	found = c.re.FindAllString(text, maxMatches+1)
-	complete = len(found) <= maxMatches
-	found = found[:min(len(found), maxMatches)]
-	if c.validator == nil {
-		return found, complete
+	all := c.re.FindAllStringIndex(text, maxMatches+1)
+	for _, m := range all[:min(len(all), maxMatches)] {
+		if c.filter.accepts(text, m[0], m[1]) {
+			found = append(found, text[m[0]:m[1]])
+		}
 	}
-	return slices.DeleteFunc(found, func(m string) bool { return !c.validator(m, c.minMilli) }), complete
+	return found, len(all) <= maxMatches
 }
 
 // pointers are sorted, so that what a full budget leaves out is always the same.

@@ -12,6 +12,18 @@ const maxRegexBytes = 4 << 10
 
 // compileRegex compiles a row's regex, or says what is wrong with it.
 func compileRegex(expr string) (*regexp.Regexp, Reason, string) {
+	if _, reason, detail := parseRegex(expr); reason != "" {
+		return nil, reason, detail
+	}
+	re, err := regexp.Compile(expr)
+	if err != nil {
+		return nil, ReasonBadRegex, err.Error()
+	}
+	return re, "", ""
+}
+
+// parseRegex parses a row's regex, or says what is wrong with it.
+func parseRegex(expr string) (*syntax.Regexp, Reason, string) {
 	switch {
 	case expr == "":
 		return nil, ReasonBadRegex, "a pattern needs a regex"
@@ -28,11 +40,7 @@ func compileRegex(expr string) (*regexp.Regexp, Reason, string) {
 	if minLength(tree) == 0 {
 		return nil, ReasonMatchesEmpty, "matches the empty string, so it would match everywhere"
 	}
-	re, err := regexp.Compile(expr)
-	if err != nil {
-		return nil, ReasonBadRegex, err.Error()
-	}
-	return re, "", ""
+	return tree, "", ""
 }
 
 // pcreOnly names the construct that made RE2 refuse, if it is one that other engines have.

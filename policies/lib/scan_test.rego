@@ -98,3 +98,46 @@ test_nothing_inspected_is_not_clean if {
 	not scan.findings with input as {"findings": "none"}
 	not scan.findings with input as {"views": "none"}
 }
+
+near := [{
+	"id": "near", "category": "personal", "severity": "low", "confidence": "low", "regex": `\b\d{9}\b`,
+	"context": {"words": ["ssn", "social security", "tax-id*", "номер"], "within": 16},
+}]
+
+seen_near(text) := [f.count |
+	some f in scan.findings with input as {"views": [view("/a", "raw", text)]} with data.tables.patterns.patterns as near
+]
+
+test_a_context_word_stands_near if {
+	every text in [
+		"SSN: 123456789", "123456789 is his SSN", "social security 123456789", "tax-ids: 123456789", "номер 123456789",
+		"ssn 123456789", "123456789\nssn", "é ssn é é é é é é 123456789",
+	] {
+		seen_near(text) == [1]
+	}
+}
+
+test_a_word_elsewhere_or_within_another_does_not_count if {
+	every text in [
+		"123456789", "class ssn1 123456789", "classn 123456789", "ssn but far away 123456789", "taxid 123456789",
+		"123456789 far away from ssn", "a tax_id 123456789",
+	] {
+		seen_near(text) == []
+	}
+}
+
+test_each_match_has_its_own_context if {
+	seen_near("ssn 123456789 and much later, by itself, 123456789") == [1]
+	seen_near("ssn 123456789 123456780 and much later, by itself, 123456789, ssn") == [2]
+}
+
+tame := [object.union(patterns[0], {"allow": [`k_x+`, `k_a|k_abcd`]})]
+
+seen_tame(text) := [f.count |
+	some f in scan.findings with input as {"views": [view("/a", "raw", text)]} with data.tables.patterns.patterns as tame
+]
+
+test_what_is_allowed_is_no_match if {
+	seen_tame("k_xxxx k_abcd") == []
+	seen_tame("k_xxxx k_xxxy k_abce") == [2]
+}
