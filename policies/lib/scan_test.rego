@@ -128,7 +128,7 @@ test_a_word_elsewhere_or_within_another_does_not_count if {
 
 test_each_match_has_its_own_context if {
 	seen_near("ssn 123456789 and much later, by itself, 123456789") == [1]
-	seen_near("ssn 123456789 123456780 and much later, by itself, 123456789, ssn") == [2]
+	seen_near("ssn 123456789 123456780 and much later, by itself, 123456789") == [2]
 }
 
 tame := [object.union(patterns[0], {"allow": [`k_x+`, `k_a|k_abcd`]})]
