@@ -37,7 +37,8 @@ func TestThreat_E1_ViewsTakeLinearTime(t *testing.T) {
 	}
 	for name, tt := range tests {
 		start := time.Now()
-		v := buildViews([]Text{{Pointer: "/a", Value: tt.text}}, Budget{}.withDefaults())
+		v := &viewer{}
+		v.build([]Text{{Pointer: "/a", Value: tt.text}}, Budget{}.withDefaults())
 		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("%s: %v", name, took)
 		}

@@ -55,9 +55,9 @@ func Compile(patterns []Pattern) (*Scanner, error) {
 	return &Scanner{rules: t.rules}, nil
 }
 
-// Rules lists what the scanner can find, by id, the built-in rule included.
+// Rules lists what the scanner can find, by id, the built-in rules included.
 func (s *Scanner) Rules() []Rule {
-	rules := []Rule{undecoded}
+	rules := []Rule{undecoded, disguised}
 	for _, c := range s.rules {
 		rules = append(rules, c.Rule)
 	}
@@ -90,7 +90,7 @@ func (t *table) add(row int, p Pattern) {
 		bad("id", ReasonBadID, "lower-case letters, digits and single . _ - between them, at most 64")
 	} else if first, dup := t.seen[p.ID]; dup {
 		bad("id", ReasonDuplicateID, "already used by patterns[%d]", first)
-	} else if p.ID == RuleUndecoded {
+	} else if BuiltIn(p.ID) {
 		bad("id", ReasonDuplicateID, "reserved for the scanner's own finding")
 	} else {
 		t.seen[p.ID] = row

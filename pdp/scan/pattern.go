@@ -9,13 +9,13 @@ import (
 
 // Pattern is one row of the bundle's pattern table.
 type Pattern struct {
-	ID          string   `json:"id"`
-	Category    string   `json:"category"`   // credential, personal, exfiltration, injection, evasion or suspicion
-	Severity    string   `json:"severity"`   // low, medium, high or critical
-	Confidence  string   `json:"confidence"` // low, medium or high
-	Regex       string   `json:"regex"`      // RE2
-	Validator   string   `json:"validator,omitempty"`
-	Keywords    []string `json:"keywords,omitempty"` // lower-case ASCII; the rule runs where one of them occurs
+	ID         string   `json:"id"`
+	Category   string   `json:"category"`   // credential, personal, exfiltration, injection, evasion or suspicion
+	Severity   string   `json:"severity"`   // low, medium, high or critical
+	Confidence string   `json:"confidence"` // low, medium or high
+	Regex      string   `json:"regex"`      // RE2
+	Validator  string   `json:"validator,omitempty"`
+	Keywords   []string `json:"keywords,omitempty"` // lower-case ASCII; the rule runs where one of them occurs
 	// Context, if given, says what must stand near a match for it to count.
 	Context *Context `json:"context,omitempty"`
 	// Allow are regexes (RE2) of what is no finding: a match does not count if one of them matches the whole of it.
@@ -106,14 +106,28 @@ func (v View) GoString() string { return v.String() }
 // LogValue does as String.
 func (v View) LogValue() slog.Value { return slog.StringValue(v.String()) }
 
-// RuleUndecoded is the rule of the one finding that no pattern makes: a text is encoded more deeply, or comes
-// to more decoded text, than was looked at.
-const RuleUndecoded = "decode.undecoded"
+// The rules of the findings that no pattern makes. They are about the building of views, which Rego does not do.
+const (
+	// RuleUndecoded: a text is encoded more deeply, or comes to more decoded text, than was looked at.
+	RuleUndecoded = "decode.undecoded"
+	// RuleDisguised: something else was found, but only once invisible characters were taken out or letters of another
+	// script were taken for the Latin ones that they look like.
+	RuleDisguised = "normalise.disguised"
+)
 
-var undecoded = Rule{
-	ID: RuleUndecoded, Category: "evasion", Severity: "medium", Confidence: "medium",
-	Description: "text is encoded more deeply, or decodes to more, than was inspected",
-}
+var (
+	undecoded = Rule{
+		ID: RuleUndecoded, Category: "evasion", Severity: "medium", Confidence: "medium",
+		Description: "text is encoded more deeply, or decodes to more, than was inspected",
+	}
+	disguised = Rule{
+		ID: RuleDisguised, Category: "evasion", Severity: "medium", Confidence: "high",
+		Description: "what was found is written with invisible characters or look-alike letters",
+	}
+)
+
+// BuiltIn says whether a rule is the scanner's own and not one of the table.
+func BuiltIn(rule string) bool { return rule == RuleUndecoded || rule == RuleDisguised }
 
 // The values that a row may have, weakest first where there is an order.
 var (

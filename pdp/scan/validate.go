@@ -144,7 +144,7 @@ func validBase64(m string) bool {
 // identity is what a match is known by, however it was written: normalised, and for numbers without the
 // separators, so that the same card with spaces and with dashes has one fingerprint.
 func identity(match, validatorName string) string {
-	match, _ = normalise(match, 4*len(match))
+	match = normalised(match)
 	switch validatorName {
 	case "luhn", "ssn":
 		return digits(match)
