@@ -208,7 +208,7 @@ func unicodeEscapes(s string) escape {
 		}
 		units = utf16.AppendRune(units, r)
 		if len(digits) == 4 { // a surrogate is for its pair to make sense of
-			units[len(units)-1] = uint16(r) //nolint:gosec // four hex digits
+			units[len(units)-1] = uint16(r)
 		}
 		n += size
 	}
@@ -244,7 +244,7 @@ func octalEscapes(s string, raw []byte) escape {
 		if v < 0 {
 			break
 		}
-		raw = append(raw, byte(v)) //nolint:gosec // at most 0377
+		raw = append(raw, byte(v))
 		n += 4
 	}
 	if n == 0 || !isText(raw) {
@@ -317,34 +317,26 @@ type textCheck struct{ seen, bad, all, most int }
 // Unless b is whole, a character that may go on is left for the next time.
 func (t *textCheck) check(b []byte, whole bool) bool {
 	for t.seen < len(b) {
-		if c := b[t.seen]; c >= ' ' && c <= '~' {
-			t.seen++
-			t.all++
-			continue
+		c, size := b[t.seen], 1
+		good := c >= ' ' && c <= '~' || c == '\n' || c == '\r' || c == '\t'
+		if c >= utf8.RuneSelf {
+			if !whole && !utf8.FullRune(b[t.seen:]) {
+				return true
+			}
+			var r rune
+			if r, size = utf8.DecodeRune(b[t.seen:]); r != utf8.RuneError || size > 1 {
+				good = unicode.IsPrint(r) || unicode.In(r, unicode.Cf, unicode.Zs)
+			}
 		}
-		if !whole && !utf8.FullRune(b[t.seen:]) {
-			return true
-		}
-		r, size := utf8.DecodeRune(b[t.seen:])
 		t.seen += size
 		t.all++
-		if !textual(r, size) {
+		if !good {
 			if t.bad++; t.bad > t.most {
 				return false
 			}
 		}
 	}
 	return true
-}
-
-func textual(r rune, size int) bool {
-	switch {
-	case r == '\n', r == '\r', r == '\t':
-		return true
-	case r == utf8.RuneError && size == 1:
-		return false
-	}
-	return unicode.IsPrint(r) || unicode.In(r, unicode.Cf, unicode.Zs)
 }
 
 func unhex(c byte) int { return int(hexValue[c]) }

@@ -188,7 +188,7 @@ func workOutForm(r rune) form {
 	case invisible(one):
 		return formNone
 	case one < utf8.RuneSelf:
-		return form(one) //nolint:gosec // checked in this line
+		return form(one)
 	case one == r:
 		return formOwn
 	}

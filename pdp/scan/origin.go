@@ -106,5 +106,5 @@ func (t *tracer) disguised(i int, s span) bool {
 }
 
 func isDisguise(r rune) bool {
-	return invisible(r) || r >= 0x80 && lookAlikes[r] < 0x80 && isLetter(byte(lookAlikes[r])) //nolint:gosec // ASCII by then
+	return invisible(r) || r >= 0x80 && lookAlikes[r] < 0x80 && isLetter(byte(lookAlikes[r]))
 }

@@ -97,14 +97,14 @@ func (d *runs) join(lines string) string {
 // one of the alphabets has and the other has not, as in `token-aGVsbG8…` or `path/aGVsbG8…`.
 func (d *runs) decodePieces(from, to, least int) {
 	s := d.w.from
-	for _, separators := range []string{"-_", "+/", "+/-_"} {
+	for _, separators := range separatorsIn(s[from:to]) {
 		found := false
 		for start := from; start < to; {
 			end := to
 			if at := strings.IndexAny(s[start:to], separators); at >= 0 {
 				end = start + at
 			}
-			if end-start >= least && !(start == from && end == to) { // as a whole it was tried
+			if end-start >= least {
 				if text, kind := d.decodeRun(s[start:end]); kind != 0 {
 					stop := end
 					if end == to {
@@ -131,6 +131,22 @@ func (d *runs) decodePieces(from, to, least int) {
 		start = end + 1
 	}
 }
+
+// separatorsIn are the ways in which a run may come apart: at the characters of either alphabet alone, or of both.
+func separatorsIn(run string) []string {
+	in := 0
+	for i := range len(run) {
+		switch run[i] {
+		case '-', '_':
+			in |= 1
+		case '+', '/':
+			in |= 2
+		}
+	}
+	return separators[in]
+}
+
+var separators = [4][]string{nil, {"-_"}, {"+/"}, {"-_", "+/", "+/-_"}}
 
 // decodeRun decodes one run if it holds text. A run may begin with characters that do not belong to the
 // encoding, so every alignment is tried.
@@ -183,7 +199,7 @@ func (d *runs) fromHex(s string) []byte {
 		if hi < 0 || lo < 0 {
 			return nil
 		}
-		b = append(b, byte(hi<<4|lo)) //nolint:gosec // two hex digits
+		b = append(b, byte(hi<<4|lo))
 		if i%step == 0 && !packed && !check.check(b, false) {
 			return nil
 		}
@@ -208,7 +224,7 @@ func (d *runs) fromBase64(s string) []byte {
 			v = v<<6 | uint32(sextet[c])
 		}
 		v <<= 6 * (4 - len(four))
-		b = append(b, byte(v>>16), byte(v>>8), byte(v))[:len(b)+len(four)*3/4] //nolint:gosec // a byte of three
+		b = append(b, byte(v>>16), byte(v>>8), byte(v))[:len(b)+len(four)*3/4]
 		if i%step == 0 && !packed && !check.check(b, false) {
 			return nil
 		}
@@ -261,7 +277,7 @@ func isWord(c byte) bool { return c == '_' || isAlnum(c) }
 var inBase64, sextet = func() (in [256]bool, value [256]uint8) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 	for i := range len(alphabet) {
-		in[alphabet[i]], value[alphabet[i]] = true, uint8(i) //nolint:gosec // 64 of them
+		in[alphabet[i]], value[alphabet[i]] = true, uint8(i)
 	}
 	in['-'], value['-'] = true, value['+']
 	in['_'], value['_'] = true, value['/']
