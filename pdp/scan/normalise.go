@@ -194,6 +194,7 @@ func workOutForm(r rune) form {
 	}
 	return formOther
 }
+
 func isASCII(s string) bool {
 	for ; len(s) >= 8; s = s[8:] {
 		if word(s)&highBits != 0 {

@@ -8,33 +8,51 @@ import (
 	"unicode/utf8"
 )
 
-// Occurrence is where something stands that a rule found. It holds no text.
+// Occurrence is where something stands that a rule found. Printing it shows no text.
 type Occurrence struct {
 	Rule     string
 	Category string
-	Text     int // index of the text
-	From, To int // bytes of the text's value; of something encoded, all of the encoded run
+	Pointer  string // of the finding: "" for what was seen only across several texts
+	Text     int    // index of the text
+	From, To int    // bytes of the text's value; of something encoded, all of the encoded run
+
+	rule int32
+	view int
+	at   span // in the view
 }
 
 // Occurrences looks as Scan does, and says where each match stands in the texts. They are in the order of the texts and
 // may overlap. What is split over several texts is one for each part. A text must be valid UTF-8; one that is not has
 // none, and complete is false.
 func (s *Scanner) Occurrences(ctx context.Context, texts []Text, b Budget) (out []Occurrence, complete bool) {
-	complete = true
 	v := viewers.Get().(*viewer)
 	defer v.free()
+	return s.occurrences(ctx, v, texts, b)
+}
+
+func (s *Scanner) occurrences(ctx context.Context, v *viewer, texts []Text, b Budget) (out []Occurrence, complete bool) {
+	complete = true
 	v.build(texts, b.withDefaults())
 	trace := tracer{v: v}
-	seen := make(map[Occurrence]bool)
+	type where struct {
+		rule     int32
+		leaf     int
+		from, to int
+	}
+	seen := make(map[where]bool)
 	t := tally{v: v, s: s}
 	t.each = func(view int, m Match) {
 		rule := s.Rule(m.Rule)
 		trace.trace(view, span{m.Start, m.End}, func(leaf int, at span) {
-			o := Occurrence{Rule: rule.ID, Category: rule.Category, Text: leaf, From: at.from, To: at.to}
+			o := Occurrence{
+				Rule: rule.ID, Category: rule.Category, Pointer: v.pointer(view), Text: leaf, From: at.from, To: at.to,
+				rule: m.Rule, view: view, at: span{m.Start, m.End},
+			}
+			w := where{m.Rule, leaf, at.from, at.to}
 			if !utf8.ValidString(texts[leaf].Value) {
 				complete = false
-			} else if !seen[o] {
-				seen[o] = true
+			} else if !seen[w] {
+				seen[w] = true
 				out = append(out, o)
 			}
 		})
