@@ -33,7 +33,7 @@ func killMessage(tenant bool) string {
 // inspect works out facts and findings. What could not be inspected is never clean: it is degraded, and policy asks.
 func (e *Engine) inspect(ctx context.Context, j *judgement) error {
 	a := &j.req.Action
-	j.facts = a.Facts(action.FactOptions{DeniedPaths: e.cfg.DeniedPaths, KnownTools: j.snapshot.Tables.ToolNames()})
+	j.facts = e.factsOf(j, a)
 	for _, f := range j.facts {
 		if f.Type == "truncated" {
 			j.degrade("facts_truncated")
@@ -41,14 +41,24 @@ func (e *Engine) inspect(ctx context.Context, j *judgement) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, e.cfg.ScanTimeout)
 	defer cancel()
-	fingerprint := func(text string) string { return e.Keys.Fingerprint(j.req.Principal.Tenant, text) }
+	fingerprint := e.fingerprint(j)
 	result := j.snapshot.Scanner.Scan(limited, texts(a), fingerprint, e.cfg.Scan)
 	j.findings = result.Findings
+	j.hide = hider(j.findings, fingerprint)
 	hideNames(j.findings, j.facts, fingerprint)
 	if result.Incomplete {
 		j.degrade("scan_incomplete")
 	}
 	return nil
+}
+
+func (e *Engine) factsOf(j *judgement, a *action.Action) []action.Fact {
+	return a.Facts(action.FactOptions{DeniedPaths: e.cfg.DeniedPaths, KnownTools: j.snapshot.Tables.ToolNames()})
+}
+
+// fingerprint names texts to who holds the key of the tenant, and to nobody else.
+func (e *Engine) fingerprint(j *judgement) func(text string) string {
+	return func(text string) string { return e.Keys.Fingerprint(j.req.Principal.Tenant, text) }
 }
 
 func texts(a *action.Action) []scan.Text {
