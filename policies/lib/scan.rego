@@ -42,9 +42,16 @@ computed := [finding |
 	}
 ]
 
+# Those patterns of which a keyword occurs anywhere: the others need no second look at every view.
+candidates := [pattern |
+	everything := lower(concat("\n", [view.text | some view in input.views]))
+	some pattern in patterns.all
+	may_match(pattern, everything)
+]
+
 # Pattern id → pointer → number of matches, where there are any.
 by_pattern[pattern.id] := places if {
-	some pattern in patterns.all
+	some pattern in candidates
 	places := {view.pointer: most |
 		some view in input.views
 		most := max([n |
