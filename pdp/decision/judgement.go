@@ -153,6 +153,8 @@ func (j *judgement) response(allowFor time.Duration) Response {
 	}
 	if j.effect == Allow && j.effective != nil {
 		r.Effective = effectiveOf(j.req.Action, *j.effective)
+		// A caller that does not look at what is to be done instead does not know this obligation, and must not act.
+		r.Obligations = append(slices.Clone(r.Obligations), Obligation{ID: "engine.redact", Type: obligationEffective})
 	}
 	if j.ticket != nil && j.effect == RequireApproval {
 		r.ExpiresAt = j.ticket.ExpiresAt

@@ -13,6 +13,9 @@ import (
 // `pointers` (a JSON list) where, and `replace` what is to stand there instead.
 const obligationRedact = "redact"
 
+// obligationEffective is what the caller has to do then: carry out what the answer gives instead of what it asked about.
+const obligationEffective = "use_effective"
+
 // What stands in the place of what was found. None of it is the agent's to choose: it is made of letters, digits and a
 // dash, so that it means nothing in a command, a URL or a query.
 const (

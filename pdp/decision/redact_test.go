@@ -43,7 +43,7 @@ func search(query any) Request {
 func (r *room) effective(req Request) Effective {
 	r.t.Helper()
 	resp := r.decide(req)
-	if resp.Effect != Allow || resp.Effective == nil || len(resp.Obligations) > 0 {
+	if resp.Effect != Allow || resp.Effective == nil || len(resp.Obligations) != 1 || resp.Obligations[0].Type != obligationEffective {
 		r.t.Fatalf("%s %v, effective %v, obligations %v", resp.Effect, codes(resp.Reasons), resp.Effective, resp.Obligations)
 	}
 	return *resp.Effective

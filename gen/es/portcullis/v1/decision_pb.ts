@@ -296,7 +296,7 @@ export type DecideResponse = Message<"portcullis.v1.DecideResponse"> & {
   reasons: Reason[];
 
   /**
-   * What must be done along with the action.
+   * What must be done along with the action. `use_effective`: carry out what the `effective_` fields give instead of what was asked about.
    *
    * @generated from field: repeated portcullis.v1.Obligation obligations = 4;
    */

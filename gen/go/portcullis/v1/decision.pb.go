@@ -507,7 +507,7 @@ type DecideResponse struct {
 	Effect Effect `protobuf:"varint,2,opt,name=effect,proto3,enum=portcullis.v1.Effect" json:"effect,omitempty"`
 	// Why, most severe first. Never empty unless the effect is `EFFECT_ALLOW`.
 	Reasons []*Reason `protobuf:"bytes,3,rep,name=reasons,proto3" json:"reasons,omitempty"`
-	// What must be done along with the action.
+	// What must be done along with the action. `use_effective`: carry out what the `effective_` fields give instead of what was asked about.
 	Obligations []*Obligation `protobuf:"bytes,4,rep,name=obligations,proto3" json:"obligations,omitempty"`
 	// Set if the effect is `EFFECT_REQUIRE_APPROVAL`, or if an approval was redeemed.
 	Approval *ApprovalTicket `protobuf:"bytes,5,opt,name=approval,proto3" json:"approval,omitempty"`
