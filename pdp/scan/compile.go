@@ -3,6 +3,7 @@ package scan
 import (
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 )
@@ -21,12 +22,26 @@ const (
 // belongs to one policy snapshot and goes with it.
 type Scanner struct {
 	rules []*compiled // strongest first
+
+	grams      gramGate
+	digits     digitGate
+	leads      leadGate
+	bytes      byteGate
+	runs       runGate
+	everywhere []int32 // rules that are tried at every place
+	pool       *statePool
 }
 
 // compiled is one pattern, ready to run.
 type compiled struct {
 	Rule
 	re        *regexp.Regexp
+	prog      *syntax.Prog
+	dfa       *automaton
+	plans     []plan
+	first     byteset // the bytes that a match may begin with
+	only      int     // that byte, if there is just one, else -1
+	confirm   confirmer
 	keywords  []string
 	filter    filter
 	checkedBy string // the validator's name
@@ -37,7 +52,7 @@ var idShape = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
 // Compile checks and compiles a table. The error is a *TableError that names every bad row; there is no
 // scanner then, because a rule that was left out silently would make a text look clean.
 func Compile(patterns []Pattern) (*Scanner, error) {
-	t := &table{seen: make(map[string]int, len(patterns))}
+	t := &table{seen: make(map[string]int, len(patterns)), pool: &statePool{}}
 	switch n := len(patterns); {
 	case n == 0:
 		t.refuse(-1, "", "", ReasonNoPatterns, "no pattern: everything would look clean")
@@ -52,7 +67,33 @@ func Compile(patterns []Pattern) (*Scanner, error) {
 		return nil, &TableError{Rows: t.bad}
 	}
 	slices.SortFunc(t.rules, func(a, b *compiled) int { return strongestFirst(a.Rule, b.Rule) })
-	return &Scanner{rules: t.rules}, nil
+	return newScanner(t.rules, t.pool), nil
+}
+
+// newScanner builds the gates for rules that have plans.
+func newScanner(rules []*compiled, pool *statePool) *Scanner {
+	s := &Scanner{rules: rules, pool: pool}
+	b := &gateBuilder{setIndex: make(map[byteset]uint32)}
+	for i, c := range rules {
+		rule := int32(i)
+		for j := range c.plans {
+			switch p := &c.plans[j]; p.kind {
+			case planGrams:
+				b.addGrams(rule, p)
+			case planLead:
+				s.leads.add(b, rule, p)
+			case planByte:
+				s.bytes.add(b, rule, p)
+			case planRun:
+				s.runs.add(rule, p)
+			case planEverywhere:
+				s.everywhere = append(s.everywhere, rule)
+			}
+		}
+	}
+	s.grams = b.finish()
+	s.digits = newDigitGate(pool, rules)
+	return s
 }
 
 // Rules lists what the scanner can find, by id, the built-in rules included.
@@ -70,6 +111,7 @@ type table struct {
 	seen  map[string]int
 	rules []*compiled
 	bad   []*RowError
+	pool  *statePool
 }
 
 func (t *table) refuse(row int, id, field string, reason Reason, detail string) {
@@ -122,11 +164,9 @@ func (t *table) add(row int, p Pattern) {
 		bad("min_entropy_milli", ReasonBadThreshold, "only the entropy validator reads it")
 	}
 
-	re, reason, detail := compileRegex(p.Regex)
-	if reason != "" {
+	if reason, detail := c.setRegex(p, t.pool); reason != "" {
 		bad("regex", reason, "%s", detail)
 	}
-	c.re = re
 	c.setFilter(p, bad)
 
 	if len(p.Keywords) > maxKeywords {

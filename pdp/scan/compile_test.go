@@ -105,13 +105,13 @@ func TestThreat_E1_PCREOnlySyntaxIsRefusedByName(t *testing.T) {
 		`a\Z`: `the escape \Z`, `a\Kb`: `the escape \K`, `\Ga`: `the escape \G`,
 	}
 	for expr, want := range tests {
-		_, reason, detail := compileRegex(expr)
+		_, reason, detail := parseRegex(expr)
 		if reason != ReasonNotRE2 || !strings.HasPrefix(detail, want) {
 			t.Errorf("%s: got %s, %q; want %q", expr, reason, detail, want)
 		}
 	}
 	for _, expr := range []string{`(?i)a+?b`, `(?P<n>a)`, `(?<n>a)`, `\p{Greek}`, `\x{200B}`, `\Qa+\E`} {
-		if _, reason, detail := compileRegex(expr); reason != "" {
+		if _, reason, detail := parseRegex(expr); reason != "" {
 			t.Errorf("%s: refused: %s", expr, detail)
 		}
 	}

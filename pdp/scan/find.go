@@ -2,6 +2,7 @@ package scan
 
 import (
 	"context"
+	"slices"
 	"strings"
 )
 
@@ -11,9 +12,101 @@ type Match struct {
 	Start, End int
 }
 
-// Scratch is what Find works with; each goroutine that calls Find needs one of its own. The zero value is ready.
+// The budget of Find, once for the gates and once for what they find, in steps of an automaton, which take a nanosecond or two. Ordinary text needs less than one a
+// byte. Beyond it the result is incomplete.
+const (
+	stepsPerByte = 16
+	stepsAlways  = 1 << 18
+	// plainSteps is what a byte costs when regexp itself runs.
+	plainSteps = 24
+)
+
+// maxCandidates bounds the ranges of places that the gates may note, for each byte of the text: memory, then.
+const candidatesPerByte = 1.0 / 4
+
+// Scratch is what Find works with. Each goroutine that calls Find needs one of its own; it keeps no text and nothing of
+// a Scanner between calls. The zero value is ready.
 type Scratch struct {
-	found []Match
+	found      []Match
+	candidates []candidate
+	last       []lastCandidate // by rule
+	epoch      uint32
+	budget     int  // what is left; negative once it is used up
+	room       int  // for candidates
+	full       bool // there was none
+
+	memo   []memoEntry
+	dirty  []int32
+	visits []visit
+	lower  string // of the text, where a keyword was asked for
+	folded bool   // lower is there
+}
+
+// candidate is a range of places where a match of a rule may begin, both included.
+type candidate struct {
+	rule     int32
+	from, to int32
+}
+
+// lastCandidate is the latest candidate of a rule, if it is of this epoch.
+type lastCandidate struct {
+	epoch uint32
+	index int32
+}
+
+// touching is how near two candidates are joined. To try the places between costs less than to keep them apart.
+const touching = 4
+
+// note takes a candidate in, joined with the latest one of its rule where they touch.
+func (f *Scratch) note(rule int32, from, to int) {
+	from = max(from, 0)
+	if to < from {
+		return
+	}
+	f.budget -= 2
+	last := &f.last[rule]
+	if last.epoch == f.epoch {
+		if c := &f.candidates[last.index]; from <= int(c.to)+touching && to+touching >= int(c.from) {
+			c.from, c.to = min(c.from, int32(from)), max(c.to, int32(to))
+			return
+		}
+	}
+	if len(f.candidates) >= f.room {
+		f.full = true
+		return
+	}
+	*last = lastCandidate{f.epoch, int32(len(f.candidates))}
+	f.candidates = append(f.candidates, candidate{rule, int32(from), int32(to)})
+}
+
+// union runs an automaton of many rules at a place and notes those that match there.
+func (f *Scratch) union(a *automaton, text string, p int) {
+	budget := f.budget
+	if budget < 0 {
+		return
+	}
+	s := a.startAt(text, p, &budget)
+	pos := p
+	for !s.dead && budget >= 0 {
+		class, width := uint8(len(a.example)), 1
+		if pos < len(text) {
+			if b := text[pos]; b < 0x80 {
+				class = a.ascii[b]
+			} else {
+				class, width = a.classOf(text, pos)
+			}
+		}
+		next := s.next[class].Load()
+		if next == nil {
+			next = a.step(s, class, &budget)
+		}
+		s = next
+		for _, rule := range s.rules {
+			f.note(rule, p, p)
+		}
+		pos += width
+	}
+	f.budget = min(f.budget, budget) - (pos - p)
 }
 
 // Rule is what can be told about the rule of a Match.
@@ -22,25 +115,216 @@ func (s *Scanner) Rule(i int32) Rule { return s.rules[i].Rule }
 // Find gives what every rule finds in one text: for each rule the matches of FindAllStringIndex(text, -1), the first
 // 10,000 at most, less those that the rule's keywords, validator, allowlist or context refuse. They are sorted by rule,
 // the strongest first, and then by place; they belong to the scratch and are good until it is used again. complete is
-// false if a bound or the context's end left something out: the text must not be taken for clean then.
-func (s *Scanner) Find(ctx context.Context, text string, scratch *Scratch) (found []Match, complete bool) {
-	scratch.found = scratch.found[:0]
-	complete = true
-	lower := strings.ToLower(text)
-	for i, c := range s.rules {
+// false if a bound, the work budget or the context's end left something out: the text must not be taken for clean then.
+func (s *Scanner) Find(ctx context.Context, text string, f *Scratch) (found []Match, complete bool) {
+	f.begin(s, text)
+	defer f.end()
+	if len(text) > maxText || ctx.Err() != nil {
+		return nil, false
+	}
+	s.gates(f, text)
+	complete = f.budget >= 0 && !f.full
+	f.budget = stepsAlways + stepsPerByte*len(text) // its own, so that a text can't spend it at the gates
+	slices.SortFunc(f.candidates, func(a, b candidate) int {
+		if a.rule != b.rule {
+			return int(a.rule) - int(b.rule)
+		}
+		return int(a.from) - int(b.from)
+	})
+	for group := f.candidates; len(group) > 0; {
+		n := 1
+		for n < len(group) && group[n].rule == group[0].rule {
+			n++
+		}
 		if ctx.Err() != nil {
-			return scratch.found, false
+			return f.found, false
 		}
-		if !c.mayMatch(lower) {
-			continue
+		if !s.resolve(f, text, group[:n]) {
+			complete = false
 		}
-		all := c.re.FindAllStringIndex(text, maxMatches+1)
-		complete = complete && len(all) <= maxMatches
-		for _, m := range all[:min(len(all), maxMatches)] {
-			if c.filter.accepts(text, m[0], m[1]) {
-				scratch.found = append(scratch.found, Match{int32(i), m[0], m[1]})
-			}
+		group = group[n:]
+	}
+	return f.found, complete
+}
+
+// maxText bounds one text, so that places fit into 32 bits.
+const maxText = 1 << 30
+
+func (f *Scratch) begin(s *Scanner, text string) {
+	f.found = f.found[:0]
+	f.candidates = f.candidates[:0]
+	if len(f.last) < len(s.rules) {
+		f.last = make([]lastCandidate, len(s.rules))
+	}
+	if f.epoch++; f.epoch == 0 {
+		clear(f.last)
+		f.epoch = 1
+	}
+	f.budget = stepsAlways + stepsPerByte*len(text)
+	f.room = 1024 + int(candidatesPerByte*float64(len(text)))
+	f.lower, f.folded, f.full = "", false, false
+}
+
+func (f *Scratch) end() {
+	f.forget()
+	f.lower, f.folded = "", false
+}
+
+// gates lets every gate look at the text once.
+func (s *Scanner) gates(f *Scratch, text string) {
+	if s.grams.bitmap != nil {
+		s.grams.scan(f, text, 0, len(text))
+		s.grams.edge(f, text)
+	}
+	if len(s.digits.used) > 0 {
+		s.digits.scan(f, text, 0, len(text))
+	}
+	if s.leads.pairs != nil {
+		s.leads.scan(f, &s.grams, text, 0, len(text))
+	}
+	if len(s.bytes.probes) > 0 {
+		s.bytes.scan(f, &s.grams, text, 0, len(text))
+	}
+	if len(s.runs.rules) > 0 {
+		s.runs.scan(f, text, 0, len(text))
+	}
+	for _, rule := range s.everywhere {
+		if len(text) > 0 {
+			f.note(rule, 0, len(text)-1)
 		}
 	}
-	return scratch.found, complete
+}
+
+// resolve finds the matches of one rule, which can begin in the candidates only, and says whether those are all.
+func (s *Scanner) resolve(f *Scratch, text string, candidates []candidate) (complete bool) {
+	rule := candidates[0].rule
+	c := s.rules[rule]
+	count := 0
+	next := 0  // where the next match may begin
+	tried := 0 // where nothing was tried yet
+	wanted := keywordsUnknown
+	allowed := f.budget - perRule(len(text))
+	for _, at := range candidates {
+		for p := max(int(at.from), tried); p <= int(at.to) && p < len(text); tried = p {
+			if !c.first.has(text[p]) || !isBoundary(text, p) {
+				p = c.skip(f, text, p+1, int(at.to)+1)
+				continue
+			}
+			if f.budget < allowed && f.budget >= 0 {
+				return s.plainly(f, text, rule, next, count)
+			}
+			end, death := f.run(c.dfa, text, p)
+			if f.budget < 0 {
+				return false
+			}
+			if end < 0 {
+				p++
+				continue
+			}
+			if count++; count > maxMatches {
+				return false
+			}
+			if wanted == keywordsUnknown {
+				wanted = f.keywords(c, text, text[p:end])
+			}
+			if wanted == keywordsThere && f.accepts(c, text, p, end) {
+				if !c.confirms(text, p, end, death) {
+					f.drop(rule)
+					return s.plainly(f, text, rule, 0, 0)
+				}
+				f.found = append(f.found, Match{rule, p, end})
+			}
+			p, next = end, end
+		}
+	}
+	return true
+}
+
+// skip goes on to where a match might begin in text[from:to].
+func (c *compiled) skip(f *Scratch, text string, from, to int) int {
+	to = min(to, len(text))
+	start := from
+	if c.only >= 0 && from < to {
+		if i := strings.IndexByte(text[from:to], byte(c.only)); i >= 0 {
+			from += i
+		} else {
+			from = to
+		}
+		f.budget -= 1 + (from-start)/16
+		return from
+	}
+	for from < to && !c.first.has(text[from]) {
+		from++
+	}
+	f.budget -= 1 + (from-start)/2
+	return from
+}
+
+// perRule is what one rule may spend on a text before regexp is asked to go through it once, which is linear whatever
+// the text is.
+func perRule(n int) int { return 4*n + 1<<14 }
+
+// plainly runs regexp over the text for the matches of a rule that begin at from or later.
+func (s *Scanner) plainly(f *Scratch, text string, rule int32, from, count int) (complete bool) {
+	c := s.rules[rule]
+	if f.budget -= plainSteps * len(text); f.budget < 0 {
+		return false
+	}
+	wanted := keywordsUnknown
+	for _, m := range c.re.FindAllStringIndex(text, maxMatches+1) {
+		start, end := m[0], m[1]
+		if start < from {
+			continue
+		}
+		if count++; count > maxMatches {
+			return false
+		}
+		if wanted == keywordsUnknown {
+			wanted = f.keywords(c, text, text[start:end])
+		}
+		if wanted == keywordsThere && f.accepts(c, text, start, end) {
+			f.found = append(f.found, Match{rule, start, end})
+		}
+	}
+	return f.budget >= 0
+}
+
+// drop takes back what was found of a rule, the latest.
+func (f *Scratch) drop(rule int32) {
+	for n := len(f.found); n > 0 && f.found[n-1].Rule == rule; n-- {
+		f.found = f.found[:n-1]
+	}
+}
+
+// accepts pays for the filters of a match and asks them.
+func (f *Scratch) accepts(c *compiled, text string, start, end int) bool {
+	f.budget -= (end - start) * (1 + plainSteps*len(c.filter.allow))
+	if len(c.filter.words) > 0 {
+		f.budget -= 4*c.filter.within + len(c.filter.words)*c.filter.within/2
+	}
+	return f.budget >= 0 && c.filter.accepts(text, start, end)
+}
+
+type keywordState int
+
+const (
+	keywordsUnknown keywordState = iota
+	keywordsThere
+	keywordsMissing
+)
+
+// keywords says whether one of the rule's keywords occurs in the text, knowing that match does.
+func (f *Scratch) keywords(c *compiled, text, match string) keywordState {
+	if len(c.keywords) == 0 || c.mayMatch(strings.ToLower(match)) {
+		return keywordsThere
+	}
+	if !f.folded {
+		f.lower, f.folded = strings.ToLower(text), true
+		f.budget -= len(text)
+	}
+	f.budget -= len(c.keywords) * len(text) / 8
+	if c.mayMatch(f.lower) {
+		return keywordsThere
+	}
+	return keywordsMissing
 }

@@ -10,16 +10,40 @@ import (
 // maxRegexBytes bounds what one row may ask the compiler to do; regexp itself bounds the program.
 const maxRegexBytes = 4 << 10
 
-// compileRegex compiles a row's regex, or says what is wrong with it.
-func compileRegex(expr string) (*regexp.Regexp, Reason, string) {
-	if _, reason, detail := parseRegex(expr); reason != "" {
-		return nil, reason, detail
+// setRegex compiles a row's regex and finds a plan for it, or says what is wrong.
+func (c *compiled) setRegex(p Pattern, pool *statePool) (reason Reason, detail string) {
+	tree, reason, detail := parseRegex(p.Regex)
+	if reason != "" {
+		return reason, detail
 	}
-	re, err := regexp.Compile(expr)
+	c.plans, detail = planFor(tree)
+	switch {
+	case detail == "":
+	case p.Slow:
+		c.plans = []plan{{kind: planEverywhere}}
+	default:
+		return ReasonNoPlan, detail
+	}
+	re, err := regexp.Compile(p.Regex)
 	if err != nil {
-		return nil, ReasonBadRegex, err.Error()
+		return ReasonBadRegex, err.Error()
 	}
-	return re, "", ""
+	c.re = re
+	if c.prog, err = syntax.Compile(tree.Simplify()); err != nil {
+		return ReasonBadRegex, err.Error()
+	}
+	c.dfa = newAutomaton(pool, false, []*syntax.Prog{c.prog}, []int32{0})
+	if c.dfa.tooManyClasses() {
+		return ReasonNoPlan, "tells more than 254 kinds of characters apart"
+	}
+	c.first, c.only = c.dfa.firstBytes(), -1
+	for b := range 256 {
+		if c.first.size() == 1 && c.first.has(byte(b)) {
+			c.only = b
+		}
+	}
+	c.confirm = newConfirmer(p.Regex)
+	return "", ""
 }
 
 // parseRegex parses a row's regex, or says what is wrong with it.
