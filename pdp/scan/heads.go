@@ -84,8 +84,6 @@ func (g *digitGate) number(f *Scratch, text string, d int) {
 	}
 }
 
-func isDigit(c byte) bool { return c-'0' <= 9 }
-
 // leadGate finds rules that need a character beyond ASCII: by the pair of bytes that such a character begins with.
 type leadGate struct {
 	pairs   *[1 << 16 / 64]uint64
