@@ -3,6 +3,7 @@ package decision
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ func texts(a *action.Action) []scan.Text {
 	from := a.Texts()
 	out := make([]scan.Text, len(from))
 	for i, t := range from {
-		out[i] = scan.Text{Pointer: t.Pointer, Value: t.Value, Name: isName(t.Pointer)}
+		out[i] = scan.Text{Pointer: t.Pointer, Value: t.Value, Name: isName(t.Pointer), Key: keyOf(a, t.Pointer)}
 	}
 	return out
 }
@@ -77,6 +78,32 @@ func isName(pointer string) bool {
 		return true
 	}
 	return strings.HasSuffix(pointer, action.KeySuffix) || strings.HasPrefix(pointer, "/http/headers/") && strings.HasSuffix(pointer, "/name")
+}
+
+// keyOf is what the value at a pointer is called: the argument, or the header. It has no name that would need escaping
+// or would not be one in a file.
+func keyOf(a *action.Action, pointer string) string {
+	if at, ok := strings.CutPrefix(pointer, "/http/headers/"); ok && a.HTTP != nil {
+		at, isValue := strings.CutSuffix(at, "/value")
+		if i, err := strconv.Atoi(at); err == nil && isValue && i < len(a.HTTP.Headers) && plainName(a.HTTP.Headers[i].Name) {
+			return a.HTTP.Headers[i].Name
+		}
+	}
+	path, isArgument := strings.CutPrefix(pointer, "/arguments/")
+	if !isArgument || strings.HasSuffix(path, action.KeySuffix) {
+		return ""
+	}
+	names := strings.Split(path, "/")
+	for _, name := range slices.Backward(names) {
+		if _, err := strconv.Atoi(name); err == nil {
+			continue // an item is called as its list
+		}
+		if strings.Contains(name, "~") || !plainName(name) {
+			return ""
+		}
+		return name
+	}
+	return ""
 }
 
 // labels are what a session has come into contact with through this action: what arrived, not what was sent.

@@ -1,9 +1,6 @@
 package scan
 
-import (
-	"unicode/utf8"
-	"unsafe"
-)
+import "unicode/utf8"
 
 // edge is how much of either end of a text goes into the concatenation: enough for what is split over two
 // texts, and little enough for the concatenation to cost next to nothing.
@@ -53,9 +50,7 @@ func (c *concatenation) text() string {
 		c.lay(i - 1)
 		c.lay(i)
 	}
-	// Nobody writes to bytes while the text is in use, which is what makes this sound; a copy would be the one
-	// allocation of an inspection that finds nothing.
-	return unsafe.String(unsafe.SliceData(c.bytes), len(c.bytes))
+	return stringOf(c.bytes)
 }
 
 func (c *concatenation) lay(i int) {

@@ -88,6 +88,8 @@ func (t *tracer) of(i int) []edit {
 		w.escapes(nil)
 	case wayRuns:
 		(&runs{w: w, unzip: unzip{room: n.room}}).decode()
+	case wayName:
+		w.replace(0, 0, t.v.texts[n.leaf].Key+afterName)
 	case wayNone:
 	}
 	if t.edits == nil {

@@ -77,6 +77,9 @@ type Text struct {
 	// Name says that this is what something is called: an argument, a tool, a header. Names are inspected, but a secret
 	// that is split over two values is not looked for across them.
 	Name bool
+	// Key is what the value is called, where it has a name of its own: `password` in {"password": "…"}. Some patterns
+	// know a secret only by its name.
+	Key string
 }
 
 // View is one reading of a text. Printing it does not show it; its JSON does, for policy tests that read it.

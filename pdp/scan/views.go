@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Budget bounds one inspection. A field that is not positive has its default.
@@ -35,6 +36,7 @@ const (
 	chainNormalised = "normalised"
 	chainConcat     = "concat"
 	chainTags       = "tags"
+	chainNamed      = "named"
 )
 
 func (b Budget) withDefaults() Budget {
@@ -75,6 +77,7 @@ type viewer struct {
 	incomplete bool
 	undecoded  []int // texts, without repetition
 	strung     concatenation
+	names      []byte // the texts of named views
 
 	scratch   Scratch
 	rewriting rewriting
@@ -95,8 +98,9 @@ func (v *viewer) free() {
 	v.views, v.undecoded, v.texts = v.views[:0], v.undecoded[:0], nil
 	v.bytes, v.incomplete, v.runs.over = 0, false, false
 	v.strung.reset()
+	v.names = v.names[:0]
 	v.rewriting.start("", false)
-	if cap(v.rewriting.to)+cap(v.strung.bytes)+cap(v.runs.raw)+cap(v.runs.line)+cap(v.rewriting.edits) <= keep {
+	if cap(v.rewriting.to)+cap(v.strung.bytes)+cap(v.names)+cap(v.runs.raw)+cap(v.runs.line)+cap(v.rewriting.edits) <= keep {
 		viewers.Put(v)
 	}
 }
@@ -123,7 +127,11 @@ const (
 	wayNormalise
 	wayEscapes
 	wayRuns
+	wayName
 )
+
+// maxNamed is how long a value may be to be read with its name: longer ones are texts, not values.
+const maxNamed = 256
 
 func (v *viewer) build(texts []Text, b Budget) {
 	v.budget, v.texts = b, texts
@@ -192,6 +200,9 @@ func (v *viewer) known(n view) bool {
 func (v *viewer) derive(i int) {
 	text := v.views[i].text
 	w := &v.rewriting
+	if v.views[i].from == noView && v.name(i) {
+		return // the named view comes up itself, and decodes to what this one decodes to
+	}
 	if !isASCII(text) {
 		w.start(text, false)
 		w.tags()
@@ -225,11 +236,30 @@ func (v *viewer) derive(i int) {
 	}
 }
 
+// name adds a view of a value with what it is called before it, as a file would have it, so that `password: …` is found
+// whichever way it is written. It says whether it did.
+func (v *viewer) name(i int) bool {
+	n := v.views[i]
+	key := v.texts[n.leaf].Key
+	if key == "" || len(n.text) > maxNamed || strings.Contains(n.text, "\n") {
+		return false
+	}
+	at := len(v.names)
+	v.names = append(append(append(v.names, key...), afterName...), n.text...)
+	return v.add(view{text: stringOf(v.names[at:]), leaf: n.leaf, from: i, way: wayName})
+}
+
+const afterName = ": "
+
+// stringOf is b as a text, without a copy: it would be the one allocation of an inspection that finds nothing. That is
+// sound because nobody writes to what is in b while the viewer is in use.
+func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
 // then is the view that a rewriting has made of another.
 func (v *viewer) then(i int, by way, kind kinds) view {
 	from := v.views[i]
 	n := view{text: v.rewriting.text(), leaf: from.leaf, from: i, depth: from.depth, way: by, kind: kind, room: v.room}
-	if by != wayNormalise {
+	if by != wayNormalise && by != wayName {
 		n.depth++
 	}
 	return n
@@ -281,6 +311,8 @@ func (v *viewer) chain(i int) string {
 		step = chainTags
 	case wayNormalise:
 		step = chainNormalised
+	case wayName:
+		step = chainNamed
 	case wayNone, wayEscapes, wayRuns:
 	}
 	if v.views[n.from].from == noView {

@@ -12,11 +12,11 @@ var cleanActions = map[string][]Text{
 	"code":  {{Pointer: "/code", Value: strings.Repeat("func (s *Server) handleRequest(ctx context.Context, id int) error {\n\treturn s.store.findByIdentifier(ctx, id)\n}\n\n", 10)[:1024]}},
 	"call": {
 		{Pointer: "/arguments/to#key", Value: "to", Name: true},
-		{Pointer: "/arguments/to", Value: "team-lead@example.com"},
+		{Pointer: "/arguments/to", Key: "to", Value: "team-lead@example.com"},
 		{Pointer: "/arguments/subject#key", Value: "subject", Name: true},
-		{Pointer: "/arguments/subject", Value: "Minutes of the meeting on 2026-03-14"},
+		{Pointer: "/arguments/subject", Key: "subject", Value: "Minutes of the meeting on 2026-03-14"},
 		{Pointer: "/arguments/body#key", Value: "body", Name: true},
-		{Pointer: "/arguments/body", Value: strings.Repeat("We agreed to move the release by two weeks, and Ann will tell the customers. ", 13)[:950]},
+		{Pointer: "/arguments/body", Key: "body", Value: strings.Repeat("We agreed to move the release by two weeks, and Ann will tell the customers. ", 13)[:950]},
 		{Pointer: "/tool", Value: "send_email", Name: true},
 	},
 }

@@ -16,13 +16,14 @@ func TestViews_ACleanTextCostsNoMemory(t *testing.T) {
 		build := func() {
 			v.build(texts, Budget{}.withDefaults())
 			for i := range v.views {
-				if c := v.chain(i); c != chainRaw && c != chainConcat {
+				if c := v.chain(i); c != chainRaw && c != chainConcat && c != chainNamed {
 					t.Fatalf("%s has a view %s", name, c)
 				}
 			}
 			clear(v.views)
 			v.views, v.bytes = v.views[:0], 0
 			v.strung.reset()
+			v.names = v.names[:0]
 		}
 		if n := testing.AllocsPerRun(20, build); n > 0 {
 			t.Errorf("%s: %v allocations", name, n)
@@ -99,6 +100,29 @@ func TestOccurrences_LeadBackToTheText(t *testing.T) {
 			if !whole {
 				t.Errorf("%s of %s: %v is not all of %d bytes from %d", outer, inner, found, len(planted), strings.Index(text, planted))
 			}
+		}
+	}
+}
+
+// What is a secret by its name only is one in every encoding, and where it stands is the value.
+func TestViews_AValueIsReadWithItsName(t *testing.T) {
+	s := mustCompile(t, []Pattern{{
+		ID: "a.password", Category: "credential", Severity: "high", Confidence: "high", Regex: `(?i)\bpassword\s*[:=]\s*[^\s"']{8,}`, Keywords: []string{"password"},
+		Examples: Examples{Match: []string{"password: hunter2hunter2", "PASSWORD=abcdefgh", "password:12345678"}, NoMatch: []string{"password", "password: x", "passwords: abcdefgh"}},
+	}})
+	for name, hide := range hidings() {
+		texts := []Text{{Pointer: "/a", Value: "other"}, {Pointer: "/password", Key: "password", Value: hide("hunter2hunter2")}}
+		if got := counts(s.Scan(t.Context(), texts, keyed, Budget{})); got["a.password@/password"] != 1 || len(got) > 2 {
+			t.Errorf("%s: %v", name, got)
+		}
+		found, _ := s.Occurrences(t.Context(), texts, Budget{})
+		if len(found) == 0 || found[0].From != 0 || len(texts[1].Value)-found[0].To > 2 {
+			t.Errorf("%s: %v of %d bytes", name, found, len(texts[1].Value))
+		}
+	}
+	for _, text := range []Text{{Key: "user", Value: "hunter2hunter2"}, {Value: "hunter2hunter2"}, {Key: "password", Value: strings.Repeat("long ", 100)}, {Key: "password", Value: "two\nlineslines"}} {
+		if got := counts(s.Scan(t.Context(), []Text{text}, keyed, Budget{})); len(got) > 0 {
+			t.Errorf("%q: %v", text.Key, got)
 		}
 	}
 }
