@@ -50,6 +50,7 @@ type skipped struct {
 type scanned struct {
 	Findings   []located `json:"findings"`
 	Incomplete bool      `json:"incomplete"`
+	Unfinished []string  `json:"unfinished"` // files that could not be inspected to the end
 	Files      int       `json:"files"`
 	Bytes      int64     `json:"bytes"`
 	Skipped    []skipped `json:"skipped"`
@@ -63,7 +64,7 @@ func (c scanCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return &exitError{scanFailed, err}
 	}
-	w := &scanWalk{cmd: c, scanner: document.New(s.Scanner), out: scanned{Findings: []located{}, Skipped: []skipped{}, Errors: []string{}}, io: io}
+	w := &scanWalk{cmd: c, scanner: document.New(s.Scanner), out: scanned{Findings: []located{}, Unfinished: []string{}, Skipped: []skipped{}, Errors: []string{}}, io: io}
 	w.progress = newScanProgress(io.err)
 	for _, path := range c.Paths {
 		w.path(ctx, path)
@@ -78,7 +79,7 @@ func (c scanCmd) Run(ctx context.Context, io streams) error {
 	case len(w.out.Errors) > 0:
 		return &exitError{scanFailed, errors.New(strings.Join(w.out.Errors, "; "))}
 	case w.out.Incomplete:
-		return &exitError{scanFound, fmt.Errorf("%s; some of it could not be inspected to the end", w.summary())}
+		return &exitError{scanFound, fmt.Errorf("%s; not inspected to the end: %s", w.summary(), plain(strings.Join(w.out.Unfinished, ", ")))}
 	case len(w.out.Findings) > 0:
 		return &exitError{scanFound, errors.New(w.summary())}
 	}
@@ -177,7 +178,10 @@ func (w *scanWalk) take(name string, report document.Report, err error) {
 	}
 	w.out.Files++
 	w.out.Bytes += report.Bytes
-	w.out.Incomplete = w.out.Incomplete || report.Incomplete
+	if report.Incomplete {
+		w.out.Incomplete = true
+		w.out.Unfinished = append(w.out.Unfinished, name)
+	}
 	for _, f := range report.Findings {
 		if !w.wanted(f) {
 			continue
