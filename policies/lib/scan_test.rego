@@ -105,7 +105,7 @@ near := [{
 }]
 
 seen_near(text) := [f.count |
-	some f in scan.findings with input as {"views": [view("/a", "raw", text)]} with data.tables.patterns.patterns as near
+	some f in scan.findings with input as {"views": [view("/a", "raw", text)]} with data.tables.patterns as {"patterns": near}
 ]
 
 test_a_context_word_stands_near if {
@@ -134,7 +134,7 @@ test_each_match_has_its_own_context if {
 tame := [object.union(patterns[0], {"allow": [`k_x+`, `k_a|k_abcd`]})]
 
 seen_tame(text) := [f.count |
-	some f in scan.findings with input as {"views": [view("/a", "raw", text)]} with data.tables.patterns.patterns as tame
+	some f in scan.findings with input as {"views": [view("/a", "raw", text)]} with data.tables.patterns as {"patterns": tame}
 ]
 
 test_what_is_allowed_is_no_match if {
