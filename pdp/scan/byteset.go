@@ -22,6 +22,8 @@ func (s *byteset) union(o byteset) {
 	}
 }
 
+func (s *byteset) complement() byteset { return byteset{^s[0], ^s[1], ^s[2], ^s[3]} }
+
 func (s *byteset) intersects(o byteset) bool {
 	return s[0]&o[0]|s[1]&o[1]|s[2]&o[2]|s[3]&o[3] != 0
 }

@@ -52,7 +52,7 @@ var idShape = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
 // Compile checks and compiles a table. The error is a *TableError that names every bad row; there is no
 // scanner then, because a rule that was left out silently would make a text look clean.
 func Compile(patterns []Pattern) (*Scanner, error) {
-	t := &table{seen: make(map[string]int, len(patterns)), pool: &statePool{}}
+	t := &table{seen: make(map[string]int, len(patterns)), pool: &statePool{}, planner: newPlanner()}
 	switch n := len(patterns); {
 	case n == 0:
 		t.refuse(-1, "", "", ReasonNoPatterns, "no pattern: everything would look clean")
@@ -108,10 +108,11 @@ func (s *Scanner) Rules() []Rule {
 
 // table is a compilation under way.
 type table struct {
-	seen  map[string]int
-	rules []*compiled
-	bad   []*RowError
-	pool  *statePool
+	seen    map[string]int
+	rules   []*compiled
+	bad     []*RowError
+	pool    *statePool
+	planner *planner
 }
 
 func (t *table) refuse(row int, id, field string, reason Reason, detail string) {
@@ -164,7 +165,7 @@ func (t *table) add(row int, p Pattern) {
 		bad("min_entropy_milli", ReasonBadThreshold, "only the entropy validator reads it")
 	}
 
-	if reason, detail := c.setRegex(p, t.pool); reason != "" {
+	if reason, detail := c.setRegex(p, t.planner, t.pool); reason != "" {
 		bad("regex", reason, "%s", detail)
 	}
 	c.setFilter(p, bad)

@@ -15,11 +15,11 @@ import (
 // in play.
 func scannerOf(tb testing.TB, exprs []string, slow bool) *Scanner {
 	tb.Helper()
-	pool := &statePool{}
+	pool, planner := &statePool{}, newPlanner()
 	var rules []*compiled
 	for i, expr := range exprs {
 		c := &compiled{Rule: Rule{ID: fmt.Sprintf("r%d", i)}}
-		reason, detail := c.setRegex(Pattern{Regex: expr, Slow: slow}, pool)
+		reason, detail := c.setRegex(Pattern{Regex: expr, Slow: slow}, planner, pool)
 		switch reason {
 		case "":
 			rules = append(rules, c)

@@ -9,8 +9,9 @@ import (
 
 // Bounds of the expansion of a pattern into grams.
 const (
-	expandBytes = 12   // of each route that are looked at
-	maxRoutes   = 128  // in which a pattern may go on
+	expandBytes = 10   // of each route that are looked at
+	rareBytes   = 7    // at least, before a rare gram is good enough
+	maxRoutes   = 64   // in which a pattern may go on
 	maxClass    = 8    // sequences of bytes that one class may come to; a wider one ends the route
 	maxWide     = 4096 // characters beyond ASCII, the same
 )
@@ -22,7 +23,8 @@ type route struct {
 	// bounded says that an assertion stands before the first byte, which a word character before it refutes if it is a
 	// word character itself: \b, or the begin of line or text.
 	bounded bool
-	frozen  bool // it goes on, but nobody knows how
+	frozen  bool       // it goes on, but nobody knows how
+	inside  gramChoice // of the grams that do not reach over its ends
 }
 
 // cont is what of a pattern is still to come.
@@ -33,13 +35,13 @@ type cont struct {
 
 // expand gives all routes in which a match can go on at the given nodes, each as far as it can be told, at most
 // expandBytes. Every match is at least one of them.
-func expand(nodes *cont) []route {
+func (pl *planner) expand(nodes *cont) []route {
 	routes := []route{{rest: nodes}}
 	for range expandBytes {
 		var longer []route
 		grown := false
 		for _, w := range routes {
-			if w.frozen || w.rest == nil || w.isRare() {
+			if w.frozen || w.rest == nil || len(w.sets) >= rareBytes && w.inside.total() < rareCost {
 				longer = append(longer, w)
 				continue
 			}
@@ -51,6 +53,9 @@ func expand(nodes *cont) []route {
 				continue
 			}
 			grown = true
+			for i := range x.out {
+				pl.consider(&x.out[i], len(w.sets))
+			}
 			longer = append(longer, x.out...)
 		}
 		if longer = undominated(longer); len(longer) > maxRoutes {
@@ -66,15 +71,20 @@ func expand(nodes *cont) []route {
 
 // undominated drops the routes that go on from where another one ends: whoever takes them takes that one too.
 func undominated(routes []route) []route {
-	out := routes[:0:0]
+	var ended []route
 	for _, r := range routes {
-		if !slices.ContainsFunc(routes, func(o route) bool {
-			return (o.frozen || o.rest == nil) && o.bounded == r.bounded && len(o.sets) < len(r.sets) && slices.Equal(o.sets, r.sets[:len(o.sets)])
-		}) {
-			out = append(out, r)
+		if r.frozen || r.rest == nil {
+			ended = append(ended, r)
 		}
 	}
-	return out
+	if len(ended) == 0 {
+		return routes
+	}
+	return slices.DeleteFunc(routes, func(r route) bool {
+		return slices.ContainsFunc(ended, func(o route) bool {
+			return o.bounded == r.bounded && len(o.sets) < len(r.sets) && slices.Equal(o.sets, r.sets[:len(o.sets)])
+		})
+	})
 }
 
 // expander takes one route one rune further.
@@ -96,7 +106,7 @@ func (x *expander) advance(w route, depth int) {
 		return
 	}
 	re, next := w.rest.re, w.rest.next
-	with := func(rest *cont) route { return route{sets: w.sets, rest: rest, bounded: w.bounded} }
+	with := func(rest *cont) route { return route{sets: w.sets, rest: rest, bounded: w.bounded, inside: w.inside} }
 	switch re.Op {
 	case syntax.OpNoMatch: // this route leads nowhere
 	case syntax.OpEmptyMatch, syntax.OpEndLine, syntax.OpEndText, syntax.OpNoWordBoundary:
@@ -173,7 +183,7 @@ func (x *expander) class(w route, ranges []rune, rest *cont) {
 	}
 	for _, seq := range seqs {
 		sets := append(w.sets[:len(w.sets):len(w.sets)], seq...)
-		x.out = append(x.out, route{sets: sets, rest: rest, bounded: w.bounded})
+		x.out = append(x.out, route{sets: sets, rest: rest, bounded: w.bounded, inside: w.inside})
 	}
 }
 

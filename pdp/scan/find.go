@@ -30,6 +30,8 @@ type Scratch struct {
 	found      []Match
 	candidates []candidate
 	last       []lastCandidate // by rule
+	rules      []int32         // that have candidates
+	group      []candidate     // those of one rule
 	epoch      uint32
 	budget     int  // what is left; negative once it is used up
 	room       int  // for candidates
@@ -44,7 +46,7 @@ type Scratch struct {
 
 // candidate is a range of places where a match of a rule may begin, both included.
 type candidate struct {
-	rule     int32
+	before   int32 // the one of its rule before it, or -1
 	from, to int32
 }
 
@@ -65,7 +67,9 @@ func (f *Scratch) note(rule int32, from, to int) {
 	}
 	f.budget -= 2
 	last := &f.last[rule]
+	before := int32(-1)
 	if last.epoch == f.epoch {
+		before = last.index
 		if c := &f.candidates[last.index]; from <= int(c.to)+touching && to+touching >= int(c.from) {
 			c.from, c.to = min(c.from, int32(from)), max(c.to, int32(to))
 			return
@@ -75,8 +79,11 @@ func (f *Scratch) note(rule int32, from, to int) {
 		f.full = true
 		return
 	}
+	if before < 0 {
+		f.rules = append(f.rules, rule)
+	}
 	*last = lastCandidate{f.epoch, int32(len(f.candidates))}
-	f.candidates = append(f.candidates, candidate{rule, int32(from), int32(to)})
+	f.candidates = append(f.candidates, candidate{before, int32(from), int32(to)})
 }
 
 // union runs an automaton of many rules at a place and notes those that match there.
@@ -125,26 +132,36 @@ func (s *Scanner) Find(ctx context.Context, text string, f *Scratch) (found []Ma
 	s.gates(f, text)
 	complete = f.budget >= 0 && !f.full
 	f.budget = stepsAlways + stepsPerByte*len(text) // its own, so that a text can't spend it at the gates
-	slices.SortFunc(f.candidates, func(a, b candidate) int {
-		if a.rule != b.rule {
-			return int(a.rule) - int(b.rule)
-		}
-		return int(a.from) - int(b.from)
-	})
-	for group := f.candidates; len(group) > 0; {
-		n := 1
-		for n < len(group) && group[n].rule == group[0].rule {
-			n++
-		}
-		if ctx.Err() != nil {
+	slices.Sort(f.rules)
+	for i, rule := range f.rules {
+		if i%deadlineRules == 0 && ctx.Err() != nil {
 			return f.found, false
 		}
-		if !s.resolve(f, text, group[:n]) {
+		if !s.resolve(f, text, rule, f.candidatesOf(rule)) {
 			complete = false
 		}
-		group = group[n:]
 	}
 	return f.found, complete
+}
+
+// deadlineRules is after how many rules the deadline is looked at.
+const deadlineRules = 16
+
+// candidatesOf gathers the candidates of a rule, in the order of the text.
+func (f *Scratch) candidatesOf(rule int32) []candidate {
+	f.group = f.group[:0]
+	sorted := true
+	for i := f.last[rule].index; i >= 0; {
+		c := f.candidates[i]
+		sorted = sorted && (len(f.group) == 0 || f.group[len(f.group)-1].from >= c.from)
+		f.group = append(f.group, c)
+		i = c.before
+	}
+	slices.Reverse(f.group)
+	if !sorted {
+		slices.SortFunc(f.group, func(a, b candidate) int { return int(a.from) - int(b.from) })
+	}
+	return f.group
 }
 
 // maxText bounds one text, so that places fit into 32 bits.
@@ -152,7 +169,7 @@ const maxText = 1 << 30
 
 func (f *Scratch) begin(s *Scanner, text string) {
 	f.found = f.found[:0]
-	f.candidates = f.candidates[:0]
+	f.candidates, f.rules = f.candidates[:0], f.rules[:0]
 	if len(f.last) < len(s.rules) {
 		f.last = make([]lastCandidate, len(s.rules))
 	}
@@ -196,8 +213,7 @@ func (s *Scanner) gates(f *Scratch, text string) {
 }
 
 // resolve finds the matches of one rule, which can begin in the candidates only, and says whether those are all.
-func (s *Scanner) resolve(f *Scratch, text string, candidates []candidate) (complete bool) {
-	rule := candidates[0].rule
+func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []candidate) (complete bool) {
 	c := s.rules[rule]
 	count := 0
 	next := 0  // where the next match may begin

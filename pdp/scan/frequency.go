@@ -1,6 +1,10 @@
 package scan
 
-import "math"
+import (
+	_ "embed" // for the table of grams
+	"math"
+	"strings"
+)
 
 // How often two bytes follow one another in ordinary text, for the choice of grams: measured over Go and Python
 // sources, Markdown, HTML, YAML, JSON and the texts of agents' tools, each kind with the same weight. Only the choice
@@ -117,6 +121,9 @@ type foldedSet struct {
 	share [byteKinds]float32
 	kinds []uint8
 	bytes []byte // the folded bytes themselves
+	set   byteset
+	// common is the share of all bytes that are of the set.
+	common float32
 }
 
 func foldSet(s byteset) *foldedSet {
@@ -135,13 +142,74 @@ func foldSet(s byteset) *foldedSet {
 				out.share[k] = 1
 			}
 			out.bytes = append(out.bytes, f)
+			out.set.add(f, f)
 		}
+	}
+	for _, k := range out.kinds {
+		out.common += frequency.one[k] * out.share[k]
 	}
 	return out
 }
 
+// gramTable are the most frequent grams of the same texts: four folded characters each (`_` as it is) and one that stands
+// for 2^(-(c-'0')/4), a share of all places. Grams that are not in it are rarer than commonGram.
+//
+//go:embed grams.txt
+var gramTable string
+
+const commonGram = 3e-5
+
+var commonGrams = func() map[uint32]float32 {
+	cells := strings.ReplaceAll(gramTable, "\n", "")
+	grams := make(map[uint32]float32, len(cells)/5)
+	for ; len(cells) >= 5; cells = cells[5:] {
+		grams[load32(cells)|foldWord] = float32(math.Exp2(-float64(cells[4]-'0') / 4))
+	}
+	return grams
+}()
+
 // gramShare estimates how many of the places of an ordinary text begin with one of the grams.
-func gramShare(gram []*foldedSet) float32 {
+func gramShare(gram [gramBytes]*foldedSet) float32 {
+	n := 1
+	for _, s := range gram {
+		n *= len(s.bytes)
+	}
+	common := float32(0)
+	if n <= 64 {
+		left := n
+		for _, w := range gramWords(gram) {
+			if p, known := commonGrams[w]; known {
+				common += p
+				left--
+			}
+		}
+		return common + min(bigramShare(gram), float32(left)*commonGram)
+	}
+	for w, p := range commonGrams {
+		if gram[0].set.has(byte(w)) && gram[1].set.has(byte(w>>8)) && gram[2].set.has(byte(w>>16)) && gram[3].set.has(byte(w>>24)) {
+			common += p
+		}
+	}
+	return max(common, bigramShare(gram))
+}
+
+// gramWords are all words of a gram.
+func gramWords(gram [gramBytes]*foldedSet) []uint32 {
+	words := []uint32{0}
+	for i, s := range gram {
+		next := make([]uint32, 0, len(words)*len(s.bytes))
+		for _, c := range s.bytes {
+			for _, w := range words {
+				next = append(next, w|uint32(c)<<(8*i))
+			}
+		}
+		words = next
+	}
+	return words
+}
+
+// bigramShare is the same by pairs alone.
+func bigramShare(gram [gramBytes]*foldedSet) float32 {
 	var now [byteKinds]float32
 	for _, k := range gram[0].kinds {
 		now[k] = frequency.one[k] * gram[0].share[k]

@@ -11,6 +11,7 @@ import (
 // bit of a bitmap. What gets through is compared byte by byte with the route that the gram stands for.
 type gramGate struct {
 	bitmap *[bitmapWords]uint64
+	second *[secondWords]uint64 // by another hash, for what gets through the first
 	// index[h>>shift] to index[h>>shift+1] are the entries of hash h and its neighbours.
 	index   []uint32
 	shift   uint
@@ -23,14 +24,22 @@ const (
 	bitmapBits  = 20
 	bitmapWords = 1 << bitmapBits / 64
 	hashFactor  = 0x9E3779B1
-	foldWord    = 0x20202020
-	foldWide    = foldWord<<32 | foldWord
+
+	secondBits   = 18
+	secondWords  = 1 << secondBits / 64
+	secondFactor = 0x85EBCA6B
+
+	foldWord = 0x20202020
+	foldWide = foldWord<<32 | foldWord
 )
 
 type gramEntry struct {
 	word  uint32
 	probe int32
-	at    int32 // where in the probe's route the word begins; -1: one byte before
+	at    int16 // where in the probe's route the word begins; -1: one byte before
+	// The word so many bytes further on must be beside, as far as mask goes: most hits end here.
+	side         int16
+	beside, mask uint32
 }
 
 // probe is a route of a rule, to compare the text with.
@@ -42,6 +51,8 @@ type probe struct {
 }
 
 func gramHash(word uint32) uint32 { return word * hashFactor >> (32 - bitmapBits) }
+
+func secondHash(word uint32) uint32 { return word * secondFactor >> (32 - secondBits) }
 
 // gateBuilder gathers what the gates need of all rules.
 type gateBuilder struct {
@@ -80,22 +91,36 @@ func (b *gateBuilder) addGrams(rule int32, p *plan) {
 
 // addWords enters every word that the route can have at a place.
 func (b *gateBuilder) addWords(sets []byteset, at int, id int32) {
-	words := []uint32{0}
-	for i := range gramBytes {
+	var gram [gramBytes]*foldedSet
+	for i := range gram {
 		set := anyByte
 		if j := at + i; j >= 0 && j < len(sets) {
 			set = sets[j]
 		}
-		var next []uint32
-		for _, c := range foldSet(set).bytes {
-			for _, w := range words {
-				next = append(next, w|uint32(c)<<(8*i))
+		gram[i] = foldSet(set)
+	}
+	e := gramEntry{probe: id, at: int16(at)}
+	e.setBeside(sets)
+	for _, e.word = range gramWords(gram) {
+		b.gate.entries = append(b.gate.entries, e)
+	}
+}
+
+// setBeside chooses which of the neighbouring words to compare: the one of which more is known.
+func (e *gramEntry) setBeside(sets []byteset) {
+	for _, side := range [...]int{gramBytes, -gramBytes} {
+		var word, mask uint32
+		for i := range gramBytes {
+			if j := int(e.at) + side + i; j >= 0 && j < len(sets) {
+				if f := foldSet(sets[j]); len(f.bytes) == 1 {
+					word |= uint32(f.bytes[0]) << (8 * i)
+					mask |= 0xFF << (8 * i)
+				}
 			}
 		}
-		words = next
-	}
-	for _, w := range words {
-		b.gate.entries = append(b.gate.entries, gramEntry{w, id, int32(at)})
+		if bits.OnesCount32(mask) > bits.OnesCount32(e.mask) {
+			e.side, e.beside, e.mask = int16(side), word, mask
+		}
 	}
 }
 
@@ -105,7 +130,7 @@ func (b *gateBuilder) finish() gramGate {
 	if len(g.entries) == 0 {
 		return *g
 	}
-	g.bitmap = new([bitmapWords]uint64)
+	g.bitmap, g.second = new([bitmapWords]uint64), new([secondWords]uint64)
 	g.shift = bitmapBits - uint(min(bitmapBits, bits.Len(uint(len(g.entries)))))
 	slices.SortFunc(g.entries, func(a, b gramEntry) int { return int(gramHash(a.word)) - int(gramHash(b.word)) })
 	g.entries = slices.Clip(g.entries)
@@ -114,6 +139,8 @@ func (b *gateBuilder) finish() gramGate {
 		h := gramHash(e.word)
 		g.bitmap[h/64] |= 1 << (h % 64)
 		g.index[h>>g.shift+1]++
+		second := secondHash(e.word)
+		g.second[second/64] |= 1 << (second % 64)
 	}
 	for i := range len(g.index) - 1 {
 		g.index[i+1] += g.index[i]
@@ -171,13 +198,25 @@ func (g *gramGate) edge(f *Scratch, text string) {
 
 // hit compares what stands at a place with the routes that have the word there.
 func (g *gramGate) hit(f *Scratch, text string, at int, word uint32) {
+	second := secondHash(word)
+	if f.budget--; g.second[second/64]>>(second%64)&1 == 0 || f.budget < 0 {
+		return
+	}
 	bucket := gramHash(word) >> g.shift
 	for i := g.index[bucket]; i < g.index[bucket+1]; i++ {
-		if e := &g.entries[i]; e.word == word {
-			g.probe(f, text, at-int(e.at), e.probe)
+		e := &g.entries[i]
+		if e.word != word {
+			continue
 		}
+		if e.mask != 0 {
+			side := at + int(e.side)
+			if side >= 0 && side+gramBytes <= len(text) && (load32(text[side:side+gramBytes])|foldWord)&e.mask != e.beside {
+				f.budget--
+				continue
+			}
+		}
+		g.probe(f, text, at-int(e.at), e.probe)
 	}
-	f.budget--
 }
 
 // probe notes the places where a match may begin if the text at start is the probe's route.

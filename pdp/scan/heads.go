@@ -11,9 +11,13 @@ import (
 type digitGate struct {
 	// unions[k] is of the rules with k bytes before their first digit.
 	unions [maxHeadroom + 1]*automaton
-	before [maxHeadroom + 1]byteset // what may stand just before that digit
-	used   []int                    // the k that there are
+	before [maxHeadroom + 1]byteset             // what may stand just before that digit
+	behind [maxHeadroom + 1][digitsLook]byteset // and in the bytes behind it
+	used   []int                                // the k that there are
 }
+
+// digitsLook is how many bytes behind a digit are looked at before an automaton runs. Most numbers are short.
+const digitsLook = 3
 
 func newDigitGate(pool *statePool, rules []*compiled) digitGate {
 	var g digitGate
@@ -29,6 +33,13 @@ func newDigitGate(pool *statePool, rules []*compiled) digitGate {
 				has[w.even] = true
 				if w.even > 0 {
 					g.before[w.even].union(w.sets[w.even-1])
+				}
+				for i := range digitsLook {
+					set := anyByte
+					if at := w.even + 1 + i; at < len(w.sets) {
+						set = w.sets[at]
+					}
+					g.behind[w.even][i].union(set)
 				}
 			}
 		}
@@ -78,9 +89,13 @@ func (g *digitGate) scan(f *Scratch, text string, from, to int) {
 // number looks at the run of digits that begins at d.
 func (g *digitGate) number(f *Scratch, text string, d int) {
 	for _, k := range g.used {
-		if k == 0 || d >= k && g.before[k].has(text[d-1]) {
-			f.union(g.unions[k], text, d-k)
+		if d < k || k > 0 && !g.before[k].has(text[d-1]) {
+			continue
 		}
+		if b := &g.behind[k]; d+digitsLook < len(text) && !(b[0].has(text[d+1]) && b[1].has(text[d+2]) && b[2].has(text[d+3])) {
+			continue
+		}
+		f.union(g.unions[k], text, d-k)
 	}
 }
 
@@ -189,25 +204,24 @@ func (g *runGate) add(rule int32, p *plan) {
 
 // scan looks at the runs that have a byte in text[from:to]. A run that reaches over either end is seen whole.
 func (g *runGate) scan(f *Scratch, text string, from, to int) {
-	for at := from + g.length - 1; ; {
-		// A run that has a byte in the window and is long enough has one at a multiple of the length.
-		if at >= to+g.length-1 || at >= len(text) {
-			return
+	for at := from + g.length - 1; at < to+g.length-1 && at < len(text); {
+		// Backwards from where a run of the length would end: the first byte that is none of the class says where the
+		// next one can begin.
+		back := at
+		for back > at-g.length && g.class.has(text[back]) {
+			back--
 		}
-		if !g.class.has(text[at]) {
-			at += g.length
+		if back > at-g.length {
+			at = back + g.length
 			continue
 		}
 		start, end := extend(&g.class, text, at)
+		at = end + g.length
 		if end-start >= g.length {
 			for i := range g.rules {
 				g.rules[i].within(f, text, start, end)
 			}
 			f.budget -= end - start
-		}
-		at = end + g.length - 1
-		if end == at { // cannot be: length is at least minRun
-			return
 		}
 	}
 }

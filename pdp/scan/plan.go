@@ -2,6 +2,7 @@ package scan
 
 import (
 	"fmt"
+	"math"
 	"regexp/syntax"
 	"slices"
 )
@@ -51,46 +52,70 @@ type plannedRoute struct {
 
 const (
 	gramBytes   = 4
-	maxPrefix   = 1024 // bytes of a match before the place that a plan finds
-	maxGrams    = 8192 // of one pattern
-	maxHeadroom = 4    // bytes before the first digit, or the lead byte
+	maxPrefix   = 8192   // bytes of a match before the place that a plan finds
+	maxGrams    = 20_000 // of one pattern
+	maxHeadroom = 4      // bytes before the first digit, or the lead byte
 	minRun      = 16
 
-	hitCost   = 6.0    // nanoseconds for a gram that stands in the text
-	entryCost = 0.0015 // nanoseconds a kilobyte for each gram in the gate, which makes more other grams look like one
-	perKB     = 512.0  // places of a kilobyte that the gate looks at
-	maxCost   = 40.0   // nanoseconds a kilobyte that one pattern may cost
-	goodCost  = 0.5    // below that no other plan is looked for
-	rareCost  = 0.01   // below that a route is followed no further
+	hitCost   = 12.0  // nanoseconds for a gram that stands in the text
+	passCost  = 60.0  // nanoseconds more where all of its route does
+	openCost  = 240.0 // the same for a route that goes on into a wide class
+	entryCost = 0.005 // nanoseconds a kilobyte for each gram in the gate, which makes more other grams look like one
+	perKB     = 512.0 // places of a kilobyte that the gate looks at
+	maxCost   = 80.0  // nanoseconds a kilobyte that one pattern may cost
+	goodCost  = 0.5   // below that no other plan is looked for
+	rareCost  = 0.01  // below that a route is followed no further
+	fairCost  = 3.0   // below that it is not worth to divide a pattern at its alternations
 
-	digitsCost = 3
-	leadCost   = 0.4
-	runCost    = 6
-	byteCost   = 4
+	digitsCost   = 3
+	leadCost     = 0.4
+	runCost      = 25
+	shortRunCost = 50 // a run shorter than shortRun makes the gate look more often
+	shortRun     = 32
+	byteCost     = 4
 )
 
-// planFor finds the plans of a regex: one, or one for each branch of an alternation. detail says why there is none.
-func planFor(re *syntax.Regexp) (plans []plan, detail string) {
-	for re.Op == syntax.OpCapture {
-		re = re.Sub[0]
+// planner makes the plans of a table. It remembers what patterns have in common.
+type planner struct {
+	folded map[byteset]*foldedSet
+	shares map[[gramBytes]*foldedSet]float32
+	ids    map[byteset]int
+}
+
+func newPlanner() *planner {
+	return &planner{make(map[byteset]*foldedSet), make(map[[gramBytes]*foldedSet]float32), make(map[byteset]int)}
+}
+
+func (pl *planner) fold(s byteset) *foldedSet {
+	f := pl.folded[s]
+	if f == nil {
+		f = foldSet(s)
+		pl.folded[s] = f
 	}
-	whole, found := cheapest(re)
-	if re.Op == syntax.OpAlternate && (!found || whole.cost > goodCost) {
-		sum := float32(0)
-		var branches []plan
-		for _, sub := range re.Sub {
-			of, why := planFor(sub)
-			if why != "" {
-				branches = nil
-				break
+	return f
+}
+
+func (pl *planner) share(gram [gramBytes]*foldedSet) float32 {
+	p, known := pl.shares[gram]
+	if !known {
+		p = gramShare(gram)
+		pl.shares[gram] = p
+	}
+	return p
+}
+
+// planFor finds the plans of a regex: one, or one for each branch of an alternation in it. detail says why there is
+// none.
+func (pl *planner) planFor(re *syntax.Regexp) (plans []plan, detail string) {
+	nodes := flatten(nil, re)
+	whole, found := pl.cheapest(nodes)
+	if !found || whole.cost > fairCost {
+		if branches, sum := pl.branches(nodes, maxBranches); branches != nil && (!found || sum < whole.cost) {
+			if sum > maxCost {
+				whole.cost, found = sum, true
+			} else {
+				return branches, ""
 			}
-			for _, p := range of {
-				sum += p.cost
-			}
-			branches = append(branches, of...)
-		}
-		if branches != nil && (!found || sum < whole.cost) {
-			return branches, ""
 		}
 	}
 	switch {
@@ -105,9 +130,44 @@ func planFor(re *syntax.Regexp) (plans []plan, detail string) {
 	return []plan{whole}, ""
 }
 
+// maxBranches is into how many patterns one may be divided.
+const maxBranches = 24
+
+// branches divides a pattern at its alternations: each branch with what stands around it is a pattern by itself.
+func (pl *planner) branches(nodes []*syntax.Regexp, most int) (best []plan, cost float32) {
+	for i, node := range nodes {
+		if node.Op != syntax.OpAlternate || len(node.Sub) > most {
+			continue
+		}
+		var plans []plan
+		sum := float32(0)
+		for _, sub := range node.Sub {
+			var with []*syntax.Regexp
+			with = append(with, nodes[:i]...)
+			with = append(flatten(with, sub), nodes[i+1:]...)
+			p, found := pl.cheapest(with)
+			of := []plan{p}
+			c := p.cost
+			if !found || p.cost > fairCost {
+				if deeper, deep := pl.branches(with, most/len(node.Sub)); deeper != nil && (!found || deep < p.cost) {
+					of, c, found = deeper, deep, true
+				}
+			}
+			if !found {
+				plans = nil
+				break
+			}
+			plans, sum = append(plans, of...), sum+c
+		}
+		if plans != nil && (best == nil || sum < cost) {
+			best, cost = plans, sum
+		}
+	}
+	return best, cost
+}
+
 // cheapest looks for the best plan over all places of a pattern where the gate might look.
-func cheapest(re *syntax.Regexp) (best plan, found bool) {
-	nodes := flatten(nil, re)
+func (pl *planner) cheapest(nodes []*syntax.Regexp) (best plan, found bool) {
 	least, most := 0, 0
 	var prefix byteset
 	for i, node := range nodes {
@@ -115,18 +175,18 @@ func cheapest(re *syntax.Regexp) (best plan, found bool) {
 		for j := len(nodes) - 1; j >= i; j-- {
 			rest = &cont{nodes[j], rest}
 		}
-		for _, p := range plansAt(node, rest, i == 0) {
+		for _, p := range pl.plansAt(node, rest, i == 0) {
 			if p.least, p.most, p.prefix = least, most, prefix; most > maxPrefix && !p.stopsAtPrefix() {
 				continue
 			}
-			if most > least {
-				p.cost *= min(1+float32(most-least)/32, 8) // each hit has so many places to try
+			if p.kind == planByte || p.kind == planGrams {
+				p.cost *= 1 + prefixWalk(prefix, most-least)/32 // each hit has so many places to try
 			}
 			if !found || p.cost < best.cost {
 				best, found = p, true
 			}
 		}
-		if found && best.cost < goodCost/4 {
+		if found && best.cost < goodCost {
 			break
 		}
 		lo, hi := byteLength(node)
@@ -134,6 +194,18 @@ func cheapest(re *syntax.Regexp) (best plan, found bool) {
 		prefix.union(bytesOf(node))
 	}
 	return best, found
+}
+
+// prefixWalk estimates how many bytes before a place are of the prefix.
+func prefixWalk(prefix byteset, most int) float32 {
+	stop := float32(0)
+	for _, k := range foldSet(prefix.complement()).kinds {
+		stop += frequency.one[k]
+	}
+	if stop*float32(most) < 1 {
+		return float32(most)
+	}
+	return 1 / stop
 }
 
 // stopsAtPrefix says whether every route has a byte that is none of the prefix. The stretches before two places that
@@ -164,10 +236,14 @@ func flatten(nodes []*syntax.Regexp, re *syntax.Regexp) []*syntax.Regexp {
 	return append(nodes, re)
 }
 
-func plansAt(node *syntax.Regexp, rest *cont, first bool) []plan {
+func (pl *planner) plansAt(node *syntax.Regexp, rest *cont, first bool) []plan {
 	var out []plan
 	if class, n, ok := classRun(node); ok {
-		out = append(out, plan{kind: planRun, run: class, runLength: n, cost: runCost})
+		p := plan{kind: planRun, run: class, runLength: n, cost: runCost}
+		if n < shortRun {
+			p.cost = shortRunCost
+		}
+		out = append(out, p)
 	}
 	switch node.Op {
 	case syntax.OpBeginLine, syntax.OpBeginText, syntax.OpWordBoundary, syntax.OpNoWordBoundary, syntax.OpEmptyMatch:
@@ -175,8 +251,8 @@ func plansAt(node *syntax.Regexp, rest *cont, first bool) []plan {
 			return out // the next node says the same
 		}
 	}
-	routes := expand(rest)
-	if p, ok := gramPlan(routes); ok {
+	routes := pl.expand(rest)
+	if p, ok := pl.gramPlan(routes); ok {
 		out = append(out, p)
 	}
 	if first {
@@ -196,11 +272,12 @@ func plansAt(node *syntax.Regexp, rest *cont, first bool) []plan {
 var leadBytes = func() (s byteset) { s.add(0xC2, 0xF4); return s }()
 
 // gramPlan gives each route its two cheapest grams, one for each parity of the place.
-func gramPlan(routes []route) (plan, bool) {
+func (pl *planner) gramPlan(routes []route) (plan, bool) {
+	routes = pl.merge(routes)
 	p := plan{kind: planGrams}
 	entries := 0
 	for i := range routes {
-		g := routes[i].grams()
+		g := pl.grams(&routes[i])
 		if g.size[0] == 0 || g.size[1] == 0 {
 			return plan{}, false
 		}
@@ -213,51 +290,133 @@ func gramPlan(routes []route) (plan, bool) {
 	return p, len(routes) > 0
 }
 
+// merge cuts routes that differ only behind what finds them, so that there are few: to tell them apart is the
+// automaton's work.
+func (pl *planner) merge(routes []route) []route {
+	for k := expandBytes - 1; k >= gramBytes; k-- {
+		groups := make(map[string][]int)
+		for i := range routes {
+			if len(routes[i].sets) >= k {
+				key := pl.key(routes[i].sets[:k])
+				groups[key] = append(groups[key], i)
+			}
+		}
+		cut := make([]bool, len(routes))
+		merged := false
+		for _, members := range groups {
+			if len(members) < 2 {
+				continue
+			}
+			apart := float32(0)
+			for _, i := range members {
+				apart += pl.grams(&routes[i]).total()
+			}
+			short := routes[members[0]]
+			short.sets, short.frozen = short.sets[:k:k], true
+			if pl.grams(&short).total() > apart {
+				continue
+			}
+			merged = true
+			routes[members[0]] = short
+			for _, i := range members[1:] {
+				cut[i] = true
+			}
+		}
+		if merged {
+			var left []route
+			for i := range routes {
+				if !cut[i] {
+					left = append(left, routes[i])
+				}
+			}
+			routes = left
+		}
+	}
+	return routes
+}
+
+func (pl *planner) key(sets []byteset) string {
+	key := make([]byte, 0, 2*expandBytes)
+	for _, s := range sets {
+		id, known := pl.ids[s]
+		if !known {
+			id = len(pl.ids)
+			pl.ids[s] = id
+		}
+		key = append(key, byte(id), byte(id>>8), byte(id>>16))
+	}
+	return string(key)
+}
+
 // gramChoice has the cheapest gram of a route for each parity: its cost, place and number of spellings (0: none).
 type gramChoice struct {
 	cost     [2]float32
 	at, size [2]int
 }
 
-func (r *route) grams() (g gramChoice) {
-	folded := make([]*foldedSet, len(r.sets)+2*gramBytes)
-	for i := range folded {
-		folded[i] = &wildSet
-		if j := i - 1; j >= 0 && j < len(r.sets) {
-			folded[i] = foldSet(r.sets[j])
-		}
+func (g gramChoice) total() float32 {
+	if g.size[0] == 0 || g.size[1] == 0 {
+		return math.MaxFloat32 / maxRoutes
+	}
+	return g.cost[0] + g.cost[1]
+}
+
+// grams chooses them for a route.
+func (pl *planner) grams(r *route) (g gramChoice) {
+	wild := pl.fold(anyByte)
+	var buf [expandBytes + 4*gramBytes]*foldedSet
+	folded := append(buf[:0], wild)
+	for _, s := range r.sets {
+		folded = append(folded, pl.fold(s))
+	}
+	for range gramBytes {
+		folded = append(folded, wild)
 	}
 	for o := -1; o < max(len(r.sets), 1); o++ {
-		gram := folded[o+1 : o+1+gramBytes]
-		n := 1
-		for _, s := range gram {
-			n *= len(s.bytes)
+		rest := float32(1)
+		if r.frozen {
+			rest = openCost / passCost
 		}
-		if n > maxGrams {
-			continue
+		for i, s := range folded[1 : 1+len(r.sets)] {
+			if i < o || i >= o+gramBytes {
+				rest *= min(1, 4*s.common)
+			}
 		}
-		c := perKB*hitCost*gramShare(gram) + entryCost*float32(n)
-		if k := o & 1; g.size[k] == 0 || c < g.cost[k] {
-			g.cost[k], g.at[k], g.size[k] = c, o, n
-		}
+		g.take(pl, [gramBytes]*foldedSet(folded[o+1:]), o, rest)
 	}
 	return g
 }
 
-// isRare says that the route need not be followed further.
-func (r *route) isRare() bool {
-	if len(r.sets) <= gramBytes {
-		return false
+// consider takes the grams of a route into account that end behind its first bytes.
+func (pl *planner) consider(r *route, known int) {
+	for o := max(known-gramBytes+1, 0); o+gramBytes <= len(r.sets); o++ {
+		var gram [gramBytes]*foldedSet
+		for i := range gram {
+			gram[i] = pl.fold(r.sets[o+i])
+		}
+		r.inside.take(pl, gram, o, 0)
 	}
-	g := r.grams()
-	return g.size[0] > 0 && g.size[1] > 0 && g.cost[0]+g.cost[1] < rareCost
 }
 
-var wildSet = *foldSet(anyByte)
+// take keeps a gram at place o if it is the cheapest of its parity. rest is how likely the rest of the route stands there
+// too.
+func (g *gramChoice) take(pl *planner, gram [gramBytes]*foldedSet, o int, rest float32) {
+	n := 1
+	for _, s := range gram {
+		n *= len(s.bytes)
+	}
+	if n > maxGrams {
+		return
+	}
+	c := perKB*(hitCost+passCost*rest)*pl.share(gram) + entryCost*float32(n)
+	if k := o & 1; g.size[k] == 0 || c < g.cost[k] {
+		g.cost[k], g.at[k], g.size[k] = c, o, n
+	}
+}
 
 // bytePlan is for routes that all begin with the one byte that is rare enough to be looked for by itself.
 func bytePlan(routes []route) (plan, bool) {
-	p := plan{kind: planByte, cost: byteCost}
+	p := plan{kind: planByte, cost: byteCost + 2*perKB*hitCost*frequency.one[kindOf(foldByte(rareByte))]}
 	for _, r := range routes {
 		if len(r.sets) == 0 || r.sets[0] != rareByteSet {
 			return plan{}, false

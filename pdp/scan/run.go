@@ -102,12 +102,14 @@ func memoSlot(pos int, a *automaton) int {
 
 // forget drops what belongs to one text, so that a scratch in a pool keeps nothing of a text or a policy alive.
 func (f *Scratch) forget() {
+	if len(f.dirty) == 0 {
+		return
+	}
 	for _, i := range f.dirty {
 		f.memo[i] = memoEntry{}
 	}
 	f.dirty = f.dirty[:0]
 	clear(f.visits[:cap(f.visits)])
-	f.visits = f.visits[:0]
 }
 
 // isBoundary says whether regexp, which reads rune by rune, would ever try text[p:].

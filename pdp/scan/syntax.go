@@ -11,12 +11,12 @@ import (
 const maxRegexBytes = 4 << 10
 
 // setRegex compiles a row's regex and finds a plan for it, or says what is wrong.
-func (c *compiled) setRegex(p Pattern, pool *statePool) (reason Reason, detail string) {
+func (c *compiled) setRegex(p Pattern, pl *planner, pool *statePool) (reason Reason, detail string) {
 	tree, reason, detail := parseRegex(p.Regex)
 	if reason != "" {
 		return reason, detail
 	}
-	c.plans, detail = planFor(tree)
+	c.plans, detail = pl.planFor(tree)
 	switch {
 	case detail == "":
 	case p.Slow:
