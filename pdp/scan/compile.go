@@ -29,19 +29,24 @@ type Scanner struct {
 	bytes      byteGate
 	runs       runGate
 	everywhere []int32 // rules that are tried at every place
+	watches    int     // numbered behind the rules
 	pool       *statePool
 }
 
 // compiled is one pattern, ready to run.
 type compiled struct {
 	Rule
-	re        *regexp.Regexp
-	prog      *syntax.Prog
-	dfa       *automaton
-	plans     []plan
-	first     byteset // the bytes that a match may begin with
-	only      int     // that byte, if there is just one, else -1
-	confirm   confirmer
+	re      *regexp.Regexp
+	prog    *syntax.Prog
+	dfa     *automaton
+	plans   []plan
+	first   byteset // the bytes that a match may begin with
+	only    int     // that byte, if there is just one, else -1
+	confirm confirmer
+	// watch is the watch without whose hit nothing of the rule can count: none of its keywords, or of its context's words,
+	// is in the text. Negative if there is none.
+	watch     int32
+	watched   []plan
 	keywords  []string
 	filter    filter
 	checkedBy string // the validator's name
@@ -88,6 +93,14 @@ func newScanner(rules []*compiled, pool *statePool) *Scanner {
 				s.runs.add(rule, p)
 			case planEverywhere:
 				s.everywhere = append(s.everywhere, rule)
+			}
+		}
+		c.watch = -1
+		if len(c.watched) > 0 {
+			c.watch = int32(len(rules) + s.watches)
+			s.watches++
+			for j := range c.watched {
+				b.addGrams(c.watch, &c.watched[j])
 			}
 		}
 	}
@@ -169,6 +182,7 @@ func (t *table) add(row int, p Pattern) {
 		bad("regex", reason, "%s", detail)
 	}
 	c.setFilter(p, bad)
+	c.watched = t.planner.watchFor(c)
 
 	if len(p.Keywords) > maxKeywords {
 		bad("keywords", ReasonBadKeyword, "%d keywords, at most %d", len(p.Keywords), maxKeywords)

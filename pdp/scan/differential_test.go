@@ -11,15 +11,19 @@ import (
 	"unicode"
 )
 
-// scannerOf builds an engine for bare regexes, rule i for the i-th that can be planned. Rows and their filters are not
-// in play.
-func scannerOf(tb testing.TB, exprs []string, slow bool) *Scanner {
+// scannerOf builds an engine for rows without names and examples, less those that can't be planned.
+func scannerOf(tb testing.TB, rows []Pattern) *Scanner {
 	tb.Helper()
 	pool, planner := &statePool{}, newPlanner()
 	var rules []*compiled
-	for i, expr := range exprs {
-		c := &compiled{Rule: Rule{ID: fmt.Sprintf("r%d", i)}}
-		reason, detail := c.setRegex(Pattern{Regex: expr, Slow: slow}, planner, pool)
+	for i, p := range rows {
+		expr := p.Regex
+		c := &compiled{Rule: Rule{ID: fmt.Sprintf("r%d", i)}, keywords: p.Keywords}
+		c.setFilter(p, func(field string, _ Reason, format string, args ...any) {
+			tb.Fatalf("%s of %s: "+format, append([]any{field, expr}, args...)...)
+		})
+		reason, detail := c.setRegex(p, planner, pool)
+		c.watched = planner.watchFor(c)
 		switch reason {
 		case "":
 			rules = append(rules, c)
@@ -31,15 +35,18 @@ func scannerOf(tb testing.TB, exprs []string, slow bool) *Scanner {
 	return newScanner(rules, pool)
 }
 
-// plainly is what Find means, by regexp alone.
+// oneByOne is what Find means, by regexp alone.
 func (s *Scanner) oneByOne(text string, only map[int32]bool) []Match {
 	var out []Match
+	lower := strings.ToLower(text)
 	for i, c := range s.rules {
-		if only != nil && !only[int32(i)] {
+		if only != nil && !only[int32(i)] || !c.mayMatch(lower) {
 			continue
 		}
 		for _, m := range c.re.FindAllStringIndex(text, maxMatches) {
-			out = append(out, Match{int32(i), m[0], m[1]})
+			if c.filter.accepts(text, m[0], m[1]) {
+				out = append(out, Match{int32(i), m[0], m[1]})
+			}
 		}
 	}
 	return out
@@ -190,6 +197,8 @@ func (g generator) damage(s string) string {
 	case 1:
 		at := g.IntN(len(s) + 1)
 		return s[:at] + g.pick("a", "0", " ", "\n", "-", "é", "\xff", "K", "ſ", "\u200b") + s[at:]
+	case 5:
+		return g.pick("key ", "KEY: ", "kÉy ", "abc", " sSKİ ", "pass ", "number is ", "CVV2 ") + s
 	case 2:
 		return s + s
 	case 3:
@@ -275,16 +284,26 @@ func proof(few, all int) int {
 // TestProve_I11_RandomPatternsFindWhatRegexpFinds holds the engine to regexp: same rules, same places.
 func TestProve_I11_RandomPatternsFindWhatRegexpFinds(t *testing.T) {
 	cases := proof(60_000, 6_000_000)
-	matched, planned := 0, map[string]int{}
+	matched, watched, planned := 0, 0, map[string]int{}
 	for seed := uint64(1); cases > 0; seed++ {
 		g := newGenerator(seed)
-		var exprs []string
-		for len(exprs) < 12 {
+		var rows []Pattern
+		slow := g.IntN(4) == 0
+		for len(rows) < 12 {
 			if expr := g.regex(); g.sound(expr) {
-				exprs = append(exprs, expr)
+				p := Pattern{Regex: expr, Slow: slow}
+				switch g.IntN(8) {
+				case 0:
+					p.Keywords = g.words()
+				case 1:
+					p.Context = &Context{Words: g.words(), Within: 1 + g.IntN(20)}
+				case 2:
+					p.Allow = []string{g.pick("key.*", "[a-z]+", "ab|cd", "(?s).{3,6}")}
+				}
+				rows = append(rows, p)
 			}
 		}
-		s := scannerOf(t, exprs, g.IntN(4) == 0)
+		s := scannerOf(t, rows)
 		if len(s.rules) == 0 {
 			continue
 		}
@@ -298,6 +317,9 @@ func TestProve_I11_RandomPatternsFindWhatRegexpFinds(t *testing.T) {
 			for _, k := range kindsOf(c) {
 				planned[k]++
 			}
+			if c.watch >= 0 {
+				watched++
+			}
 		}
 		var scratch Scratch
 		for range 200 {
@@ -309,12 +331,23 @@ func TestProve_I11_RandomPatternsFindWhatRegexpFinds(t *testing.T) {
 			cases--
 		}
 	}
-	t.Logf("%d matches; plans %v", matched, planned)
+	t.Logf("%d matches; plans %v, %d watched", matched, planned, watched)
+	if watched == 0 {
+		t.Error("no rule was watched for")
+	}
 	for k := planGrams; k <= planEverywhere; k++ {
 		if planned[k.String()] == 0 {
 			t.Errorf("no rule was planned by %s", k)
 		}
 	}
+}
+
+// words are some keywords or context words, one of them a Kelvin sign's or a dotted capital's lower case.
+func (g generator) words() (words []string) {
+	for range 1 + g.IntN(3) {
+		words = append(words, g.pick("key", "kéy", "abc", "a", "sski", "pass", "number is", "i", "cvv2", "中"))
+	}
+	return words
 }
 
 // sound says whether a random regex is one that Compile would take.

@@ -10,8 +10,8 @@ import (
 // Bounds of the expansion of a pattern into grams.
 const (
 	expandBytes = 10   // of each route that are looked at
-	rareBytes   = 7    // at least, before a rare gram is good enough
-	maxRoutes   = 64   // in which a pattern may go on
+	rareBytes   = 5    // at least, before a rare gram is good enough
+	maxRoutes   = 200  // in which a pattern may go on
 	maxClass    = 8    // sequences of bytes that one class may come to; a wider one ends the route
 	maxWide     = 4096 // characters beyond ASCII, the same
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Match is one match of a rule in one text, in bytes: text[Start:End].
@@ -31,7 +32,9 @@ type Scratch struct {
 	candidates []candidate
 	last       []lastCandidate // by rule
 	rules      []int32         // that have candidates
+	watches    int             // the first number that is a watch's and no rule's
 	group      []candidate     // those of one rule
+	watched    []candidate     // those of its watch
 	epoch      uint32
 	budget     int  // what is left; negative once it is used up
 	room       int  // for candidates
@@ -79,7 +82,7 @@ func (f *Scratch) note(rule int32, from, to int) {
 		f.full = true
 		return
 	}
-	if before < 0 {
+	if before < 0 && int(rule) < f.watches {
 		f.rules = append(f.rules, rule)
 	}
 	*last = lastCandidate{f.epoch, int32(len(f.candidates))}
@@ -137,6 +140,9 @@ func (s *Scanner) Find(ctx context.Context, text string, f *Scratch) (found []Ma
 		if i%deadlineRules == 0 && ctx.Err() != nil {
 			return f.found, false
 		}
+		if watch := s.rules[rule].watch; watch >= 0 && f.last[watch].epoch != f.epoch {
+			continue
+		}
 		if !s.resolve(f, text, rule, f.candidatesOf(rule)) {
 			complete = false
 		}
@@ -148,20 +154,24 @@ func (s *Scanner) Find(ctx context.Context, text string, f *Scratch) (found []Ma
 const deadlineRules = 16
 
 // candidatesOf gathers the candidates of a rule, in the order of the text.
-func (f *Scratch) candidatesOf(rule int32) []candidate {
-	f.group = f.group[:0]
-	sorted := true
+func (f *Scratch) candidatesOf(rule int32) []candidate { return f.sorted(&f.group, rule) }
+
+// sorted gathers the candidates of a rule or watch into a buffer.
+func (f *Scratch) sorted(into *[]candidate, rule int32) []candidate {
+	group := (*into)[:0]
+	inOrder := true
 	for i := f.last[rule].index; i >= 0; {
 		c := f.candidates[i]
-		sorted = sorted && (len(f.group) == 0 || f.group[len(f.group)-1].from >= c.from)
-		f.group = append(f.group, c)
+		inOrder = inOrder && (len(group) == 0 || group[len(group)-1].from >= c.from)
+		group = append(group, c)
 		i = c.before
 	}
-	slices.Reverse(f.group)
-	if !sorted {
-		slices.SortFunc(f.group, func(a, b candidate) int { return int(a.from) - int(b.from) })
+	slices.Reverse(group)
+	if !inOrder {
+		slices.SortFunc(group, func(a, b candidate) int { return int(a.from) - int(b.from) })
 	}
-	return f.group
+	*into = group
+	return group
 }
 
 // maxText bounds one text, so that places fit into 32 bits.
@@ -170,8 +180,9 @@ const maxText = 1 << 30
 func (f *Scratch) begin(s *Scanner, text string) {
 	f.found = f.found[:0]
 	f.candidates, f.rules = f.candidates[:0], f.rules[:0]
-	if len(f.last) < len(s.rules) {
-		f.last = make([]lastCandidate, len(s.rules))
+	f.watches = len(s.rules)
+	if n := len(s.rules) + s.watches; len(f.last) < n {
+		f.last = make([]lastCandidate, n)
 	}
 	if f.epoch++; f.epoch == 0 {
 		clear(f.last)
@@ -220,6 +231,8 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 	tried := 0 // where nothing was tried yet
 	wanted := keywordsUnknown
 	allowed := f.budget - perRule(len(text))
+	near := f.nearbyOf(c)
+	reach := utf8.UTFMax*c.filter.within + maxKeywordBytes
 	for _, at := range candidates {
 		for p := max(int(at.from), tried); p <= int(at.to) && p < len(text); tried = p {
 			if !c.first.has(text[p]) || !isBoundary(text, p) {
@@ -240,10 +253,16 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 			if count++; count > maxMatches {
 				return false
 			}
-			if wanted == keywordsUnknown {
-				wanted = f.keywords(c, text, text[p:end])
+			// The filters look at the match alone, so they come before the keywords, which may be anywhere.
+			if wanted != keywordsMissing && (near.hits == nil || near.has(p-reach, end+reach)) && f.accepts(c, text, p, end) {
+				if wanted == keywordsUnknown {
+					wanted = f.keywords(c, text, text[p:end])
+				}
+			} else {
+				p, next = end, end
+				continue
 			}
-			if wanted == keywordsThere && f.accepts(c, text, p, end) {
+			if wanted == keywordsThere {
 				if !c.confirms(text, p, end, death) {
 					f.drop(rule)
 					return s.plainly(f, text, rule, 0, 0)
@@ -295,10 +314,13 @@ func (s *Scanner) plainly(f *Scratch, text string, rule int32, from, count int) 
 		if count++; count > maxMatches {
 			return false
 		}
+		if wanted == keywordsMissing || !f.accepts(c, text, start, end) {
+			continue
+		}
 		if wanted == keywordsUnknown {
 			wanted = f.keywords(c, text, text[start:end])
 		}
-		if wanted == keywordsThere && f.accepts(c, text, start, end) {
+		if wanted == keywordsThere {
 			f.found = append(f.found, Match{rule, start, end})
 		}
 	}

@@ -168,6 +168,18 @@ var commonGrams = func() map[uint32]float32 {
 	return grams
 }()
 
+type commonGram4 struct {
+	word  uint32
+	share float32
+}
+
+var commonList = func() (list []commonGram4) {
+	for w, p := range commonGrams {
+		list = append(list, commonGram4{w, p})
+	}
+	return list
+}()
+
 // gramShare estimates how many of the places of an ordinary text begin with one of the grams.
 func gramShare(gram [gramBytes]*foldedSet) float32 {
 	n := 1
@@ -185,7 +197,8 @@ func gramShare(gram [gramBytes]*foldedSet) float32 {
 		}
 		return common + min(bigramShare(gram), float32(left)*commonGram)
 	}
-	for w, p := range commonGrams {
+	for _, c := range commonList {
+		w, p := c.word, c.share
 		if gram[0].set.has(byte(w)) && gram[1].set.has(byte(w>>8)) && gram[2].set.has(byte(w>>16)) && gram[3].set.has(byte(w>>24)) {
 			common += p
 		}

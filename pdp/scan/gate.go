@@ -21,7 +21,7 @@ type gramGate struct {
 }
 
 const (
-	bitmapBits  = 20
+	bitmapBits  = 21
 	bitmapWords = 1 << bitmapBits / 64
 	hashFactor  = 0x9E3779B1
 

@@ -54,7 +54,7 @@ const (
 	gramBytes   = 4
 	maxPrefix   = 8192   // bytes of a match before the place that a plan finds
 	maxGrams    = 20_000 // of one pattern
-	maxHeadroom = 4      // bytes before the first digit, or the lead byte
+	maxHeadroom = 8      // bytes before the first digit, or the lead byte
 	minRun      = 16
 
 	hitCost   = 12.0  // nanoseconds for a gram that stands in the text
@@ -63,9 +63,9 @@ const (
 	entryCost = 0.005 // nanoseconds a kilobyte for each gram in the gate, which makes more other grams look like one
 	perKB     = 512.0 // places of a kilobyte that the gate looks at
 	maxCost   = 80.0  // nanoseconds a kilobyte that one pattern may cost
-	goodCost  = 0.5   // below that no other plan is looked for
-	rareCost  = 0.01  // below that a route is followed no further
-	fairCost  = 3.0   // below that it is not worth to divide a pattern at its alternations
+	goodCost  = 1.0   // below that no other plan is looked for
+	rareCost  = 0.03  // below that a route is followed no further
+	fairCost  = 8.0   // below that it is not worth to divide a pattern at its alternations
 
 	digitsCost   = 3
 	leadCost     = 0.4
@@ -80,10 +80,13 @@ type planner struct {
 	folded map[byteset]*foldedSet
 	shares map[[gramBytes]*foldedSet]float32
 	ids    map[byteset]int
+	// Of the pattern under way: what was found for what stands behind a place. Branches have their ends in common.
+	nodes map[*syntax.Regexp]int
+	tails map[string][]plan
 }
 
 func newPlanner() *planner {
-	return &planner{make(map[byteset]*foldedSet), make(map[[gramBytes]*foldedSet]float32), make(map[byteset]int)}
+	return &planner{make(map[byteset]*foldedSet), make(map[[gramBytes]*foldedSet]float32), make(map[byteset]int), nil, nil}
 }
 
 func (pl *planner) fold(s byteset) *foldedSet {
@@ -107,6 +110,7 @@ func (pl *planner) share(gram [gramBytes]*foldedSet) float32 {
 // planFor finds the plans of a regex: one, or one for each branch of an alternation in it. detail says why there is
 // none.
 func (pl *planner) planFor(re *syntax.Regexp) (plans []plan, detail string) {
+	pl.nodes, pl.tails = make(map[*syntax.Regexp]int), make(map[string][]plan)
 	nodes := flatten(nil, re)
 	whole, found := pl.cheapest(nodes)
 	if !found || whole.cost > fairCost {
@@ -171,11 +175,7 @@ func (pl *planner) cheapest(nodes []*syntax.Regexp) (best plan, found bool) {
 	least, most := 0, 0
 	var prefix byteset
 	for i, node := range nodes {
-		var rest *cont
-		for j := len(nodes) - 1; j >= i; j-- {
-			rest = &cont{nodes[j], rest}
-		}
-		for _, p := range pl.plansAt(node, rest, i == 0) {
+		for _, p := range pl.tail(nodes[i:], i == 0) {
 			if p.least, p.most, p.prefix = least, most, prefix; most > maxPrefix && !p.stopsAtPrefix() {
 				continue
 			}
@@ -194,6 +194,32 @@ func (pl *planner) cheapest(nodes []*syntax.Regexp) (best plan, found bool) {
 		prefix.union(bytesOf(node))
 	}
 	return best, found
+}
+
+// tail is plansAt for nodes that were perhaps looked at before.
+func (pl *planner) tail(nodes []*syntax.Regexp, first bool) []plan {
+	key := make([]byte, 1, 2*len(nodes)+1)
+	if first {
+		key[0] = 1
+	}
+	for _, n := range nodes {
+		id, known := pl.nodes[n]
+		if !known {
+			id = len(pl.nodes)
+			pl.nodes[n] = id
+		}
+		key = append(key, byte(id), byte(id>>8))
+	}
+	plans, known := pl.tails[string(key)]
+	if !known {
+		var rest *cont
+		for j := len(nodes) - 1; j >= 0; j-- {
+			rest = &cont{nodes[j], rest}
+		}
+		plans = pl.plansAt(nodes[0], rest, first)
+		pl.tails[string(key)] = plans
+	}
+	return plans
 }
 
 // prefixWalk estimates how many bytes before a place are of the prefix.
