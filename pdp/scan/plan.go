@@ -62,7 +62,7 @@ const (
 	openCost  = 240.0 // the same for a route that goes on into a wide class
 	entryCost = 0.005 // nanoseconds a kilobyte for each gram in the gate, which makes more other grams look like one
 	perKB     = 512.0 // places of a kilobyte that the gate looks at
-	maxCost   = 80.0  // nanoseconds a kilobyte that one pattern may cost
+	maxCost   = 200.0 // nanoseconds a kilobyte that one pattern may cost
 	goodCost  = 1.0   // below that no other plan is looked for
 	rareCost  = 0.03  // below that a route is followed no further
 	fairCost  = 8.0   // below that it is not worth to divide a pattern at its alternations
