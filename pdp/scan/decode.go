@@ -6,6 +6,8 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/portcullis-pdp/portcullis/pdp/action"
 )
 
 // kinds of encodings, as bits so that one pass can report several.
@@ -280,6 +282,15 @@ func tagsWithinWord(s string) escape {
 		return escape{n: n}
 	}
 	return escape{n: n, kind: kindMarkup, hides: false}
+}
+
+// urls writes URLs that are spelt oddly as a program that follows them would read them (D14). Which URL a text names is
+// pdp/action's to say, for the whole program; how many it may name, too: policy hears of it from there.
+func (w *rewriting) urls() {
+	if !strings.Contains(w.from, "//") && !strings.Contains(w.from, ":/") && !strings.Contains(w.from, `:\`) {
+		return
+	}
+	action.OddURLs(w.from, func(canonical string, from, to int) { w.replace(from, to, canonical) })
 }
 
 // tagFirst and tagLast bound the Unicode tag characters that stand for ASCII and show nothing (THREATS D3).

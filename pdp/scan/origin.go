@@ -86,6 +86,8 @@ func (t *tracer) of(i int) []edit {
 		w.normalise(t.v.budget.MaxBytes)
 	case wayEscapes:
 		w.escapes(nil)
+	case wayURLs:
+		w.urls()
 	case wayRuns:
 		(&runs{w: w, unzip: unzip{room: n.room}}).decode()
 	case wayName:

@@ -158,6 +158,22 @@ func TestThreat_D8_MarkupWithinWords(t *testing.T) {
 	}
 }
 
+// An address is found however it is written.
+func TestThreat_D14_OddURLsAreReadAsTheyAreFollowed(t *testing.T) {
+	s := mustCompile(t, []Pattern{{
+		ID: "a.paste", Category: "exfiltration", Severity: "high", Confidence: "high", Regex: `(?i)\bhttps?://paste\.example/`, Keywords: []string{"paste"},
+		Examples: Examples{Match: []string{"https://paste.example/", "http://paste.example/x", "see https://paste.example/"}, NoMatch: []string{"paste", "https://paste.example.test/", "paste.example"}},
+	}})
+	for _, text := range []string{
+		`https:\\paste.example\x`, "HTTPS://PASTE.example/", "https://paste%2eexample/x", "https://paste。example/", "https://paste%E3%80%82example/", "https:/paste.example/", "https://ｐａｓｔｅ.example/", "ht\u200btps://paste.example/x",
+		encodings[0].encode(`see https:\\paste.example\x and more`),
+	} {
+		if got := counts(s.scanOne("look: " + text)); got["a.paste@/a"] != 1 {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
 func TestThreat_D1_GzipIsUnpackedWithinBounds(t *testing.T) {
 	s := mustCompile(t, pack())
 	pack := encodings[6].encode

@@ -37,6 +37,7 @@ const (
 	chainConcat     = "concat"
 	chainTags       = "tags"
 	chainNamed      = "named"
+	chainURL        = "url"
 )
 
 func (b Budget) withDefaults() Budget {
@@ -128,6 +129,7 @@ const (
 	wayEscapes
 	wayRuns
 	wayName
+	wayURLs
 )
 
 // maxNamed is how long a value may be to be read with its name: longer ones are texts, not values.
@@ -230,6 +232,10 @@ func (v *viewer) derive(i int) {
 	if w.any {
 		v.decoded(i, wayRuns, kind, true)
 	}
+	w.start(text, false)
+	if w.urls(); w.any {
+		v.decoded(i, wayURLs, 0, false)
+	}
 	if v.runs.over {
 		v.runs.over = false
 		v.leave(i)
@@ -313,6 +319,8 @@ func (v *viewer) chain(i int) string {
 		step = chainNormalised
 	case wayName:
 		step = chainNamed
+	case wayURLs:
+		step = chainURL
 	case wayNone, wayEscapes, wayRuns:
 	}
 	if v.views[n.from].from == noView {
