@@ -28,7 +28,19 @@ func main() {
 	sample := flag.String("sample", "pdp/scan/testdata/personal/sample.jsonl", "texts with labels")
 	each := flag.Int("each", 20, "credentials to make of each kind")
 	seed := flag.Uint64("seed", 1, "of the generator")
+	model := flag.String("train", "", "only train the injection signal, and write it to this file")
 	flag.Parse()
+	if *model != "" {
+		texts, err := readCorpora(*corpora)
+		if err == nil {
+			err = train(texts, *model)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "eval:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(context.Background(), os.Stdout, *corpora, *sample, *each, *seed); err != nil {
 		fmt.Fprintln(os.Stderr, "eval:", err)
 		os.Exit(1)
@@ -54,6 +66,7 @@ func run(ctx context.Context, out io.Writer, corpora, sample string, each int, s
 		return err
 	}
 	r.personal(personal(ctx, scanner, labelled))
+	r.signal(crossValidate(texts))
 	if r.below {
 		return errBelow
 	}
