@@ -114,6 +114,17 @@ bench: build ## decisions a second against a bare gRPC echo, then the packages' 
 	bin/portcullis bench $(ARGS)
 	go test -run '^$$' -bench . -benchmem ./...
 
+# Where the public corpora lie; see docs/scanning.md.
+CORPORA ?= ../shared/corpora
+
+.PHONY: eval
+eval: ## what the patterns and the injection signal find, and what they find where nothing is
+	@go run ./tools/eval -corpora $(CORPORA) $(ARGS)
+
+.PHONY: train
+train: ## train the injection signal on the corpora: pdp/scan/signal/model.bin
+	@go run ./tools/eval -corpora $(CORPORA) -train pdp/scan/signal/model.bin
+
 # A test named TestProve… runs a short form of its claim in every `make test`, and the whole of it where PORTCULLIS_PROVE=1.
 .PHONY: prove
 prove: build bin/gotestsum $(STAMPS)/cc $(STAMPS)/redis ## the long proofs, for hours: TestProve… at full length

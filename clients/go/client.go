@@ -95,6 +95,7 @@ func (c *Client) As(p Principal) *Client {
 type options struct {
 	approvalID, requestID string
 	wait                  time.Duration
+	effective             bool
 }
 
 // Option changes one call of Decide or Guard.
@@ -109,6 +110,10 @@ func RequestID(id string) Option { return func(o *options) { o.requestID = id } 
 
 // WaitFor lets Guard wait for a person, at most so long.
 func WaitFor(d time.Duration) Option { return func(o *options) { o.wait = d } }
+
+// UseEffective says that the caller carries out what the PDP gives instead of what was asked about, where it gives something: of
+// Guard's, what Run has; after Decide, what Response has. Without it such an answer is a deny.
+func UseEffective() Option { return func(o *options) { o.effective = true } }
 
 func apply(opts []Option) (o options) {
 	for _, set := range opts {
@@ -135,7 +140,7 @@ func (c *Client) decide(ctx context.Context, action *portcullisv1.Action, o opti
 	if err != nil {
 		return refused(err)
 	}
-	return c.read(answer)
+	return c.read(answer, o.effective)
 }
 
 // Report says what became of an allowed action, once; actual may be nil. Guard does it by itself.

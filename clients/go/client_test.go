@@ -43,11 +43,16 @@ func TestOnlyAnAllowIsAllowed(t *testing.T) {
 			r.Obligations = []*portcullisv1.Obligation{{Type: "known"}, {Type: "new"}}
 		}, deny, ReasonObligationUnmet, false},
 		"changed arguments": {func(r *portcullisv1.DecideResponse) { r.EffectiveArgumentsJson = "{}" }, deny, ReasonArgumentsChanged, false},
-		"no id":             {func(r *portcullisv1.DecideResponse) { r.DecisionId = "" }, deny, ReasonUnreachable, false},
-		"no digest":         {func(r *portcullisv1.DecideResponse) { r.ActionDigest = "" }, deny, ReasonUnreachable, false},
-		"no expiry":         {func(r *portcullisv1.DecideResponse) { r.ExpiresAt = nil }, deny, ReasonUnreachable, false},
-		"expired":           {func(r *portcullisv1.DecideResponse) { r.ExpiresAt = timestamppb.New(time.Now().Add(-time.Second)) }, allow, ReasonExpired, false},
-		"empty":             {func(r *portcullisv1.DecideResponse) { proto.Reset(r) }, deny, ReasonEffectUnknown, false},
+		"changed content":   {func(r *portcullisv1.DecideResponse) { r.EffectiveContent = "x" }, deny, ReasonArgumentsChanged, false},
+		"changed request":   {func(r *portcullisv1.DecideResponse) { r.EffectiveHttp = &portcullisv1.HttpRequest{} }, deny, ReasonArgumentsChanged, false},
+		"nothing to use": {func(r *portcullisv1.DecideResponse) {
+			r.Obligations = []*portcullisv1.Obligation{{Type: "use_effective"}}
+		}, deny, ReasonObligationUnmet, false},
+		"no id":     {func(r *portcullisv1.DecideResponse) { r.DecisionId = "" }, deny, ReasonUnreachable, false},
+		"no digest": {func(r *portcullisv1.DecideResponse) { r.ActionDigest = "" }, deny, ReasonUnreachable, false},
+		"no expiry": {func(r *portcullisv1.DecideResponse) { r.ExpiresAt = nil }, deny, ReasonUnreachable, false},
+		"expired":   {func(r *portcullisv1.DecideResponse) { r.ExpiresAt = timestamppb.New(time.Now().Add(-time.Second)) }, allow, ReasonExpired, false},
+		"empty":     {func(r *portcullisv1.DecideResponse) { proto.Reset(r) }, deny, ReasonEffectUnknown, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -164,8 +164,16 @@ func (d *Decision) turnedDown(code string, cause error) *Decision {
 	return &out
 }
 
-// read turns an answer into a decision. Whatever is missing or not understood makes it a deny.
-func (c *Client) read(in *portcullisv1.DecideResponse) *Decision {
+// obligationEffective is the obligation to carry out what the answer gives instead of what was asked about.
+const obligationEffective = "use_effective"
+
+func changed(in *portcullisv1.DecideResponse) bool {
+	return in.GetEffectiveArgumentsJson() != "" || in.GetEffectiveContent() != "" || in.GetEffectiveHttp() != nil
+}
+
+// read turns an answer into a decision. Whatever is missing or not understood makes it a deny. effective says that the caller
+// looks at what is to be done instead.
+func (c *Client) read(in *portcullisv1.DecideResponse, effective bool) *Decision {
 	d := &Decision{
 		ID: in.GetDecisionId(), Effect: in.GetEffect(), ApprovalID: in.GetApproval().GetId(),
 		ActionDigest: in.GetActionDigest(), Response: in, now: c.now,
@@ -183,11 +191,14 @@ func (c *Client) read(in *portcullisv1.DecideResponse) *Decision {
 		if d.ID == "" || d.ActionDigest == "" || d.ExpiresAt.IsZero() {
 			return d.turnedDown(ReasonUnreachable, nil)
 		}
-		if in.GetEffectiveArgumentsJson() != "" {
+		if changed(in) && !effective {
 			// Who asked about one thing may not do it on an allow of another. Response has the other.
 			return d.turnedDown(ReasonArgumentsChanged, nil)
 		}
 		for _, o := range in.GetObligations() {
+			if o.GetType() == obligationEffective && changed(in) {
+				continue
+			}
 			if c.obligations[o.GetType()] == nil {
 				return d.turnedDown(ReasonObligationUnmet, nil)
 			}

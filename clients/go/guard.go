@@ -1,6 +1,7 @@
 package portcullis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -14,6 +15,11 @@ import (
 type Run struct {
 	// Decision is the allow that it runs on.
 	Decision *Decision
+	// Arguments (JSON), Content and HTTP are what to carry out: what was asked about or, with UseEffective, what the PDP gave
+	// instead. They are nil or empty where there was nothing of the sort. Arguments may differ in spelling from what was given.
+	Arguments []byte
+	Content   string
+	HTTP      *portcullisv1.HttpRequest
 	// Actual is what the action really cost; set it where it is known, otherwise the estimate stands.
 	Actual *portcullisv1.Usage
 }
@@ -35,7 +41,7 @@ func (c *Client) Guard(ctx context.Context, a Action, do func(ctx context.Contex
 		if !v.Approved() {
 			return d.unapproved(v)
 		}
-		d = c.decide(ctx, asked, options{approvalID: d.ApprovalID})
+		d = c.decide(ctx, asked, options{approvalID: d.ApprovalID, effective: o.effective})
 	}
 	if err := d.Err(); err != nil {
 		return err
@@ -43,7 +49,20 @@ func (c *Client) Guard(ctx context.Context, a Action, do func(ctx context.Contex
 	if err := c.prepare(ctx, d, a, asked); err != nil {
 		return err
 	}
-	return c.carryOut(ctx, d, do)
+	return c.carryOut(ctx, newRun(d, asked), do)
+}
+
+// newRun is what to carry out on an allow.
+func newRun(d *Decision, asked *portcullisv1.Action) *Run {
+	run := &Run{Decision: d, Content: asked.GetContent(), HTTP: asked.GetHttp()}
+	if text := cmp.Or(d.Response.GetEffectiveArgumentsJson(), asked.GetArgumentsJson()); text != "" {
+		run.Arguments = []byte(text)
+	}
+	run.Content = cmp.Or(d.Response.GetEffectiveContent(), run.Content)
+	if h := d.Response.GetEffectiveHttp(); h != nil {
+		run.HTTP = h
+	}
+	return run
 }
 
 // unapproved is the error of an ask that nobody said yes to. It stays open where that is only a matter of waiting.
@@ -58,6 +77,9 @@ func (d *Decision) unapproved(v Verdict) error {
 // prepare makes sure that what is about to run is what was judged, and that the conditions of the allow are met.
 func (c *Client) prepare(ctx context.Context, d *Decision, a Action, judged *portcullisv1.Action) error {
 	for _, o := range d.Response.GetObligations() {
+		if o.GetType() == obligationEffective {
+			continue // do has it in its Run
+		}
 		if err := c.obligations[o.GetType()](ctx, o); err != nil {
 			return &DeniedError{Decision: d.turnedDown(ReasonObligationUnmet, fmt.Errorf("obligation %s: %w", o.GetType(), err))}
 		}
@@ -68,8 +90,8 @@ func (c *Client) prepare(ctx context.Context, d *Decision, a Action, judged *por
 	return d.Err() // time has passed
 }
 
-func (c *Client) carryOut(ctx context.Context, d *Decision, do func(context.Context, *Run) error) error {
-	run := &Run{Decision: d}
+func (c *Client) carryOut(ctx context.Context, run *Run, do func(context.Context, *Run) error) error {
+	d := run.Decision
 	// What stands if do panics: nobody knows how far it came.
 	outcome := portcullisv1.OutcomeStatus_OUTCOME_STATUS_UNKNOWN
 	defer func() {

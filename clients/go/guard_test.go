@@ -171,6 +171,35 @@ func TestThreat_B1_RequestThatChangesIsNotRun(t *testing.T) {
 	_ = deniedBy(t, client.Guard(t.Context(), action, never(t)), ReasonArgumentsChanged)
 }
 
+func TestGuardHandsOnWhatThePDPGivesInstead(t *testing.T) {
+	t.Parallel()
+	in := answer(allow)
+	in.EffectiveArgumentsJson, in.EffectiveContent = `{"to":"redacted-1"}`, "redacted-2"
+	in.Obligations = []*portcullisv1.Obligation{{Id: "o1", Type: "use_effective"}}
+	client := start(t, &fakePDP{decide: always(in)})
+	action := Action{Tool: "x", Arguments: map[string]any{"to": "secret"}, Content: "secret"}
+	_ = deniedBy(t, client.Guard(t.Context(), action, never(t)), ReasonArgumentsChanged)
+	err := client.Guard(t.Context(), action, func(_ context.Context, run *Run) error {
+		if string(run.Arguments) != in.GetEffectiveArgumentsJson() || run.Content != "redacted-2" || run.HTTP != nil {
+			t.Errorf("got %s, %q, %v", run.Arguments, run.Content, run.HTTP)
+		}
+		return nil
+	}, UseEffective())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client = start(t, &fakePDP{decide: always(answer(allow))})
+	err = client.Guard(t.Context(), action, func(_ context.Context, run *Run) error {
+		if string(run.Arguments) != `{"to":"secret"}` || run.Content != "secret" {
+			t.Errorf("got %s, %q", run.Arguments, run.Content)
+		}
+		return nil
+	}, UseEffective())
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestGuardMeetsObligationsFirst(t *testing.T) {
 	t.Parallel()
 	in := answer(allow)

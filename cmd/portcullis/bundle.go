@@ -17,9 +17,10 @@ import (
 )
 
 type bundleCmd struct {
-	Build bundleBuildCmd `cmd:"" help:"Make an archive from a folder and overlays."`
-	Check bundleCheckCmd `cmd:"" help:"Compile a bundle, check its tables and run its tests."`
-	Test  bundleTestCmd  `cmd:"" help:"Run a bundle's tests."`
+	Build  bundleBuildCmd  `cmd:"" help:"Make an archive from a folder and overlays."`
+	Check  bundleCheckCmd  `cmd:"" help:"Compile a bundle, check its tables and run its tests."`
+	Test   bundleTestCmd   `cmd:"" help:"Run a bundle's tests."`
+	Import bundleImportCmd `cmd:"" help:"Carry patterns over from gitleaks, Presidio or detect-secrets."`
 }
 
 // toolchain is what every bundle is compiled with.

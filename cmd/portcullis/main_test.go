@@ -38,7 +38,7 @@ func TestExitCodes(t *testing.T) {
 		"unknown flag":      {[]string{"version", "--loud"}, 2, "--loud"},
 		"missing argument":  {[]string{"decide"}, 2, "<file>"},
 		"value of no enum":  {[]string{"log", "query", "--effect", "denied"}, 2, "effect"},
-		"a file not there":  {[]string{"scan", filepath.Join(t.TempDir(), "nowhere")}, 1, "nowhere"},
+		"a file not there":  {[]string{"scan", filepath.Join(t.TempDir(), "nowhere")}, 2, "nowhere"},
 		"no action in JSON": {[]string{"inspect", "-"}, 2, "neither an Action nor a DecideRequest"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	pb "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
-	"github.com/portcullis-pdp/portcullis/pdp/scan"
 	"github.com/portcullis-pdp/portcullis/pdp/server"
 )
 
@@ -97,46 +96,4 @@ func readAction(name string, io streams) (*action.Action, error) {
 		}
 	}
 	return server.ActionFromProto(request.GetAction())
-}
-
-type scanCmd struct {
-	policyFlag
-	File string `arg:"" help:"Text file, or - for standard input."`
-	JSON bool   `help:"Print JSON, for scripts."`
-}
-
-// Run prints the findings. It ends with 3 if there are any, so that a script can branch.
-func (c scanCmd) Run(ctx context.Context, io streams) error {
-	raw, err := readInput(c.File, io)
-	if err != nil {
-		return err
-	}
-	s, err := c.snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	limited, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	result := s.Scanner.Scan(limited, []scan.Text{{Pointer: "/content", Value: string(raw)}}, nil, scan.Budget{})
-	if c.JSON {
-		err = json.NewEncoder(io.out).Encode(struct {
-			Findings   []scan.Finding `json:"findings"`
-			Incomplete bool           `json:"incomplete"`
-		}{result.Findings, result.Incomplete})
-	} else {
-		for _, f := range result.Findings {
-			if _, err = fmt.Fprintf(io.out, "%-14s %-9s %-28s %d\n", f.Category, f.Severity, f.Rule, f.Count); err != nil {
-				break
-			}
-		}
-	}
-	switch {
-	case err != nil:
-		return err
-	case result.Incomplete:
-		return &exitError{3, fmt.Errorf("the inspection is incomplete: a budget ran out")}
-	case len(result.Findings) > 0:
-		return &exitError{3, fmt.Errorf("%d findings", len(result.Findings))}
-	}
-	return nil
 }

@@ -195,6 +195,29 @@ func TestThreat_A10_URLsInText(t *testing.T) {
 	}
 }
 
+func TestOddURLsAreGivenPlainly(t *testing.T) {
+	for text, want := range map[string]string{
+		"see https://EVIL%2eexample/a and https://fine.example/b": "https://evil.example/a",
+		`<img src="https:\\evil.example\x">`:                      "https://evil.example/x",
+		"http://0xa9.254.169.254:8080/latest":                     "http://169.254.169.254:8080/latest",
+		"https://evil\u3002example/x?y=1":                         "https://evil.example/x?y=1",
+		"http://[::ffff:a9fe:a9fe]/":                              "http://169.254.169.254/",
+		"plain https://fine.example/b?c=d":                        "",
+		"":                                                        "",
+	} {
+		var got []string
+		whole := OddURLs(text, func(canonical string, from, to int) {
+			got = append(got, canonical)
+			if from < 0 || to > len(text) || from >= to {
+				t.Errorf("%q: %d to %d", text, from, to)
+			}
+		})
+		if strings.Join(got, " ") != want || !whole {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestNoURLsInPlainText(t *testing.T) {
 	for _, text := range []string{
 		"", "At 12:30 we met: all was fine.", "ratio 3:4, see a/b and c//d", `C:\Users\x`, "note:this", "// a comment", "std::vector<int>", "http: the protocol", "data: none",

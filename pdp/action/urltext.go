@@ -2,6 +2,8 @@ package action
 
 import (
 	"html"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -21,7 +23,7 @@ type urlFinder struct{ candidates int }
 func (u *urlFinder) find(text string, yield func(URL)) bool {
 	type place struct{ scheme, host string }
 	open := map[place]bool{}
-	whole := u.scan(text, func(found URL) {
+	whole := u.scan(text, func(found URL, _, _ int) {
 		open[place{found.Scheme, found.Host}] = true
 		yield(found)
 	})
@@ -29,7 +31,7 @@ func (u *urlFinder) find(text string, yield func(URL)) bool {
 	if !whole || plain == text {
 		return whole
 	}
-	return u.scan(plain, func(found URL) {
+	return u.scan(plain, func(found URL, _, _ int) {
 		if open[place{found.Scheme, found.Host}] {
 			return
 		}
@@ -58,30 +60,63 @@ func undoLinkEncodings(text string) string {
 	return s
 }
 
-func (u *urlFinder) scan(text string, yield func(URL)) bool {
+// OddURLs calls yield for each URL in a text that is written unlike its canonical form (`https:\\EVIL%2eexample`), with
+// that form and where in the text it stands. It is false if there are more places to look at than it may.
+func OddURLs(text string, yield func(canonical string, from, to int)) bool {
+	u := urlFinder{}
+	end := 0
+	return u.scan(text, func(found URL, from, to int) {
+		if from < end || found.Host == "" || !slices.Contains(found.Flags, FlagOddSpelling) {
+			return
+		}
+		end = to
+		yield(found.text(), from, to)
+	})
+}
+
+// text is the URL as it would be written plainly. It holds Rest: it is an argument value.
+func (u URL) text() string {
+	out := u.Host + u.Rest
+	if strings.Contains(u.Host, ":") {
+		out = "[" + u.Host + "]" + u.Rest
+	}
+	if u.Port != 0 {
+		out = strings.TrimSuffix(out, u.Rest) + ":" + strconv.Itoa(u.Port) + u.Rest
+	}
+	if u.Scheme != "" {
+		out = u.Scheme + "://" + out
+	}
+	return out
+}
+
+func (u *urlFinder) scan(text string, yield func(found URL, from, to int)) bool {
 	for i := 0; i < len(text); i++ {
 		var found URL
 		var ok bool
+		raw, start := "", i
 		switch text[i] {
 		case ':':
-			start := schemeStart(text, i)
+			start = schemeStart(text, i)
 			if start == i || !mayFollowScheme(text, start, i) {
 				continue
 			}
-			found, ok = CanonicalURL(candidate(text, start))
+			raw = candidate(text, start)
+			found, ok = CanonicalURL(raw)
 		case '/', '\\':
 			// [x](//evil.com/a), src="//evil.com"
 			if i == 0 || strings.IndexByte("(\"'=<`", text[i-1]) < 0 || i+2 >= len(text) ||
 				text[i+1] != '/' && text[i+1] != '\\' || !startsHost(text[i+2]) {
 				continue
 			}
-			found, ok = CanonicalLocation(candidate(text, i))
+			raw = candidate(text, i)
+			found, ok = CanonicalLocation(raw)
 		case 'w', 'W':
 			if i+4 >= len(text) || !strings.EqualFold(text[i:i+4], "www.") || !startsHost(text[i+4]) ||
 				i > 0 && (isAlnum(text[i-1]) || strings.IndexByte("./@-_", text[i-1]) >= 0) {
 				continue
 			}
-			found, ok = CanonicalLocation(candidate(text, i))
+			raw = candidate(text, i)
+			found, ok = CanonicalLocation(raw)
 		default:
 			continue
 		}
@@ -89,7 +124,7 @@ func (u *urlFinder) scan(text string, yield func(URL)) bool {
 			return false
 		}
 		if ok {
-			yield(found)
+			yield(found, start, start+len(raw))
 		}
 	}
 	return true

@@ -38,7 +38,7 @@ func (j *judgement) entry(took time.Duration) decisionlog.Entry {
 			Code: r.Code, Rule: r.Rule, Message: r.Message, Severity: r.Severity, Findings: findingEntries(r.Findings),
 		})
 	}
-	for _, o := range j.obligations {
+	for _, o := range slices.Concat(j.obligations, j.redactions) {
 		d.Obligations = append(d.Obligations, o.ID)
 	}
 	for _, s := range j.limits {

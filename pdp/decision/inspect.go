@@ -3,6 +3,7 @@ package decision
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ func killMessage(tenant bool) string {
 // inspect works out facts and findings. What could not be inspected is never clean: it is degraded, and policy asks.
 func (e *Engine) inspect(ctx context.Context, j *judgement) error {
 	a := &j.req.Action
-	j.facts = a.Facts(action.FactOptions{DeniedPaths: e.cfg.DeniedPaths, KnownTools: j.snapshot.Tables.ToolNames()})
+	j.facts = e.factsOf(j, a)
 	for _, f := range j.facts {
 		if f.Type == "truncated" {
 			j.degrade("facts_truncated")
@@ -41,9 +42,10 @@ func (e *Engine) inspect(ctx context.Context, j *judgement) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, e.cfg.ScanTimeout)
 	defer cancel()
-	fingerprint := func(text string) string { return e.Keys.Fingerprint(j.req.Principal.Tenant, text) }
+	fingerprint := e.fingerprint(j)
 	result := j.snapshot.Scanner.Scan(limited, texts(a), fingerprint, e.cfg.Scan)
 	j.findings = result.Findings
+	j.hide = hider(j.findings, fingerprint)
 	hideNames(j.findings, j.facts, fingerprint)
 	if result.Incomplete {
 		j.degrade("scan_incomplete")
@@ -51,11 +53,20 @@ func (e *Engine) inspect(ctx context.Context, j *judgement) error {
 	return nil
 }
 
+func (e *Engine) factsOf(j *judgement, a *action.Action) []action.Fact {
+	return a.Facts(action.FactOptions{DeniedPaths: e.cfg.DeniedPaths, KnownTools: j.snapshot.Tables.ToolNames()})
+}
+
+// fingerprint names texts to who holds the key of the tenant, and to nobody else.
+func (e *Engine) fingerprint(j *judgement) func(text string) string {
+	return func(text string) string { return e.Keys.Fingerprint(j.req.Principal.Tenant, text) }
+}
+
 func texts(a *action.Action) []scan.Text {
 	from := a.Texts()
 	out := make([]scan.Text, len(from))
 	for i, t := range from {
-		out[i] = scan.Text{Pointer: t.Pointer, Value: t.Value, Name: isName(t.Pointer)}
+		out[i] = scan.Text{Pointer: t.Pointer, Value: t.Value, Name: isName(t.Pointer), Key: keyOf(a, t.Pointer)}
 	}
 	return out
 }
@@ -67,6 +78,32 @@ func isName(pointer string) bool {
 		return true
 	}
 	return strings.HasSuffix(pointer, action.KeySuffix) || strings.HasPrefix(pointer, "/http/headers/") && strings.HasSuffix(pointer, "/name")
+}
+
+// keyOf is what the value at a pointer is called: the argument, or the header. It has no name that would need escaping
+// or would not be one in a file.
+func keyOf(a *action.Action, pointer string) string {
+	if at, ok := strings.CutPrefix(pointer, "/http/headers/"); ok && a.HTTP != nil {
+		at, isValue := strings.CutSuffix(at, "/value")
+		if i, err := strconv.Atoi(at); err == nil && isValue && i < len(a.HTTP.Headers) && plainName(a.HTTP.Headers[i].Name) {
+			return a.HTTP.Headers[i].Name
+		}
+	}
+	path, isArgument := strings.CutPrefix(pointer, "/arguments/")
+	if !isArgument || strings.HasSuffix(path, action.KeySuffix) {
+		return ""
+	}
+	names := strings.Split(path, "/")
+	for _, name := range slices.Backward(names) {
+		if _, err := strconv.Atoi(name); err == nil {
+			continue // an item is called as its list
+		}
+		if strings.Contains(name, "~") || !plainName(name) {
+			return ""
+		}
+		return name
+	}
+	return ""
 }
 
 // labels are what a session has come into contact with through this action: what arrived, not what was sent.

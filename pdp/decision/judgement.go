@@ -38,6 +38,7 @@ type judgement struct {
 	// inspect
 	facts    []action.Fact
 	findings []scan.Finding
+	hide     func(pointer string) string // makes a pointer what it is in findings and facts
 	degraded []string
 
 	// look up
@@ -57,6 +58,10 @@ type judgement struct {
 	effect      Effect
 	reasons     []Reason
 	obligations []Obligation
+
+	// redact
+	redactions []Obligation   // that the engine meets by itself
+	effective  *action.Action // what is to be done instead; nil if it is what was proposed
 
 	// conclude
 	ticket     *Ticket
@@ -87,6 +92,7 @@ var stages = []stage{
 	{"look_up", (*Engine).lookUp},    // session, memory, breakers, the decision replied to, the approval
 	{"reserve", (*Engine).reserve},   // limits: all or none
 	{"evaluate", (*Engine).evaluate}, // Rego
+	{"redact", (*Engine).redact},     // what policy wants replaced
 	{"conclude", (*Engine).conclude}, // ask a person, redeem, or give back
 }
 
@@ -151,6 +157,11 @@ func (j *judgement) response(allowFor time.Duration) Response {
 		Limits: j.limits, RetryAfter: j.retryAfter, Memory: j.grant, Degraded: j.degraded,
 		ActionDigest: j.digest, BundleRevision: j.snapshot.Revision, Findings: j.findings,
 		ExpiresAt: j.now.Add(allowFor), Estimate: j.bill.estimate,
+	}
+	if j.effect == Allow && j.effective != nil {
+		r.Effective = effectiveOf(j.req.Action, *j.effective)
+		// A caller that does not look at what is to be done instead does not know this obligation, and must not act.
+		r.Obligations = append(slices.Clone(r.Obligations), Obligation{ID: "engine.redact", Type: obligationEffective})
 	}
 	if j.ticket != nil && j.effect == RequireApproval {
 		r.ExpiresAt = j.ticket.ExpiresAt

@@ -38,6 +38,9 @@ func (e *Engine) checkSeal(j *judgement) memoryState {
 // sealItem makes the token for an allowed write, bound to what the session had seen by then.
 func (e *Engine) sealItem(j *judgement) error {
 	a := j.req.Action
+	if j.effective != nil { // what is remembered is what the read will bring
+		a = *j.effective
+	}
 	if a.Memory == nil {
 		return errors.New("memory write without an item")
 	}

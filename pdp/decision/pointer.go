@@ -13,16 +13,27 @@ const maxPointerBytes = 256
 // maxNameBytes is the longest argument name that is shown as it is.
 const maxNameBytes = 64
 
-// hideNames makes pointers safe to log: an agent chooses the names of its arguments, and a name can be a secret. A name
-// that inspection found something in, or that does not look like a name, becomes its keyed fingerprint.
+// hideNames makes the pointers of findings and facts safe to log.
 func hideNames(findings []scan.Finding, facts []action.Fact, fingerprint func(string) string) {
+	hide := hider(findings, fingerprint)
+	for i := range findings {
+		findings[i].Pointer = hide(findings[i].Pointer)
+	}
+	for i := range facts {
+		facts[i].Pointer = hide(facts[i].Pointer)
+	}
+}
+
+// hider makes a pointer safe to log: an agent chooses the names of its arguments, and a name can be a secret. A name
+// that inspection found something in, or that does not look like a name, becomes its keyed fingerprint.
+func hider(findings []scan.Finding, fingerprint func(string) string) func(pointer string) string {
 	secret := map[string]bool{}
 	for _, f := range findings {
 		if name, isKey := strings.CutSuffix(f.Pointer, action.KeySuffix); isKey {
 			secret[name[strings.LastIndexByte(name, '/')+1:]] = true
 		}
 	}
-	hide := func(pointer string) string {
+	return func(pointer string) string {
 		pointer, suffix := strings.CutSuffix(pointer, action.KeySuffix)
 		parts := strings.Split(pointer, "/")
 		for i, name := range parts {
@@ -37,12 +48,6 @@ func hideNames(findings []scan.Finding, facts []action.Fact, fingerprint func(st
 			pointer += action.KeySuffix
 		}
 		return pointer
-	}
-	for i := range findings {
-		findings[i].Pointer = hide(findings[i].Pointer)
-	}
-	for i := range facts {
-		facts[i].Pointer = hide(facts[i].Pointer)
 	}
 }
 

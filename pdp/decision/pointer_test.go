@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
@@ -28,5 +29,18 @@ func TestThreat_E16_NamesThatHoldSecretsAreNotShown(t *testing.T) {
 	}
 	if facts[0].Pointer != "/arguments/name:f" {
 		t.Errorf("fact is at %q", facts[0].Pointer)
+	}
+}
+
+func TestAValueIsCalledByItsArgumentOrHeader(t *testing.T) {
+	a := &action.Action{HTTP: &action.HTTPRequest{Headers: []action.Header{{Name: "Authorization"}, {Name: "odd\nname"}}}}
+	for pointer, want := range map[string]string{
+		"/arguments/password": "password", "/arguments/a/b/0/12": "b", "/arguments/0": "", "/arguments/0/1": "", "/arguments/a~1b": "", "/arguments/x#key": "",
+		"/arguments/" + strings.Repeat("x", 65): "", "/content": "", "/http/body": "", "/http/headers/0/value": "Authorization", "/http/headers/0/name": "",
+		"/http/headers/1/value": "", "/http/headers/9/value": "", "/arguments/arguments": "arguments", "/arguments/": "",
+	} {
+		if got := keyOf(a, pointer); got != want {
+			t.Errorf("%s: %q, want %q", pointer, got, want)
+		}
 	}
 }

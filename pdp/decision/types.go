@@ -82,6 +82,15 @@ type Response struct {
 	Findings       []scan.Finding
 	// Estimate is what the action counts for until its outcome is reported.
 	Estimate action.Usage
+	// Effective is what is to be done instead of what was proposed; nil if nothing was changed.
+	Effective *Effective
+}
+
+// Effective holds the parts of an action that an obligation changed. What is empty is as proposed.
+type Effective struct {
+	ArgumentsJSON string
+	Content       string
+	HTTP          *action.HTTPRequest
 }
 
 // Result is one answer of a batch: a response or the error that the single call would have had.

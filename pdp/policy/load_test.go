@@ -172,6 +172,15 @@ func TestThreat_F8_AMisspeltTableIsRefused(t *testing.T) {
 		"field of a limit":   {set("limits", "limits", "windw_seconds", 5), []string{"tables/limits", `unknown field "windw_seconds"`}},
 		"field of a breaker": {set("breakers", "breakers", "open_secnds", 5), []string{"tables/breakers", "open_secnds"}},
 		"field of a pattern": {set("patterns", "patterns", "keyword", "x"), []string{"tables/patterns", "keyword"}},
+		"field of a grouped pattern": {func(b *Bundle) {
+			b.table("patterns")["cloud"] = map[string]any{"patterns": []any{map[string]any{"keyword": "x"}}}
+		}, []string{"tables/patterns/cloud", "keyword"}},
+		"group of patterns without a list": {func(b *Bundle) {
+			b.table("patterns")["cloud"] = map[string]any{"pattern": []any{}}
+		}, []string{"tables/patterns/cloud", "a list"}},
+		"one id in two groups": {func(b *Bundle) {
+			b.table("patterns")["cloud"] = map[string]any{"patterns": []any{b.row("patterns", "patterns")}}
+		}, []string{"tables/patterns", "credential.key", "already used"}},
 		"field of an agent":  {set("agents", "agents", "profil", "x"), []string{"tables/agents", "profil"}},
 		"wrong type":         {set("limits", "limits", "max", "5"), []string{"tables/limits", "max"}},
 		"fraction":           {set("limits", "limits", "max", 5.5), []string{"tables/limits", "max"}},

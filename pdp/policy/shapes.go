@@ -10,6 +10,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
 
 // The shapes of the shipped tables that only Rego reads. They are checked at load, because a misspelt field would
@@ -80,7 +81,20 @@ type (
 			Kinds      []string `json:"kinds"`
 			Severities []string `json:"severities"`
 			Tools      string   `json:"tools"`
+			Replace    string   `json:"replace"`
+			Rules      []string `json:"rules"`
+			ToolNames  []string `json:"tool_names"`
+			Fields     string   `json:"fields"`
+			Origins    string   `json:"origins"`
 		} `json:"effects"`
+	}
+	meantShape struct {
+		Meant []struct {
+			Name      string   `json:"name"`
+			Rules     []string `json:"rules"`
+			Fields    []string `json:"fields"`
+			ToolNames []string `json:"tool_names"`
+		} `json:"meant"`
 	}
 	controlsShape struct {
 		Controls []struct {
@@ -95,21 +109,30 @@ type (
 type shapes struct {
 	tree   map[string]any
 	levels map[string]bool // risk levels
-	errs   []error
+	// patterns are the ids of all patterns, and of what the scanner finds by itself.
+	patterns []string
+	errs     []error
 }
 
 // checkShapes refuses shipped tables with unknown fields, values out of their range, or rows that stand there twice.
 // controls are the packages below data.portcullis.rules.
 func checkShapes(data map[string]any, controls map[string]bool) error {
 	tree, _ := data["tables"].(map[string]any)
-	s := &shapes{tree: tree, levels: map[string]bool{}}
+	s := &shapes{tree: tree, levels: map[string]bool{}, patterns: []string{scan.RuleUndecoded, scan.RuleDisguised}}
+	var patterns []scan.Pattern
+	if readPatterns(tree, &patterns) == nil { // else it is said where the table is read
+		for _, p := range patterns {
+			s.patterns = append(s.patterns, p.ID)
+		}
+	}
 	s.risk()
 	s.approvals()
 	s.tools()
 	s.profiles()
 	s.positive()
 	s.marks()
-	s.effects()
+	s.effects(controls)
+	s.meant()
 	s.controls(controls)
 	return errors.Join(s.errs...)
 }
@@ -284,14 +307,25 @@ func (s *shapes) named(table string, rows []namedEffect) {
 	s.once(table, names)
 }
 
-func (s *shapes) effects() {
+func (s *shapes) effects(controls map[string]bool) {
 	var t effectsShape
 	if !s.table("effects", &t) {
 		return
 	}
-	var rows []namedEffect
+	var names []string
 	for _, e := range t.Effects {
-		rows = append(rows, e.namedEffect)
+		names = append(names, e.Name)
+		s.oneOf("effects", e.Name, "effect", e.Effect, "allow", "redact", "ask", "deny")
+		switch {
+		case e.Effect != "redact" && e.Replace != "":
+			s.bad("effects", "%s: replace is for the effect redact", e.Name)
+		case e.Effect == "redact" && !controls["redaction"]:
+			s.bad("effects", "%s: there is no package data.portcullis.rules.redaction to redact", e.Name)
+		}
+		s.oneOf("effects", e.Name, "replace", e.Replace, "", "constant", "token", "last4")
+		s.oneOf("effects", e.Name, "fields", e.Fields, "", "unmeant")
+		s.oneOf("effects", e.Name, "origins", e.Origins, "", "not_user")
+		s.rules("effects", e.Name, e.Rules)
 		s.oneOf("effects", e.Name, "category", e.Category, "credential", "personal", "exfiltration", "injection", "evasion")
 		s.kinds("effects", e.Name, e.Kinds)
 		s.oneOf("effects", e.Name, "tools", e.Tools, "", "external")
@@ -299,7 +333,35 @@ func (s *shapes) effects() {
 			s.oneOf("effects", e.Name, "severity", severity, "low", "medium", "high", "critical")
 		}
 	}
-	s.named("effects", rows)
+	s.once("effects", names)
+}
+
+func (s *shapes) meant() {
+	var t meantShape
+	if !s.table("meant", &t) {
+		return
+	}
+	var names []string
+	for _, row := range t.Meant {
+		names = append(names, row.Name)
+		s.rules("meant", row.Name, row.Rules)
+		for _, field := range row.Fields {
+			if field != strings.ToLower(field) {
+				s.bad("meant", "%s: the field %s is not in lower case", row.Name, field)
+			}
+		}
+	}
+	s.once("meant", names)
+}
+
+// rules refuses names that no pattern has: a row that is narrowed to them would never fit.
+func (s *shapes) rules(table, row string, rules []string) {
+	for _, rule := range rules {
+		prefix, open := strings.CutSuffix(rule, "*")
+		if !slices.ContainsFunc(s.patterns, func(id string) bool { return id == rule || open && strings.HasPrefix(id, prefix) }) {
+			s.bad(table, "%s: there is no pattern %s: is it misspelt?", row, rule)
+		}
+	}
 }
 
 func (s *shapes) kinds(table, row string, kinds []string) {
@@ -329,7 +391,7 @@ func (s *shapes) controls(packages map[string]bool) {
 // shippedTables are read by the engine or checked above.
 var shippedTables = []string{
 	"limits", "anomalies", "breakers", "estimates", "prices", "loops", "patterns", "agents", "memory", "profiles", "tools", "blocked",
-	"risk", "approvals", "size", "controls", "effects", "paths", "urls", "commands", "degraded",
+	"risk", "approvals", "size", "controls", "effects", "meant", "paths", "urls", "commands", "degraded",
 }
 
 // checkRead refuses data that nobody reads: a misspelt folder would otherwise vanish without a word.

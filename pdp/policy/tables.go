@@ -82,7 +82,6 @@ func readTables(data map[string]any) (Tables, error) {
 		limits   struct{ Limits []limit.Definition }
 		alerts   struct{ Anomalies []anomalyRow }
 		breakers struct{ Breakers []breaker.Definition }
-		patterns struct{ Patterns []scan.Pattern }
 		profiles struct{ Profiles []profileRow }
 		tools    struct{ Tools []struct{ Tool string } }
 		blocked  struct{ Tools []string }
@@ -91,7 +90,7 @@ func readTables(data map[string]any) (Tables, error) {
 	)
 	err := errors.Join(
 		strict(tree, "limits", &limits), strict(tree, "anomalies", &alerts), strict(tree, "breakers", &breakers),
-		strict(tree, "patterns", &patterns), strict(tree, "agents", &out.agents),
+		readPatterns(tree, &out.Patterns), strict(tree, "agents", &out.agents),
 		strict(tree, "estimates", &expected), strict(tree, "prices", &prices), strict(tree, "loops", &out.Loops),
 		loose(tree, "memory", &out.Memory), loose(tree, "profiles", &profiles),
 		loose(tree, "tools", &tools), loose(tree, "blocked", &blocked),
@@ -99,7 +98,7 @@ func readTables(data map[string]any) (Tables, error) {
 	if err != nil {
 		return Tables{}, err
 	}
-	out.Limits, out.Breakers, out.Patterns = limits.Limits, breakers.Breakers, patterns.Patterns
+	out.Limits, out.Breakers = limits.Limits, breakers.Breakers
 	out.estimates = expected.Estimates
 	for _, row := range alerts.Anomalies {
 		out.Limits = append(out.Limits, row.Definition)

@@ -33,11 +33,15 @@ func TestThreat_E1_ViewsTakeLinearTime(t *testing.T) {
 		"zeros in lines": {fill(strings.Repeat("A", 64) + "\n"), false}, "hex": {fill("ff"), false},
 		"words with dashes": {fill("aaaaaaaaaaaaaaaa-"), false}, "one-letter words": {fill("a-"), false},
 		"zero-width": {fill("\u200ba"), true}, "accents": {fill("\u0300\u0316"), true}, "ligature of 18": {fill("\ufdfa"), true},
-		"tags": {fill("\U000E0041"), true},
+		"tags": {fill("\U000E0041"), true}, "equals signs": {fill("="), false}, "binary quoted": {fill("=ff"), false},
+		"quoted": {fill("=41"), true}, "comments never closed": {fill("x<!--"), false}, "tags never closed": {fill("x<a "), false},
+		"braces never closed": {fill(`\u{`), false}, "binary octal": {fill(`\377`), false}, "Hangul": {fill("\u1100\u1161"), true},
+		"combining for ever": {"e" + fill("\u0301"), true}, "packed, broken": {fill("H4sIAAAAAAAA/"), false},
 	}
 	for name, tt := range tests {
 		start := time.Now()
-		v := buildViews([]Text{{Pointer: "/a", Value: tt.text}}, Budget{}.withDefaults())
+		v := &viewer{}
+		v.build([]Text{{Pointer: "/a", Value: tt.text}}, Budget{}.withDefaults())
 		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("%s: %v", name, took)
 		}

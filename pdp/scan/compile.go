@@ -3,6 +3,7 @@ package scan
 import (
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 )
@@ -21,16 +22,34 @@ const (
 // belongs to one policy snapshot and goes with it.
 type Scanner struct {
 	rules []*compiled // strongest first
+
+	grams      gramGate
+	digits     digitGate
+	leads      leadGate
+	bytes      byteGate
+	runs       runGate
+	everywhere []int32 // rules that are tried at every place
+	watches    int     // numbered behind the rules
+	pool       *statePool
 }
 
 // compiled is one pattern, ready to run.
 type compiled struct {
 	Rule
-	re        *regexp.Regexp
+	re      *regexp.Regexp
+	prog    *syntax.Prog
+	dfa     *automaton
+	plans   []plan
+	first   byteset // the bytes that a match may begin with
+	only    int     // that byte, if there is just one, else -1
+	confirm confirmer
+	// watch is the watch without whose hit nothing of the rule can count: none of its keywords, or of its context's words,
+	// is in the text. Negative if there is none.
+	watch     int32
+	watched   []plan
 	keywords  []string
-	validator validator
+	filter    filter
 	checkedBy string // the validator's name
-	minMilli  int64
 }
 
 var idShape = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
@@ -38,7 +57,7 @@ var idShape = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
 // Compile checks and compiles a table. The error is a *TableError that names every bad row; there is no
 // scanner then, because a rule that was left out silently would make a text look clean.
 func Compile(patterns []Pattern) (*Scanner, error) {
-	t := &table{seen: make(map[string]int, len(patterns))}
+	t := &table{seen: make(map[string]int, len(patterns)), pool: &statePool{}, planner: newPlanner()}
 	switch n := len(patterns); {
 	case n == 0:
 		t.refuse(-1, "", "", ReasonNoPatterns, "no pattern: everything would look clean")
@@ -53,12 +72,46 @@ func Compile(patterns []Pattern) (*Scanner, error) {
 		return nil, &TableError{Rows: t.bad}
 	}
 	slices.SortFunc(t.rules, func(a, b *compiled) int { return strongestFirst(a.Rule, b.Rule) })
-	return &Scanner{rules: t.rules}, nil
+	return newScanner(t.rules, t.pool), nil
 }
 
-// Rules lists what the scanner can find, by id, the built-in rule included.
+// newScanner builds the gates for rules that have plans.
+func newScanner(rules []*compiled, pool *statePool) *Scanner {
+	s := &Scanner{rules: rules, pool: pool}
+	b := &gateBuilder{setIndex: make(map[byteset]uint32)}
+	for i, c := range rules {
+		rule := int32(i)
+		for j := range c.plans {
+			switch p := &c.plans[j]; p.kind {
+			case planGrams:
+				b.addGrams(rule, p)
+			case planLead:
+				s.leads.add(b, rule, p)
+			case planByte:
+				s.bytes.add(b, rule, p)
+			case planRun:
+				s.runs.add(rule, p)
+			case planEverywhere:
+				s.everywhere = append(s.everywhere, rule)
+			}
+		}
+		c.watch = -1
+		if len(c.watched) > 0 {
+			c.watch = int32(len(rules) + s.watches)
+			s.watches++
+			for j := range c.watched {
+				b.addGrams(c.watch, &c.watched[j])
+			}
+		}
+	}
+	s.grams = b.finish()
+	s.digits = newDigitGate(pool, rules)
+	return s
+}
+
+// Rules lists what the scanner can find, by id, the built-in rules included.
 func (s *Scanner) Rules() []Rule {
-	rules := []Rule{undecoded}
+	rules := []Rule{undecoded, disguised}
 	for _, c := range s.rules {
 		rules = append(rules, c.Rule)
 	}
@@ -68,9 +121,11 @@ func (s *Scanner) Rules() []Rule {
 
 // table is a compilation under way.
 type table struct {
-	seen  map[string]int
-	rules []*compiled
-	bad   []*RowError
+	seen    map[string]int
+	rules   []*compiled
+	bad     []*RowError
+	pool    *statePool
+	planner *planner
 }
 
 func (t *table) refuse(row int, id, field string, reason Reason, detail string) {
@@ -91,7 +146,7 @@ func (t *table) add(row int, p Pattern) {
 		bad("id", ReasonBadID, "lower-case letters, digits and single . _ - between them, at most 64")
 	} else if first, dup := t.seen[p.ID]; dup {
 		bad("id", ReasonDuplicateID, "already used by patterns[%d]", first)
-	} else if p.ID == RuleUndecoded {
+	} else if BuiltIn(p.ID) {
 		bad("id", ReasonDuplicateID, "reserved for the scanner's own finding")
 	} else {
 		t.seen[p.ID] = row
@@ -109,10 +164,10 @@ func (t *table) add(row int, p Pattern) {
 		Rule:      Rule{ID: p.ID, Category: p.Category, Severity: p.Severity, Confidence: p.Confidence, Description: p.Description},
 		keywords:  slices.Clone(p.Keywords),
 		checkedBy: p.Validator,
-		minMilli:  p.MinEntropyMilli,
+		filter:    filter{minMilli: p.MinEntropyMilli},
 	}
 	if v, ok := validators[p.Validator]; ok {
-		c.validator = v
+		c.filter.validator = v
 	} else {
 		bad("validator", ReasonUnknownValidator, "%s is none of: %s", clip(p.Validator), strings.Join(validatorNames(), ", "))
 	}
@@ -123,11 +178,11 @@ func (t *table) add(row int, p Pattern) {
 		bad("min_entropy_milli", ReasonBadThreshold, "only the entropy validator reads it")
 	}
 
-	re, reason, detail := compileRegex(p.Regex)
-	if reason != "" {
+	if reason, detail := c.setRegex(p, t.planner, t.pool); reason != "" {
 		bad("regex", reason, "%s", detail)
 	}
-	c.re = re
+	c.setFilter(p, bad)
+	c.watched = t.planner.watchFor(c)
 
 	if len(p.Keywords) > maxKeywords {
 		bad("keywords", ReasonBadKeyword, "%d keywords, at most %d", len(p.Keywords), maxKeywords)
@@ -164,7 +219,7 @@ func (t *table) tryExamples(p Pattern, c *compiled, bad func(string, Reason, str
 			}
 		}
 	}
-	try("examples.match", p.Examples.Match, true, "is not found (keywords, regex and validator must all agree)")
+	try("examples.match", p.Examples.Match, true, "is not found (keywords, regex, validator, context and allowlist must all agree)")
 	try("examples.no_match", p.Examples.NoMatch, false, "is found")
 }
 

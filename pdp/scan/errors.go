@@ -22,7 +22,11 @@ const (
 	ReasonBadRegex          Reason = "BAD_REGEX"
 	ReasonNotRE2            Reason = "NOT_RE2"
 	ReasonMatchesEmpty      Reason = "MATCHES_EMPTY"
+	ReasonNoPlan            Reason = "NO_PLAN"
 	ReasonBadKeyword        Reason = "BAD_KEYWORD"
+	ReasonBadContext        Reason = "BAD_CONTEXT"
+	ReasonBadAllow          Reason = "BAD_ALLOW"
+	ReasonBadSource         Reason = "BAD_SOURCE"
 	ReasonTooFewExamples    Reason = "TOO_FEW_EXAMPLES"
 	ReasonExampleFails      Reason = "EXAMPLE_FAILS"
 )

@@ -1,45 +1,98 @@
 package scan
 
 import (
-	"fmt"
+	"context"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // span is a part of a text, in bytes.
 type span struct{ from, to int }
 
-// Mask returns text with every match of the given categories replaced by a mark of its length, for people who must
-// see where something stands but not what. It looks at the raw text only: what is found in a decoded view stays as
-// it is, encoded.
-func (s *Scanner) Mask(text string, categories ...string) string {
-	lower := strings.ToLower(text)
-	var spans []span
-	for _, c := range s.rules {
-		if !slices.Contains(categories, c.Category) || !c.mayMatch(lower) {
+// Found is something to put another text in the place of.
+type Found struct {
+	Rule    Rule
+	Pointer string // as the finding has it
+	// Value is what was found, as its fingerprint is of it: read, normalised, without the separators of numbers. It is the
+	// text itself, and must not leave the program.
+	Value string
+	Bytes int // of the text that are replaced
+}
+
+// Redact gives the texts with another in the place of what was found, where replace has one: it is called more than once for the same, and must say the same. What was found encoded is
+// replaced as a whole, with what stands beside it in the same encoding; of findings that overlap, the strongest rule's
+// text stands for all. complete is false if the texts were not inspected to the end: what is given may hold more then.
+//
+// The texts that replace gives are the caller's to choose so that they cannot break out of where they stand.
+func (s *Scanner) Redact(ctx context.Context, texts []Text, b Budget, replace func(Found) (text string, ok bool)) (values []string, complete bool) {
+	v := viewers.Get().(*viewer)
+	defer v.free()
+	found, complete := s.occurrences(ctx, v, texts, b)
+	values = make([]string, len(texts))
+	for i, t := range texts {
+		values[i] = t.Value
+	}
+	for start := 0; start < len(found); {
+		end := start
+		for end < len(found) && found[end].Text == found[start].Text {
+			end++
+		}
+		leaf := found[start].Text
+		values[leaf] = s.redactOne(v, texts[leaf].Value, found[start:end], replace)
+		start = end
+	}
+	return values, complete
+}
+
+// redactOne replaces in one text what occurs in it, in order.
+func (s *Scanner) redactOne(v *viewer, text string, found []Occurrence, replace func(Found) (string, bool)) string {
+	var b strings.Builder
+	done, open := 0, span{-1, -1} // text[:done] is written; open is to be replaced
+	var strongest Occurrence
+	flush := func() {
+		if open.from < 0 {
+			return
+		}
+		f := s.found(v, strongest)
+		f.Bytes = open.to - open.from
+		instead, _ := replace(f)
+		b.WriteString(text[done:open.from])
+		b.WriteString(instead)
+		done = open.to
+	}
+	for _, o := range found {
+		if _, ok := replace(s.found(v, o)); !ok {
 			continue
 		}
-		for _, at := range c.re.FindAllStringIndex(text, -1) {
-			if c.validator == nil || c.validator(text[at[0]:at[1]], c.minMilli) {
-				spans = append(spans, span{at[0], at[1]})
-			}
+		if open.from < 0 || o.From >= open.to {
+			flush()
+			open, strongest = span{o.From, o.To}, o
+			continue
+		}
+		open.to = max(open.to, o.To)
+		if o.rule < strongest.rule {
+			strongest = o
 		}
 	}
-	if len(spans) == 0 {
-		return text
-	}
-	slices.SortFunc(spans, func(a, b span) int { return a.from - b.from })
-	var b strings.Builder
-	done := 0
-	for i := 0; i < len(spans); {
-		from, to := spans[i].from, spans[i].to
-		for i++; i < len(spans) && spans[i].from < to; i++ { // overlapping matches are one mark
-			to = max(to, spans[i].to)
-		}
-		b.WriteString(text[done:from])
-		fmt.Fprintf(&b, "[masked %d bytes]", to-from)
-		done = to
-	}
+	flush()
 	b.WriteString(text[done:])
 	return b.String()
 }
+
+func (s *Scanner) found(v *viewer, o Occurrence) Found {
+	value := strings.Clone(v.views[o.view].text[o.at.from:o.at.to])
+	return Found{Rule: s.Rule(o.rule), Pointer: o.Pointer, Value: identity(value, s.rules[o.rule].checkedBy), Bytes: o.To - o.From}
+}
+
+// Mask returns text with every match of the given categories replaced by a mark of its length, for people who must
+// see where something stands but not what.
+func (s *Scanner) Mask(text string, categories ...string) string {
+	out, _ := s.Redact(context.Background(), []Text{{Value: text}}, Budget{MaxBytes: max(DefaultMaxBytes, 2*len(text))}, func(f Found) (string, bool) {
+		return MaskOf(f.Bytes), slices.Contains(categories, f.Rule.Category)
+	})
+	return out[0]
+}
+
+// MaskOf is the mark that stands for so many bytes.
+func MaskOf(bytes int) string { return "[masked " + strconv.Itoa(bytes) + " bytes]" }

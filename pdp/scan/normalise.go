@@ -2,50 +2,220 @@ package scan
 
 import (
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
 
-// normalise gives the text as a reader would take it: invisible characters gone (THREATS D2, D3, D4),
+// normalise rewrites a text as a reader would take it: invisible characters gone (THREATS D2, D3, D4),
 // compatibility forms composed (NFKC: full-width, mathematical, circled), look-alikes of Latin letters and
-// ASCII punctuation folded, digits of every script as 0-9 (D5, D16). A text that needs nothing comes back as
-// it is. NFKC can make a text 11 times longer, so output stops at limit bytes; complete says whether it did not
-// have to.
-func normalise(s string, limit int) (out string, complete bool) {
-	if isASCII(s) {
-		return s, true
-	}
-	visible := strings.Map(func(r rune) rune {
-		if invisible(r) {
-			return -1
+// ASCII punctuation folded, digits of every script as 0-9 (D5, D16). ASCII is left as it is. NFKC can make a text
+// 11 times longer, so output stops near limit bytes; complete says whether it did not have to.
+//
+// Most characters that are not ASCII are their own normal form, or have one of a single ASCII character. Only
+// where others stand is there work for NFKC, which is slow, and only on those and the character before them, with
+// which they may combine.
+func (w *rewriting) normalise(limit int) (complete bool) {
+	s := w.from
+	last := 0 // where the character before i begins
+	for i := 0; i < len(s); {
+		if s[i] < utf8.RuneSelf {
+			last = i
+			i++
+			continue
 		}
-		return r
-	}, s)
-	var b strings.Builder
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if formOf(r) == formOwn {
+			last = i
+			i += size
+			continue
+		}
+		end, combine := groupEnd(s, i)
+		if combine {
+			if !w.compose(last, end, limit) {
+				return false
+			}
+		} else {
+			w.replaceEach(i, end)
+		}
+		if w.size() > limit {
+			return false
+		}
+		last, i = end, end
+	}
+	return true
+}
+
+// normalised is the normal form of a short text.
+func normalised(s string) string {
+	w := &rewriting{}
+	w.start(s, false)
+	if w.normalise(16 * len(s)); !w.any {
+		return s
+	}
+	return w.text()
+}
+
+// groupEnd is where the run of characters ends that are not their own normal form. combine says that one of them
+// is for NFKC.
+func groupEnd(s string, i int) (end int, combine bool) {
+	for i < len(s) && s[i] >= utf8.RuneSelf {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		f := formOf(r)
+		if f == formOwn {
+			break
+		}
+		combine = combine || f == formOther
+		i += size
+	}
+	return i, combine
+}
+
+// replaceEach replaces characters that have a form of one ASCII character, or none.
+func (w *rewriting) replaceEach(i, end int) {
+	for i < end {
+		r, size := utf8.DecodeRuneInString(w.from[i:])
+		if f := formOf(r); f == formNone {
+			w.replace(i, i+size, "")
+		} else {
+			w.replace(i, i+size, asciiText[f:f+1])
+		}
+		i += size
+	}
+}
+
+// asciiText has each ASCII character at its own place.
+var asciiText = func() string {
+	b := make([]byte, utf8.RuneSelf)
+	for i := range b {
+		b[i] = byte(i)
+	}
+	return string(b)
+}()
+
+// compose is the whole way for a few characters: strip, NFKC, fold, strip.
+func (w *rewriting) compose(from, to, limit int) bool {
+	if from < w.done {
+		from = w.done
+	}
+	visible := make([]byte, 0, to-from)
+	for _, r := range w.from[from:to] {
+		if !invisible(r) {
+			visible = utf8.AppendRune(visible, r)
+		}
+	}
+	w.to = append(w.to, w.from[w.done:from]...)
+	at := len(w.to)
+	complete := true
 	var it norm.Iter
-	it.InitString(norm.NFKC, visible)
-	for !it.Done() {
+	for it.Init(norm.NFKC, visible); !it.Done() && complete; complete = len(w.to) <= limit {
 		for _, r := range string(it.Next()) {
 			if r = fold(r); !invisible(r) {
-				b.WriteRune(r)
+				w.to = utf8.AppendRune(w.to, r)
 			}
 		}
-		if b.Len() > limit {
-			return cut(b.String(), limit), false
-		}
 	}
-	return b.String(), true
+	if w.track {
+		w.edits = append(w.edits, edit{at, len(w.to), from, to})
+	}
+	w.done, w.any = to, true
+	return complete
+}
+
+// form is what a character is normalised to: an ASCII character, or one of these.
+type form = uint8
+
+const (
+	formOwn   form = 0x80 + iota // itself, whatever stands beside it
+	formNone                     // nothing
+	formOther                    // NFKC knows
+)
+
+// forms of the characters of the Basic Multilingual Plane, and of the mathematical alphabets, which pass for Latin.
+// 66 KB, made when the first text that is not ASCII comes.
+var forms = sync.OnceValue(func() *formTable {
+	t := &formTable{}
+	for r := range rune(len(t.basic)) {
+		t.basic[r] = workOutForm(r)
+	}
+	for r := range rune(len(t.mathematical)) {
+		t.mathematical[r] = workOutForm(firstMathematical + r)
+	}
+	return t
+})
+
+const firstMathematical = 0x1D400
+
+type formTable struct {
+	basic        [0x10000]form
+	mathematical [0x400]form
+}
+
+func formOf(r rune) form {
+	t := forms()
+	switch {
+	case r < 0x10000:
+		return t.basic[r]
+	case r >= firstMathematical && r < firstMathematical+rune(len(t.mathematical)):
+		return t.mathematical[r-firstMathematical]
+	}
+	return workOutForm(r)
+}
+
+func workOutForm(r rune) form {
+	if invisible(r) {
+		return formNone
+	}
+	if !utf8.ValidRune(r) {
+		return formOwn
+	}
+	var raw [utf8.UTFMax]byte
+	s := raw[:utf8.EncodeRune(raw[:], r)]
+	if !norm.NFKC.Properties(s).BoundaryBefore() {
+		return formOther
+	}
+	one, size := r, len(s)
+	if !norm.NFKC.IsNormal(s) {
+		s = norm.NFKC.Bytes(s)
+		one, size = utf8.DecodeRune(s)
+	}
+	if size != len(s) { // several characters
+		return formOther
+	}
+	switch one = fold(one); {
+	case invisible(one):
+		return formNone
+	case one < utf8.RuneSelf:
+		return form(one)
+	case one == r:
+		return formOwn
+	}
+	return formOther
 }
 
 func isASCII(s string) bool {
+	for ; len(s) >= 8; s = s[8:] {
+		if word(s)&highBits != 0 {
+			return false
+		}
+	}
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
 			return false
 		}
 	}
 	return true
+}
+
+const highBits = 0x8080808080808080
+
+// word is the first eight bytes of a text. The compiler makes one load of it.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // cut shortens a text to at most n bytes without splitting a character.

@@ -9,18 +9,35 @@ import (
 
 // Pattern is one row of the bundle's pattern table.
 type Pattern struct {
-	ID          string   `json:"id"`
-	Category    string   `json:"category"`   // credential, personal, exfiltration, injection, evasion or suspicion
-	Severity    string   `json:"severity"`   // low, medium, high or critical
-	Confidence  string   `json:"confidence"` // low, medium or high
-	Regex       string   `json:"regex"`      // RE2
-	Validator   string   `json:"validator,omitempty"`
-	Keywords    []string `json:"keywords,omitempty"` // lower-case ASCII; the rule runs where one of them occurs
+	ID         string   `json:"id"`
+	Category   string   `json:"category"`   // credential, personal, exfiltration, injection, evasion or suspicion
+	Severity   string   `json:"severity"`   // low, medium, high or critical
+	Confidence string   `json:"confidence"` // low, medium or high
+	Regex      string   `json:"regex"`      // RE2
+	Validator  string   `json:"validator,omitempty"`
+	Keywords   []string `json:"keywords,omitempty"` // lower-case ASCII; the rule runs where one of them occurs
+	// Context, if given, says what must stand near a match for it to count.
+	Context *Context `json:"context,omitempty"`
+	// Allow are regexes (RE2) of what is no finding: a match does not count if one of them matches the whole of it.
+	Allow       []string `json:"allow,omitempty"`
+	Source      string   `json:"source,omitempty"` // where the format is published; for people
 	Description string   `json:"description,omitempty"`
 	Examples    Examples `json:"examples"`
 	// MinEntropyMilli is for the validator `entropy` only: thousandths of a bit per character that a match
 	// must exceed.
 	MinEntropyMilli int64 `json:"min_entropy_milli,omitempty"`
+	// Slow accepts a regex that the engine has no plan for. It is then tried at every place of every text, within the
+	// budget of that text; see docs/scanning.md.
+	Slow bool `json:"slow,omitempty"`
+}
+
+// Context is a demand on what stands around a match: one of the words, whole and in any case, in the characters from
+// Within before the match to Within after it, the match itself among them.
+type Context struct {
+	// Words are lower-case. A word counts where neither neighbour is an ASCII letter or digit; one that ends in `*`
+	// counts whatever follows it.
+	Words  []string `json:"words"`
+	Within int      `json:"within"` // characters, 1 to 500
 }
 
 // Examples are texts that a pattern must find, and texts that it must leave alone: three of each at least.
@@ -60,6 +77,9 @@ type Text struct {
 	// Name says that this is what something is called: an argument, a tool, a header. Names are inspected, but a secret
 	// that is split over two values is not looked for across them.
 	Name bool
+	// Key is what the value is called, where it has a name of its own: `password` in {"password": "…"}. Some patterns
+	// know a secret only by its name.
+	Key string
 }
 
 // View is one reading of a text. Printing it does not show it; its JSON does, for policy tests that read it.
@@ -89,14 +109,28 @@ func (v View) GoString() string { return v.String() }
 // LogValue does as String.
 func (v View) LogValue() slog.Value { return slog.StringValue(v.String()) }
 
-// RuleUndecoded is the rule of the one finding that no pattern makes: a text is encoded more deeply, or comes
-// to more decoded text, than was looked at.
-const RuleUndecoded = "decode.undecoded"
+// The rules of the findings that no pattern makes. They are about the building of views, which Rego does not do.
+const (
+	// RuleUndecoded: a text is encoded more deeply, or comes to more decoded text, than was looked at.
+	RuleUndecoded = "decode.undecoded"
+	// RuleDisguised: something else was found, but only once invisible characters were taken out or letters of another
+	// script were taken for the Latin ones that they look like.
+	RuleDisguised = "normalise.disguised"
+)
 
-var undecoded = Rule{
-	ID: RuleUndecoded, Category: "evasion", Severity: "medium", Confidence: "medium",
-	Description: "text is encoded more deeply, or decodes to more, than was inspected",
-}
+var (
+	undecoded = Rule{
+		ID: RuleUndecoded, Category: "evasion", Severity: "medium", Confidence: "medium",
+		Description: "text is encoded more deeply, or decodes to more, than was inspected",
+	}
+	disguised = Rule{
+		ID: RuleDisguised, Category: "evasion", Severity: "medium", Confidence: "high",
+		Description: "what was found is written with invisible characters or look-alike letters",
+	}
+)
+
+// BuiltIn says whether a rule is the scanner's own and not one of the table.
+func BuiltIn(rule string) bool { return rule == RuleUndecoded || rule == RuleDisguised }
 
 // The values that a row may have, weakest first where there is an order.
 var (

@@ -1,7 +1,7 @@
 package scan
 
 import (
-	"encoding/base64"
+	"slices"
 	"strings"
 )
 
@@ -15,82 +15,104 @@ const (
 	longRun, minLongPiece = 256, 24
 )
 
-// decodeRuns decodes, in place, each run of base64 (either alphabet, padded or not, broken into lines or not)
-// and of hex that holds text.
-func decodeRuns(s string) (decoding, bool) {
-	var b strings.Builder
-	kinds, done := 0, 0 // s[:done] is written
+// runs decodes, in place, each run of base64 (either alphabet, padded or not, broken into lines or not) and of hex
+// that holds text or packed text. Nothing is allocated where there is none.
+type runs struct {
+	w    *rewriting
+	kind kinds
+	raw  []byte // what a run decodes to, until the next is tried
+	line []byte // lines of a run, joined
+	unzip
+}
+
+// decode rewrites a text.
+func (d *runs) decode() kinds {
+	s := d.w.from
+	d.kind = 0
 	// Lines of one block, s[block:apart], are tried together once and not again: that would be quadratic.
 	block, apart := 0, 0
-	put := func(from, to int, text []byte, kind int) {
-		b.WriteString(s[done:from])
-		// A word boundary that the encoding had must not vanish: `x` and then a decoded token are two words.
-		if from > 0 && isWord(s[from-1]) && isWord(text[0]) {
-			b.WriteByte('\n')
-		}
-		b.Write(text)
-		if to < len(s) && isWord(s[to]) && isWord(text[len(text)-1]) {
-			b.WriteByte('\n')
-		}
-		kinds |= kind
-		done = to
-	}
-	for i := 0; i < len(s); {
-		if !inBase64[s[i]] {
-			i++
-			continue
-		}
-		end := runEnd(s, i)
-		if end-i < minBase64 {
-			i = end
-			continue
-		}
+	for i, end := nextRun(s, 0); i < len(s); i, end = nextRun(s, max(end, d.w.done)) {
 		if i >= apart {
 			block, apart = i, linesEnd(s, i, end)
 			if apart > end {
-				joined := strings.NewReplacer("\r", "", "\n", "").Replace(s[i:apart])
-				if text, kind := decodeRun(joined); kind != 0 {
-					put(i, padEnd(s, apart), text, kind)
-					i = done
+				if text, kind := d.decodeRun(d.join(s[i:apart])); kind != 0 {
+					d.put(i, padEnd(s, apart), text, kind)
 					continue
 				}
 			}
 		}
-		if text, kind := decodeRun(s[i:end]); kind != 0 {
-			put(i, padEnd(s, end), text, kind)
-		} else {
-			least := minBase64
-			if apart-block > longRun {
-				least = minLongPiece
-			}
-			decodePieces(s, i, end, least, put)
+		if text, kind := d.decodeRun(s[i:end]); kind != 0 {
+			d.put(i, padEnd(s, end), text, kind)
+			continue
 		}
-		i = max(end, done)
+		least := minBase64
+		if apart-block > longRun {
+			least = minLongPiece
+		}
+		d.decodePieces(i, end, least)
 	}
-	if kinds == 0 {
-		return decoding{}, false
+	return d.kind
+}
+
+// nextRun finds the next run of base64 characters that is long enough to be one. Any run of 12 has a character at
+// each twelfth place, so most of a text is never looked at.
+func nextRun(s string, i int) (from, to int) {
+	for i+minBase64 <= len(s) {
+		at := i + minBase64 - 1
+		for at >= i && inBase64[s[at]] {
+			at--
+		}
+		if at < i {
+			return i, runEnd(s, i+minBase64)
+		}
+		i = at + 1
 	}
-	b.WriteString(s[done:])
-	return decoding{text: strings.ToValidUTF8(b.String(), "\uFFFD"), how: nameKinds(kinds), hard: true}, true
+	return len(s), len(s)
+}
+
+func (d *runs) put(from, to int, text []byte, kind kinds) {
+	// A word boundary that the encoding had must not vanish: `x` and then a decoded token are two words.
+	if last, ok := d.w.last(from); ok && isWord(last) && isWord(text[0]) {
+		d.w.replace(from, from, "\n")
+	}
+	d.w.decoded(from, to, text)
+	if s := d.w.from; to < len(s) && isWord(s[to]) && isWord(text[len(text)-1]) {
+		d.w.replace(to, to, "\n")
+	}
+	d.kind |= kind
+}
+
+// join takes line breaks out.
+func (d *runs) join(lines string) string {
+	d.line = d.line[:0]
+	for i := range len(lines) {
+		if c := lines[i]; c != '\r' && c != '\n' {
+			d.line = append(d.line, c)
+		}
+	}
+	return string(d.line)
 }
 
 // decodePieces tries a run as what it may be made of: an encoded value beside words, joined by characters that
 // one of the alphabets has and the other has not, as in `token-aGVsbG8…` or `path/aGVsbG8…`.
-func decodePieces(s string, from, to, least int, put func(from, to int, text []byte, kind int)) {
-	for _, separators := range []string{"-_", "+/", "+/-_"} {
+func (d *runs) decodePieces(from, to, least int) {
+	s := d.w.from
+	for _, separators := range separatorsIn(s[from:to]) {
 		found := false
 		for start := from; start < to; {
 			end := to
 			if at := strings.IndexAny(s[start:to], separators); at >= 0 {
 				end = start + at
 			}
-			if text, kind := decodeRun(s[start:end]); kind != 0 && end-start >= least {
-				stop := end
-				if end == to {
-					stop = padEnd(s, end)
+			if end-start >= least {
+				if text, kind := d.decodeRun(s[start:end]); kind != 0 {
+					stop := end
+					if end == to {
+						stop = padEnd(s, end)
+					}
+					d.put(start, stop, text, kind)
+					found = true
 				}
-				put(start, stop, text, kind)
-				found = true
 			}
 			start = end + 1
 		}
@@ -98,71 +120,119 @@ func decodePieces(s string, from, to, least int, put func(from, to int, text []b
 			return
 		}
 	}
-	for start := from; start < to; { // hex within a word, as in `0x6768…`
+	for start := from; to-start >= minHex; { // hex within a word, as in `0x6768…`
 		end := start
 		for end < to && unhex(s[end]) >= 0 {
 			end++
 		}
-		if text := fromHex(s[start:end]); text != nil {
-			put(start, start+(end-start)&^1, text, kindHex)
+		if text := d.fromHex(s[start:end]); text != nil {
+			d.put(start, start+(end-start)&^1, text, kindHex)
 		}
 		start = end + 1
 	}
 }
 
+// separatorsIn are the ways in which a run may come apart: at the characters of either alphabet alone, or of both.
+func separatorsIn(run string) []string {
+	in := 0
+	for i := range len(run) {
+		switch run[i] {
+		case '-', '_':
+			in |= 1
+		case '+', '/':
+			in |= 2
+		}
+	}
+	return separators[in]
+}
+
+var separators = [4][]string{nil, {"-_"}, {"+/"}, {"-_", "+/", "+/-_"}}
+
 // decodeRun decodes one run if it holds text. A run may begin with characters that do not belong to the
 // encoding, so every alignment is tried.
-func decodeRun(run string) (text []byte, kind int) {
-	for skip := range 2 {
-		if text = fromHex(run[min(skip, len(run)):]); text != nil {
-			return text, kindHex
+func (d *runs) decodeRun(run string) (text []byte, kind kinds) {
+	if len(run) >= minHex && unhex(run[2]) >= 0 {
+		for skip := range 2 {
+			if text = d.fromHex(run[skip:]); text != nil {
+				return d.unpacked(text, kindHex)
+			}
 		}
 	}
 	for skip := range 4 {
 		if len(run)-skip < minBase64 {
 			return nil, 0
 		}
-		if text = fromBase64(run[skip:]); text != nil {
+		if text = d.fromBase64(run[skip:]); text != nil {
 			if strings.ContainsAny(run, "-_") {
-				return text, kindBase64URL
+				return d.unpacked(text, kindBase64URL)
 			}
-			return text, kindBase64
+			return d.unpacked(text, kindBase64)
 		}
 	}
 	return nil, 0
 }
 
-func fromHex(s string) []byte {
+// unpacked is what was decoded, or what is packed in it.
+func (d *runs) unpacked(text []byte, kind kinds) ([]byte, kinds) {
+	if !isPacked(text) {
+		return text, kind
+	}
+	if text = d.unpack(text); text == nil {
+		return nil, 0
+	}
+	return text, kind | kindGzip
+}
+
+// step is how much is decoded before it is looked at: noise is given up after a few characters.
+const step = 8
+
+func (d *runs) fromHex(s string) []byte {
 	s = s[:len(s)&^1]
 	if len(s) < minHex {
 		return nil
 	}
-	out := make([]byte, len(s)/2)
-	for i := range out {
-		hi, lo := unhex(s[2*i]), unhex(s[2*i+1])
+	d.raw = slices.Grow(d.raw[:0], len(s)/2)
+	b, check := d.raw, textCheck{most: len(s) / 2 / 10}
+	packed := strings.HasPrefix(s, "1f8b08") || strings.HasPrefix(s, "1F8B08")
+	for i := 0; i < len(s); i += 2 {
+		hi, lo := unhex(s[i]), unhex(s[i+1])
 		if hi < 0 || lo < 0 {
 			return nil
 		}
-		out[i] = byte(hi<<4 | lo)
+		b = append(b, byte(hi<<4|lo))
+		if i%step == 0 && !packed && !check.check(b, false) {
+			return nil
+		}
 	}
-	if !isText(out) {
-		return nil
+	if packed || isText(b) {
+		return b
 	}
-	return out
+	return nil
 }
 
-func fromBase64(s string) []byte {
-	if strings.ContainsAny(s, "-_") {
-		s = strings.NewReplacer("-", "+", "_", "/").Replace(s)
-	}
+func (d *runs) fromBase64(s string) []byte {
 	if len(s)%4 == 1 {
 		s = s[:len(s)-1]
 	}
-	out, err := base64.RawStdEncoding.DecodeString(s)
-	if err != nil || len(out) == 0 || !isText(out) {
-		return nil
+	d.raw = slices.Grow(d.raw[:0], len(s)*3/4+2)
+	b, check := d.raw, textCheck{most: len(s) * 3 / 4 / 10}
+	packed := strings.HasPrefix(s, "H4sI")
+	for i := 0; i < len(s); i += 4 {
+		four := s[i:min(i+4, len(s))]
+		v := uint32(0)
+		for _, c := range []byte(four) {
+			v = v<<6 | uint32(sextet[c])
+		}
+		v <<= 6 * (4 - len(four))
+		b = append(b, byte(v>>16), byte(v>>8), byte(v))[:len(b)+len(four)*3/4]
+		if i%step == 0 && !packed && !check.check(b, false) {
+			return nil
+		}
 	}
-	return out
+	if packed || isText(b) {
+		return b
+	}
+	return nil
 }
 
 // runEnd is where the run of base64 characters ends that begins at i.
@@ -203,10 +273,13 @@ func padEnd(s string, end int) int {
 
 func isWord(c byte) bool { return c == '_' || isAlnum(c) }
 
-// inBase64 holds the characters of both base64 alphabets.
-var inBase64 = func() (t [256]bool) {
-	for c := range 256 {
-		t[c] = isAlnum(byte(c)) || strings.IndexByte("+/-_", byte(c)) >= 0
+// inBase64 holds the characters of both base64 alphabets, sextet their values.
+var inBase64, sextet = func() (in [256]bool, value [256]uint8) {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	for i := range len(alphabet) {
+		in[alphabet[i]], value[alphabet[i]] = true, uint8(i)
 	}
-	return t
+	in['-'], value['-'] = true, value['+']
+	in['_'], value['_'] = true, value['/']
+	return in, value
 }()

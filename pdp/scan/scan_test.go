@@ -11,8 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"pgregory.net/rapid"
 )
@@ -80,10 +78,11 @@ func TestThreat_I9_NoTextInFindingsAndPrints(t *testing.T) {
 			t.Fatal(err, r.Findings)
 		}
 		var log strings.Builder
-		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "view", r.Views[0], "text", text)
+		views, _ := Views([]Text{text}, Budget{})
+		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "view", views[0], "text", text)
 		prints := string(out) + log.String() +
 			fmt.Sprintf("%v %+v %#v %s", text, text, text, text) +
-			fmt.Sprintf("%v %+v %#v", r, r, r) + fmt.Sprint(r.Views) + fmt.Sprintf("%+v", &r.Views[0])
+			fmt.Sprintf("%v %+v %#v", r, r, r) + fmt.Sprint(views) + fmt.Sprintf("%+v", &views[0])
 		for _, part := range []string{canary, canary[9:], e.encode(canary)} {
 			if strings.Contains(prints, part) {
 				t.Errorf("%s: the text is shown", e.name)
@@ -115,6 +114,16 @@ func TestScan_PlantedSecretIsFoundOnce(t *testing.T) {
 			t.Fatalf("found %d times", n)
 		}
 	})
+}
+
+// byPatterns is counts, less what the scanner finds by itself.
+func byPatterns(r Result) map[string]int64 {
+	m := counts(r)
+	maps.DeleteFunc(m, func(key string, _ int64) bool {
+		rule, _, _ := strings.Cut(key, "@")
+		return BuiltIn(rule)
+	})
+	return m
 }
 
 // oneByOne is what Scan means, said as plainly as possible: each regex on each view.
@@ -173,13 +182,10 @@ func TestInvariant_I11_EqualsRegexpOneByOne(t *testing.T) {
 		}
 		r := s.Scan(context.Background(), texts, keyed, Budget{})
 		views, incomplete := Views(texts, Budget{})
-		if !slices.Equal(views, r.Views) || incomplete != (r.Incomplete || r.Undecoded) {
-			t.Fatal("Views and Scan see different views")
+		if incomplete != (r.Incomplete || r.Undecoded) {
+			t.Fatal("Views and Scan come differently far")
 		}
-		got := counts(r)
-		delete(got, RuleUndecoded+"@/0")
-		delete(got, RuleUndecoded+"@/1")
-		delete(got, RuleUndecoded+"@/2")
+		got := byPatterns(r)
 		if want := oneByOne(patterns, views); !maps.Equal(got, want) {
 			t.Fatalf("got %v, want %v", got, want)
 		}
@@ -187,11 +193,12 @@ func TestInvariant_I11_EqualsRegexpOneByOne(t *testing.T) {
 }
 
 func TestThreat_D11_InvalidUTF8IsReplacedInViews(t *testing.T) {
-	r := mustCompile(t, pack()).scanOne("\xff" + canary + "\xc3\x28")
-	if counts(r)["credential.test-token@/a"] != 1 {
+	const text = "\xff" + canary + "\xc3\x28"
+	if counts(mustCompile(t, pack()).scanOne(text))["credential.test-token@/a"] != 1 {
 		t.Error("not found")
 	}
-	for _, v := range r.Views {
+	views, _ := Views([]Text{{Pointer: "/a", Value: text}}, Budget{})
+	for _, v := range views {
 		if strings.ToValidUTF8(v.Text, "") != v.Text {
 			t.Errorf("%s is not valid UTF-8", v.Chain)
 		}
@@ -230,7 +237,7 @@ func TestScan_OverBudgetIsNeverClean(t *testing.T) {
 			Budget{MaxBytes: 100},
 			func(r Result) bool { return len(r.Findings) == 0 },
 		},
-		{"views", many, Budget{MaxViews: 10}, func(r Result) bool { return len(r.Views) == 10 && len(r.Findings) == 10 }},
+		{"views", many, Budget{MaxViews: 10}, func(r Result) bool { return r.BytesScanned == 10*11 && len(r.Findings) == 10 }},
 		{"findings", many, Budget{MaxFindings: 7}, func(r Result) bool { return len(r.Findings) == 7 }},
 		{
 			"findings, strongest first",
@@ -261,7 +268,7 @@ func TestScan_OverBudgetIsNeverClean(t *testing.T) {
 				t.Error("not marked incomplete")
 			}
 			if !tt.check(r) {
-				t.Errorf("%d views, %d bytes, findings %v", len(r.Views), r.BytesScanned, counts(r))
+				t.Errorf("%d bytes, findings %v", r.BytesScanned, counts(r))
 			}
 		})
 	}
@@ -279,9 +286,11 @@ func TestScan_DepthIsABudget(t *testing.T) {
 func TestThreat_D1_DecodedOutputIsBounded(t *testing.T) {
 	s := mustCompile(t, pack()[3:4])
 	text := strings.Repeat("%20%25%32%35%41 &amp;amp; "+encodings[0].encode("some more text here")+" ", 20_000) // 1.3 MB
-	r := s.Scan(t.Context(), []Text{{Pointer: "/a", Value: text}, {Pointer: "/b", Value: "harmless"}}, keyed, Budget{})
+	texts := []Text{{Pointer: "/a", Value: text}, {Pointer: "/b", Value: "harmless"}}
+	r := s.Scan(t.Context(), texts, keyed, Budget{})
 	decoded := 0
-	for _, v := range r.Views {
+	views, _ := Views(texts, Budget{})
+	for _, v := range views {
 		if v.Chain != chainRaw && v.Chain != chainConcat {
 			decoded += len(v.Text)
 		}
@@ -292,22 +301,12 @@ func TestThreat_D1_DecodedOutputIsBounded(t *testing.T) {
 	}
 }
 
-func TestScan_DeadlineIsHonouredBetweenPatterns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		s := mustCompile(t, pack())
-		runs := 0
-		// Time passes while the first finding is fingerprinted: the strongest rule's.
-		r := s.Scan(ctx, []Text{{Pointer: "/a", Value: canary + " 123-45-6789"}}, func(string) string {
-			runs++
-			time.Sleep(2 * time.Second)
-			return ""
-		}, Budget{})
-		if !r.Incomplete || runs != 1 || len(r.Findings) != 1 || r.Findings[0].Rule != "credential.test-token" {
-			t.Errorf("incomplete %t after %d runs: %v", r.Incomplete, runs, counts(r))
-		}
-	})
+func TestScan_DeadlineIsHonoured(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r := mustCompile(t, pack()).Scan(ctx, []Text{{Pointer: "/a", Value: "nothing"}}, keyed, Budget{}); !r.Incomplete {
+		t.Error("what was not looked at passes for clean")
+	}
 }
 
 func TestScan_IsSafeForConcurrentUse(t *testing.T) {
@@ -327,8 +326,10 @@ func TestScan_IsSafeForConcurrentUse(t *testing.T) {
 	wg.Wait()
 }
 
-func TestNormalise_StopsAtItsLimit(t *testing.T) {
-	if out, complete := normalise(strings.Repeat("\ufdfa", 1000), 100); complete || len(out) > 100 || out == "" {
-		t.Errorf("%d bytes, complete %t", len(out), complete)
+func TestNormalise_StopsNearItsLimit(t *testing.T) {
+	w := &rewriting{}
+	w.start(strings.Repeat("\ufdfa", 1000), false)
+	if w.normalise(100) || len(w.to) > 200 || len(w.to) == 0 {
+		t.Errorf("%d bytes", len(w.to))
 	}
 }

@@ -10,8 +10,44 @@ import (
 // maxRegexBytes bounds what one row may ask the compiler to do; regexp itself bounds the program.
 const maxRegexBytes = 4 << 10
 
-// compileRegex compiles a row's regex, or says what is wrong with it.
-func compileRegex(expr string) (*regexp.Regexp, Reason, string) {
+// setRegex compiles a row's regex and finds a plan for it, or says what is wrong.
+func (c *compiled) setRegex(p Pattern, pl *planner, pool *statePool) (reason Reason, detail string) {
+	tree, reason, detail := parseRegex(p.Regex)
+	if reason != "" {
+		return reason, detail
+	}
+	c.plans, detail = pl.planFor(tree)
+	switch {
+	case detail == "":
+	case p.Slow:
+		c.plans = []plan{{kind: planEverywhere}}
+	default:
+		return ReasonNoPlan, detail
+	}
+	re, err := regexp.Compile(p.Regex)
+	if err != nil {
+		return ReasonBadRegex, err.Error()
+	}
+	c.re = re
+	if c.prog, err = syntax.Compile(tree.Simplify()); err != nil {
+		return ReasonBadRegex, err.Error()
+	}
+	c.dfa = newAutomaton(pool, false, []*syntax.Prog{c.prog}, []int32{0})
+	if c.dfa.tooManyClasses() {
+		return ReasonNoPlan, "tells more than 254 kinds of characters apart"
+	}
+	c.first, c.only = c.dfa.firstBytes(), -1
+	for b := range 256 {
+		if c.first.size() == 1 && c.first.has(byte(b)) {
+			c.only = b
+		}
+	}
+	c.confirm = newConfirmer(p.Regex)
+	return "", ""
+}
+
+// parseRegex parses a row's regex, or says what is wrong with it.
+func parseRegex(expr string) (*syntax.Regexp, Reason, string) {
 	switch {
 	case expr == "":
 		return nil, ReasonBadRegex, "a pattern needs a regex"
@@ -28,11 +64,7 @@ func compileRegex(expr string) (*regexp.Regexp, Reason, string) {
 	if minLength(tree) == 0 {
 		return nil, ReasonMatchesEmpty, "matches the empty string, so it would match everywhere"
 	}
-	re, err := regexp.Compile(expr)
-	if err != nil {
-		return nil, ReasonBadRegex, err.Error()
-	}
-	return re, "", ""
+	return tree, "", ""
 }
 
 // pcreOnly names the construct that made RE2 refuse, if it is one that other engines have.

@@ -3,7 +3,9 @@ package scan
 import (
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Budget bounds one inspection. A field that is not positive has its default.
@@ -28,15 +30,14 @@ const (
 	maxDecodeBytes = 1 << 20
 )
 
-// edge is how much of either end of a text goes into the concatenation: enough for what is split over two
-// texts, and little enough for the concatenation to cost next to nothing.
-const edge = 256
-
 // The chains of the views that no decoding made.
 const (
 	chainRaw        = "raw"
 	chainNormalised = "normalised"
 	chainConcat     = "concat"
+	chainTags       = "tags"
+	chainNamed      = "named"
+	chainURL        = "url"
 )
 
 func (b Budget) withDefaults() Budget {
@@ -56,37 +57,86 @@ func (b Budget) withDefaults() Budget {
 // differs, and at pointer "" the texts strung together. All texts come before any reading of one, so that a
 // text cannot spend the budget of the next. incomplete says that a bound was met and something is not here.
 func Views(texts []Text, b Budget) (views []View, incomplete bool) {
-	v := buildViews(texts, b.withDefaults())
-	return v.views, v.incomplete || len(v.undecoded) > 0
+	v := viewers.Get().(*viewer)
+	defer v.free()
+	v.build(texts, b.withDefaults())
+	views = make([]View, len(v.views))
+	for i := range v.views {
+		views[i] = View{Pointer: v.pointer(i), Chain: v.chain(i), Text: strings.Clone(v.views[i].text)}
+	}
+	return views, v.incomplete || len(v.undecoded) > 0
 }
 
-// viewer builds the views of one inspection.
+// viewer builds the views of one inspection. It is reused, and everything in it with it: a text of which there is but
+// one reading costs no memory. Only the goroutine that took it from the pool may touch it.
 type viewer struct {
-	values     []string // of the texts that are not names, long ones cut down to their ends
 	budget     Budget
-	views      []View
+	texts      []Text
+	views      []view
 	bytes      int // of views
 	decodable  int // bytes of decoded text that are still allowed
-	queue      []node
-	known      map[known]bool
 	incomplete bool
-	undecoded  []string // pointers, without repetition
+	undecoded  []int // texts, without repetition
+	strung     concatenation
+	names      []byte // the texts of named views
+
+	scratch   Scratch
+	rewriting rewriting
+	runs      runs
+	room      int // of runs, before the text at hand
+	raw       [256]byte
 }
 
-// node is a view that may hold encoded text.
-type node struct {
-	leaf  int
-	depth int
-	view  View
+// viewers are reused: what one needs grows to the size of the actions that are usual.
+var viewers = sync.Pool{New: func() any { return &viewer{} }}
+
+// keep is the most memory that a viewer takes back to the pool, so that one huge text is not kept for ever.
+const keep = 256 << 10
+
+// free returns the viewer, and lets go of every text.
+func (v *viewer) free() {
+	clear(v.views)
+	v.views, v.undecoded, v.texts = v.views[:0], v.undecoded[:0], nil
+	v.bytes, v.incomplete, v.runs.over = 0, false, false
+	v.strung.reset()
+	v.names = v.names[:0]
+	v.rewriting.start("", false)
+	if cap(v.rewriting.to)+cap(v.strung.bytes)+cap(v.names)+cap(v.runs.raw)+cap(v.runs.line)+cap(v.rewriting.edits) <= keep {
+		viewers.Put(v)
+	}
 }
 
-type known struct {
-	leaf int
-	text string
+// view is one reading of a text.
+type view struct {
+	text  string
+	leaf  int // which text; noLeaf for the concatenation
+	from  int // the view it was made of; noView if it is the text as it is
+	depth int // levels of encoding that were undone
+	way   way
+	kind  kinds // what wayEscapes and wayRuns found
+	room  int   // what could be unpacked then
 }
 
-func buildViews(texts []Text, b Budget) *viewer {
-	v := &viewer{budget: b, known: make(map[known]bool)}
+const noLeaf, noView = -1, -1
+
+// way is how a view was made of another.
+type way uint8
+
+const (
+	wayNone way = iota
+	wayTags
+	wayNormalise
+	wayEscapes
+	wayRuns
+	wayName
+	wayURLs
+)
+
+// maxNamed is how long a value may be to be read with its name: longer ones are texts, not values.
+const maxNamed = 256
+
+func (v *viewer) build(texts []Text, b Budget) {
+	v.budget, v.texts = b, texts
 	total := 0
 	for i, t := range texts {
 		if t.Value == "" {
@@ -104,118 +154,177 @@ func buildViews(texts []Text, b Budget) *viewer {
 				continue
 			}
 		}
-		v.add(node{leaf: i, view: View{Pointer: t.Pointer, Chain: chainRaw, Text: text}})
-		if !t.Name {
-			v.values = append(v.values, ends(text))
+		if v.add(view{text: text, leaf: i, from: noView}) && !t.Name {
+			v.strung.take(i, text)
 		}
 	}
 	v.decodable = min(maxDecodeRatio*total, maxDecodeBytes)
-	v.concat()
-	for len(v.queue) > 0 {
-		n := v.queue[0]
-		v.queue = v.queue[1:]
-		v.derive(n)
+	v.runs.room = v.decodable
+	if text := v.strung.text(); text != "" {
+		if len(text) > b.MaxBytes-v.bytes || len(v.views) >= b.MaxViews {
+			v.incomplete = true
+		} else {
+			v.put(view{text: text, leaf: noLeaf, from: noView})
+		}
 	}
-	return v
+	for i := 0; i < len(v.views); i++ {
+		if v.views[i].leaf != noLeaf {
+			v.derive(i)
+		}
+	}
 }
 
-// add takes a view in, unless the same text of the same leaf is there already. It says whether it is there now.
-func (v *viewer) add(n node) bool {
-	key := known{n.leaf, n.view.Text}
-	if n.view.Text == "" || v.known[key] {
+// add takes a view in, unless the same reading of the same text is there already. It says whether it is there now.
+func (v *viewer) add(n view) bool {
+	if n.text == "" || v.known(n) {
 		return true
 	}
-	if len(v.views) >= v.budget.MaxViews || len(n.view.Text) > v.budget.MaxBytes-v.bytes {
+	if len(v.views) >= v.budget.MaxViews || len(n.text) > v.budget.MaxBytes-v.bytes {
 		v.incomplete = true
 		return false
 	}
-	v.known[key] = true
-	v.views = append(v.views, n.view)
-	v.bytes += len(n.view.Text)
-	v.queue = append(v.queue, n)
+	v.put(n)
 	return true
 }
 
-// ends is a text, or the two ends of a long one, a line each.
-func ends(t string) string {
-	if len(t) <= 2*edge {
-		return t
-	}
-	tail := len(t) - edge
-	for !utf8.RuneStart(t[tail]) {
-		tail++
-	}
-	return cut(t, edge) + "\n" + t[tail:]
+func (v *viewer) put(n view) {
+	v.views = append(v.views, n)
+	v.bytes += len(n.text)
 }
 
-// concat strings the values together without anything between them, so that one split over several arguments is whole
-// again (THREATS D7); then each two neighbours on a line of their own, so that what stands beside them does not hide
-// where a secret ends. The result is not decoded further.
-func (v *viewer) concat() {
-	if len(v.values) < 2 {
-		return
-	}
-	var b strings.Builder
-	for _, t := range v.values {
-		b.WriteString(t)
-	}
-	if len(v.values) > 2 {
-		for i, t := range v.values[1:] {
-			b.WriteString("\n" + v.values[i] + t)
-		}
-	}
-	if b.Len() > v.budget.MaxBytes-v.bytes || len(v.views) >= v.budget.MaxViews {
-		v.incomplete = true
-		return
-	}
-	v.views = append(v.views, View{Chain: chainConcat, Text: b.String()})
-	v.bytes += b.Len()
+func (v *viewer) known(n view) bool {
+	return n.from != noView && slices.ContainsFunc(v.views, func(o view) bool {
+		return o.leaf == n.leaf && len(o.text) == len(n.text) && o.text == n.text
+	})
 }
 
 // derive adds what a view reads as once normalised, and once decoded by one more level.
-func (v *viewer) derive(n node) {
-	if d, ok := decodeTags(n.view.Text); ok {
-		v.decoded(n, d)
+func (v *viewer) derive(i int) {
+	text := v.views[i].text
+	w := &v.rewriting
+	if v.views[i].from == noView && v.name(i) {
+		return // the named view comes up itself, and decodes to what this one decodes to
 	}
-	normal, complete := normalise(n.view.Text, v.budget.MaxBytes-v.bytes)
+	if !isASCII(text) {
+		w.start(text, false)
+		w.tags()
+		if w.any {
+			v.decoded(i, wayTags, 0, true)
+		}
+		w.start(text, false)
+		switch complete := w.normalise(v.budget.MaxBytes - v.bytes); {
+		case !complete:
+			v.incomplete = true
+		case w.any:
+			if v.add(v.then(i, wayNormalise, 0)) {
+				return // it comes up itself, and normalising loses nothing that is encoded
+			}
+		}
+	}
+	w.start(text, false)
+	if kind, hides := w.escapes(v.raw[:0]); w.any {
+		v.decoded(i, wayEscapes, kind, hides)
+	}
+	w.start(text, false)
+	v.runs.w = w
+	v.room = v.runs.room
+	kind := v.runs.decode()
+	if w.any {
+		v.decoded(i, wayRuns, kind, true)
+	}
+	w.start(text, false)
+	if w.urls(); w.any {
+		v.decoded(i, wayURLs, 0, false)
+	}
+	if v.runs.over {
+		v.runs.over = false
+		v.leave(i)
+	}
+}
+
+// name adds a view of a value with what it is called before it, as a file would have it, so that `password: …` is found
+// whichever way it is written. It says whether it did.
+func (v *viewer) name(i int) bool {
+	n := v.views[i]
+	key := v.texts[n.leaf].Key
+	if key == "" || len(n.text) > maxNamed || strings.Contains(n.text, "\n") {
+		return false
+	}
+	at := len(v.names)
+	v.names = append(append(append(v.names, key...), afterName...), n.text...)
+	return v.add(view{text: stringOf(v.names[at:]), leaf: n.leaf, from: i, way: wayName})
+}
+
+const afterName = ": "
+
+// stringOf is b as a text, without a copy: it would be the one allocation of an inspection that finds nothing. That is
+// sound because nobody writes to what is in b while the viewer is in use.
+func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// then is the view that a rewriting has made of another.
+func (v *viewer) then(i int, by way, kind kinds) view {
+	from := v.views[i]
+	n := view{text: v.rewriting.text(), leaf: from.leaf, from: i, depth: from.depth, way: by, kind: kind, room: v.room}
+	if by != wayNormalise && by != wayName {
+		n.depth++
+	}
+	return n
+}
+
+// decoded adds a decoded view, or says that there is one which no budget is left for. What hides nothing is not missed.
+func (v *viewer) decoded(i int, by way, kind kinds, hides bool) {
+	size := v.rewriting.size()
+	over := v.views[i].depth >= v.budget.MaxDepth || size > v.decodable
+	if over && !hides {
+		return
+	}
+	n := v.then(i, by, kind)
 	switch {
-	case !complete:
-		v.incomplete = true
-	case normal != n.view.Text:
-		if v.add(node{leaf: n.leaf, depth: n.depth, view: n.view.then(chainNormalised, normal)}) {
-			return // it comes up in the queue itself, and normalising loses nothing that is encoded
-		}
-	}
-	if d, ok := decodeEscapes(n.view.Text); ok {
-		v.decoded(n, d)
-	}
-	if d, ok := decodeRuns(n.view.Text); ok {
-		v.decoded(n, d)
+	case v.known(n):
+	case over:
+		v.leave(i)
+	case v.add(n):
+		v.decodable -= size
 	}
 }
 
-// decoded adds a decoded view, or says that there is one which no budget is left for.
-func (v *viewer) decoded(from node, d decoding) {
-	n := node{leaf: from.leaf, depth: from.depth + 1, view: from.view.then(d.how, d.text)}
-	if v.known[known{n.leaf, n.view.Text}] {
-		return
-	}
-	if n.depth > v.budget.MaxDepth || len(d.text) > v.decodable {
-		if d.hard && !slices.Contains(v.undecoded, n.view.Pointer) {
-			v.undecoded = append(v.undecoded, n.view.Pointer)
-		}
-		return
-	}
-	if v.add(n) {
-		v.decodable -= len(d.text)
+// leave notes that something in a text is left as it is, encoded.
+func (v *viewer) leave(i int) {
+	if leaf := v.views[i].leaf; !slices.Contains(v.undecoded, leaf) {
+		v.undecoded = append(v.undecoded, leaf)
 	}
 }
 
-// then is the view that one more step makes.
-func (v View) then(step, text string) View {
-	chain := step
-	if v.Chain != chainRaw {
-		chain = v.Chain + ">" + step
+func (v *viewer) pointer(i int) string {
+	if leaf := v.views[i].leaf; leaf != noLeaf {
+		return v.texts[leaf].Pointer
 	}
-	return View{Pointer: v.Pointer, Chain: chain, Text: text}
+	return ""
+}
+
+// chain names the steps that led to a view.
+func (v *viewer) chain(i int) string {
+	n := v.views[i]
+	if n.leaf == noLeaf {
+		return chainConcat
+	}
+	if n.from == noView {
+		return chainRaw
+	}
+	step := n.kind.String()
+	switch n.way {
+	case wayTags:
+		step = chainTags
+	case wayNormalise:
+		step = chainNormalised
+	case wayName:
+		step = chainNamed
+	case wayURLs:
+		step = chainURL
+	case wayNone, wayEscapes, wayRuns:
+	}
+	if v.views[n.from].from == noView {
+		return step
+	}
+	return v.chain(n.from) + ">" + step
 }

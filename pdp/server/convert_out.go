@@ -44,6 +44,20 @@ func responseTo(r decision.Response) *portcullisv1.DecideResponse {
 	if m := r.Memory; m != nil {
 		out.Memory = &portcullisv1.MemoryGrant{Seal: m.Seal, ExpiresAt: timeTo(m.ExpiresAt), Labels: m.Labels}
 	}
+	if e := r.Effective; e != nil {
+		out.EffectiveArgumentsJson, out.EffectiveContent, out.EffectiveHttp = e.ArgumentsJSON, e.Content, httpTo(e.HTTP)
+	}
+	return out
+}
+
+func httpTo(h *action.HTTPRequest) *portcullisv1.HttpRequest {
+	if h == nil {
+		return nil
+	}
+	out := &portcullisv1.HttpRequest{Method: h.Method, Url: h.URL, Body: h.Body}
+	for _, header := range h.Headers {
+		out.Headers = append(out.Headers, &portcullisv1.HttpHeader{Name: header.Name, Value: header.Value})
+	}
 	return out
 }
 

@@ -71,6 +71,21 @@ func TestDecideTranslatesBothWays(t *testing.T) {
 	}
 }
 
+func TestWhatAnObligationChangedIsHandedOn(t *testing.T) {
+	got := responseTo(decision.Response{Effect: decision.Allow, Effective: &decision.Effective{
+		ArgumentsJSON: `{"a":"redacted"}`, Content: "c",
+		HTTP: &action.HTTPRequest{Method: "POST", URL: "u", Body: "b", Headers: []action.Header{{Name: "n", Value: "v"}}},
+	}})
+	h := got.GetEffectiveHttp()
+	if got.GetEffectiveArgumentsJson() != `{"a":"redacted"}` || got.GetEffectiveContent() != "c" || h.GetMethod() != "POST" || h.GetUrl() != "u" ||
+		h.GetBody() != "b" || h.GetHeaders()[0].GetName() != "n" || h.GetHeaders()[0].GetValue() != "v" {
+		t.Errorf("got %v", got)
+	}
+	if got := responseTo(decision.Response{Effect: decision.Allow}); got.GetEffectiveHttp() != nil || got.GetEffectiveArgumentsJson() != "" {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestAnUnknownEffectIsADeny(t *testing.T) {
 	for _, effect := range []decision.Effect{"", "maybe", "ALLOW"} {
 		if got := responseTo(decision.Response{Effect: effect}).GetEffect(); got != portcullisv1.Effect_EFFECT_DENY {

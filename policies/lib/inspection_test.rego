@@ -64,3 +64,56 @@ test_a_slip_of_the_pen_does_not_allow if {
 			with data.tables.effects.effects as [object.union(row, slip)]
 	}
 }
+
+# Account numbers are for the fields of account numbers.
+iban(pointer, n) := {"rule": "personal.iban", "category": "personal", "severity": "low", "pointer": pointer, "count": n}
+
+account_tables := {
+	"effects": {"effects": [{
+		"name": "accounts", "category": "personal", "kinds": ["TOOL_CALL", "MESSAGE"], "rules": ["personal.iban*", "personal.other"],
+		"fields": "unmeant", "origins": "not_user", "effect": "ask",
+	}]},
+	"meant": {"meant": [{"name": "accounts", "rules": ["personal.iban"], "fields": ["recipient"]}]},
+}
+
+asked(findings, provenance) := ids if {
+	action := object.union(given("TOOL_CALL", "mail", findings), {"provenance": provenance})
+	ids := inspection.found("personal", "ask") with input as action with data.tables as account_tables
+}
+
+test_a_field_that_is_meant_for_it_is_spared if {
+	asked([iban("/arguments/recipient", 1)], []) == set()
+	asked([iban("/arguments/payees/0/Recipient/1", 1)], []) == set()
+	asked([iban("/arguments/subject", 1)], []) == {"personal.iban"}
+	asked([iban("/arguments/recipient", 2)], []) == {"personal.iban"}
+	asked([iban("/arguments/recipient#key", 1)], []) == {"personal.iban"}
+	asked([iban("/arguments/0", 1)], []) == {"personal.iban"}
+	asked([iban("/content", 1)], []) == {"personal.iban"}
+	asked([iban("", 1)], []) == {"personal.iban"}
+	asked([iban("/arguments/recipient", 1), iban("/arguments/subject", 1)], []) == {"personal.iban"}
+}
+
+from(origins) := [{"pointer": "/arguments/subject", "sink": false, "origins": origins}]
+
+test_what_the_user_gave_is_spared if {
+	asked([iban("/arguments/subject", 1)], from(["user"])) == set()
+	asked([iban("/arguments/subject", 1)], from(["user", "untrusted:mail"])) == {"personal.iban"}
+	asked([iban("/arguments/subject", 1)], from(["nowhere"])) == {"personal.iban"}
+	asked([iban("/arguments/subject", 1)], from([])) == {"personal.iban"}
+	asked([iban("/arguments/body", 1)], from(["user"])) == {"personal.iban"}
+}
+
+other(rule) := object.union(iban("/content", 1), {"rule": rule})
+
+test_rules_narrow_a_row if {
+	asked([other("personal.iban-spaced"), other("personal.other"), other("personal.others"), other("x.personal.iban")], []) == {
+		"personal.iban-spaced",
+		"personal.other",
+	}
+}
+
+test_tools_narrow_a_row if {
+	table := [{"name": "x", "category": "credential", "kinds": ["TOOL_CALL"], "tool_names": ["mail"], "effect": "deny"}]
+	inspection.found("credential", "deny") == {"key"} with input as given("TOOL_CALL", "mail", [secret]) with data.tables.effects.effects as table
+	inspection.found("credential", "deny") == set() with input as given("TOOL_CALL", "add", [secret]) with data.tables.effects.effects as table
+}

@@ -6,12 +6,15 @@
 #
 #   A pattern runs on a view if it has no keywords, or if one of them occurs in the lower-cased text.
 #   Its matches are the leftmost, non-overlapping ones of its regex, the first 10,000 of a view, less those that its
-#   validator refuses. A finding is one pattern at one pointer; its count is the largest over the views of that pointer.
+#   validator refuses, those that a regex of its `allow` matches as a whole, and, if it has a `context`, those that none
+#   of its words is near: whole, in the lower-cased text from so many characters before the match to as many after it.
+#   A finding is one pattern at one pointer; its count is the largest over the views of that pointer.
 #   The view of chain `concat` holds all texts strung together. Only patterns with keywords look there (others would
 #   find numbers made of neighbours), and a match counts only if it neither contains nor lies within a match of the same
 #   pattern elsewhere. Decoded and normalised views are made by the engine.
 package portcullis.lib.scan
 
+import data.portcullis.lib.pattern as patterns
 import data.portcullis.lib.validator
 
 most_matches := 10000
@@ -26,7 +29,7 @@ findings := input.findings if {
 # Sorted by pointer, then by pattern.
 computed := [finding |
 	some [pointer, id] in sort({[pointer, id] | some id, places in by_pattern; some pointer, _ in places})
-	some pattern in data.tables.patterns.patterns
+	some pattern in patterns.all
 	pattern.id == id
 	finding := {
 		"rule": id,
@@ -39,9 +42,16 @@ computed := [finding |
 	}
 ]
 
+# Those patterns of which a keyword occurs anywhere: the others need no second look at every view.
+candidates := [pattern |
+	everything := lower(concat("\n", [view.text | some view in input.views]))
+	some pattern in patterns.all
+	may_match(pattern, everything)
+]
+
 # Pattern id → pointer → number of matches, where there are any.
 by_pattern[pattern.id] := places if {
-	some pattern in data.tables.patterns.patterns
+	some pattern in candidates
 	places := {view.pointer: most |
 		some view in input.views
 		most := max([n |
@@ -81,8 +91,51 @@ touches(m, others) if {
 found(pattern, text) := [m |
 	may_match(pattern, lower(text))
 	some m in regex.find_n(pattern.regex, text, most_matches)
-	validator.accepts(object.get(pattern, "validator", "none"), m)
+	counts(pattern, m)
+] if {
+	not pattern.context
+} else := [m |
+	may_match(pattern, lower(text))
+	parts := segments(pattern.regex, text)
+	some i, m in parts
+	i % 2 == 1
+	i < 2 * most_matches
+	counts(pattern, m)
+	in_context(pattern.context, parts, i)
 ]
+
+counts(pattern, match) if {
+	validator.accepts(object.get(pattern, "validator", "none"), match)
+	not allowed(pattern, match)
+}
+
+allowed(pattern, match) if {
+	some expr in pattern.allow
+	regex.match(sprintf("^(?:%s)$", [expr]), match)
+}
+
+# The text cut at the ends of its matches: every second part is one. The mark between the parts cannot be in the text,
+# which would have to hold its own hash.
+segments(expr, text) := split(regex.replace(text, expr, sprintf("%s$0%s", [mark, mark])), mark) if {
+	mark := sprintf("<%s>", [crypto.sha256(text)])
+}
+
+in_context(context, parts, i) if {
+	before := concat("", array.slice(parts, 0, i))
+	after := concat("", array.slice(parts, i + 1, count(parts)))
+	left := substring(before, max([0, count(before) - context.within]), -1)
+	right := substring(after, 0, context.within)
+	near := lower(concat("", [left, parts[i], right]))
+	some word in context.words
+	regex.match(whole_word(word), near)
+}
+
+# A word that ends in a star may go on.
+whole_word(word) := sprintf(`(?s)(?:^|[^0-9a-z])%s`, [quoted(trim_suffix(word, "*"))]) if {
+	endswith(word, "*")
+} else := sprintf(`(?s)(?:^|[^0-9a-z])%s(?:[^0-9a-z]|$)`, [quoted(word)])
+
+quoted(text) := regex.replace(text, `[!-/:-@\[-\x60{-~]`, `\$0`)
 
 keywords(pattern) := object.get(pattern, "keywords", [])
 

@@ -11,14 +11,14 @@ view(pointer, chain, text) := {"pointer": pointer, "chain": chain, "text": text}
 
 # What is found, as [rule, pointer, count].
 seen(views) := [[f.rule, f.pointer, f.count] |
-	some f in scan.findings with input as {"views": views} with data.tables.patterns.patterns as patterns
+	some f in scan.findings with input as {"views": views} with data.tables.patterns as {"patterns": patterns}
 ]
 
 test_a_finding_says_what_and_where if {
 	scan.findings == [{
 		"rule": "key", "category": "credential", "severity": "high", "confidence": "high",
 		"pointer": "/a", "count": 1, "fingerprint": "",
-	}] with input as {"views": [view("/a", "raw", "a k_abcd")]} with data.tables.patterns.patterns as patterns
+	}] with input as {"views": [view("/a", "raw", "a k_abcd")]} with data.tables.patterns as {"patterns": patterns}
 }
 
 test_clean_text_has_no_finding if {
@@ -48,10 +48,10 @@ test_sorted_by_pointer_then_rule if {
 
 test_keywords_are_looked_for_in_lower_case if {
 	upper_case := [object.union(patterns[0], {"regex": `K_[A-Z]{4}`})]
-	found := scan.findings with input as {"views": [view("/a", "raw", "K_ABCD")]} with data.tables.patterns.patterns as upper_case
+	found := scan.findings with input as {"views": [view("/a", "raw", "K_ABCD")]} with data.tables.patterns as {"patterns": upper_case}
 	count(found) == 1
 	without := [object.union(patterns[0], {"keywords": ["other"]})]
-	none := scan.findings with input as {"views": [view("/a", "raw", "k_abcd")]} with data.tables.patterns.patterns as without
+	none := scan.findings with input as {"views": [view("/a", "raw", "k_abcd")]} with data.tables.patterns as {"patterns": without}
 	none == []
 }
 
@@ -83,7 +83,7 @@ test_the_concatenation_finds_no_longer_or_shorter_reading[readings] if {
 	some readings in [["k_abcd", "k_ab"], ["k_ab", "k_abcd"]]
 	loose := [object.union(patterns[0], {"regex": `k_[a-z]+`})]
 	views := [view("/a", "raw", readings[0]), view("", "concat", readings[1])]
-	found := scan.findings with input as {"views": views} with data.tables.patterns.patterns as loose
+	found := scan.findings with input as {"views": views} with data.tables.patterns as {"patterns": loose}
 	[f.pointer | some f in found] == ["/a"]
 }
 
@@ -97,4 +97,47 @@ test_nothing_inspected_is_not_clean if {
 	not scan.findings with input as {}
 	not scan.findings with input as {"findings": "none"}
 	not scan.findings with input as {"views": "none"}
+}
+
+near := [{
+	"id": "near", "category": "personal", "severity": "low", "confidence": "low", "regex": `\b\d{9}\b`,
+	"context": {"words": ["ssn", "social security", "tax-id*", "номер"], "within": 16},
+}]
+
+seen_near(text) := [f.count |
+	some f in scan.findings with input as {"views": [view("/a", "raw", text)]} with data.tables.patterns as {"patterns": near}
+]
+
+test_a_context_word_stands_near if {
+	every text in [
+		"SSN: 123456789", "123456789 is his SSN", "social security 123456789", "tax-ids: 123456789", "номер 123456789",
+		"ssn 123456789", "123456789\nssn", "é ssn é é é é é é 123456789",
+	] {
+		seen_near(text) == [1]
+	}
+}
+
+test_a_word_elsewhere_or_within_another_does_not_count if {
+	every text in [
+		"123456789", "class ssn1 123456789", "classn 123456789", "ssn but far away 123456789", "taxid 123456789",
+		"123456789 far away from ssn", "a tax_id 123456789",
+	] {
+		seen_near(text) == []
+	}
+}
+
+test_each_match_has_its_own_context if {
+	seen_near("ssn 123456789 and much later, by itself, 123456789") == [1]
+	seen_near("ssn 123456789 123456780 and much later, by itself, 123456789") == [2]
+}
+
+tame := [object.union(patterns[0], {"allow": [`k_x+`, `k_a|k_abcd`]})]
+
+seen_tame(text) := [f.count |
+	some f in scan.findings with input as {"views": [view("/a", "raw", text)]} with data.tables.patterns as {"patterns": tame}
+]
+
+test_what_is_allowed_is_no_match if {
+	seen_tame("k_xxxx k_abcd") == []
+	seen_tame("k_xxxx k_xxxy k_abce") == [2]
 }

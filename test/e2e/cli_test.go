@@ -178,14 +178,14 @@ func TestWithoutAServer(t *testing.T) {
 	}
 
 	leak := mustWrite(t, filepath.Join(dir, "leak.txt"), "the key is "+awsKey+", the card "+card)
-	if got := portcullis(t, "scan", leak); got.code != 3 || !strings.Contains(got.out, "credential.aws-access-key") || !strings.Contains(got.out, "personal.payment-card") || strings.Contains(got.out, awsKey) {
+	if got := portcullis(t, "scan", leak); got.code != 1 || !strings.Contains(got.out, ":1:12  critical  credential  credential.aws-access-key") || !strings.Contains(got.out, "personal.payment-card") || strings.Contains(got.out, awsKey) {
 		t.Errorf("scan: exit code %d, %s%s", got.code, got.out, got.err)
 	}
 	clean := mustWrite(t, filepath.Join(dir, "clean.txt"), "Lunch at noon?")
 	if got := portcullis(t, "scan", "--json", clean).ok(t).out; !json.Valid([]byte(got)) || strings.Contains(got, "credential") {
 		t.Errorf("scan of nothing: %s", got)
 	}
-	if got := portcullis(t, "scan", filepath.Join(dir, "nowhere")); got.code != 1 || !strings.Contains(got.err, "nowhere") {
+	if got := portcullis(t, "scan", filepath.Join(dir, "nowhere")); got.code != 2 || !strings.Contains(got.err, "nowhere") {
 		t.Errorf("no file: %d %s", got.code, got.err)
 	}
 }

@@ -240,3 +240,50 @@ def test_misuse_shows_at_once(pdp: FakePDP) -> None:
         guard = client.guard("x")
         with guard, pytest.raises(RuntimeError), guard:
             raise AssertionError("it ran")
+
+
+REDACTED = {
+    "effective_arguments_json": '{"n":0,"names":["a"],"ratio":2.5,"to":"redacted-1"}',
+    "effective_content": "redacted-2",
+    "obligations": [{"type": "use_effective"}],
+}
+
+
+@either
+def test_a_guard_hands_on_what_the_pdp_gives_instead(flavour: str, pdp: FakePDP) -> None:
+    pdp.decide = lambda *_: answer(ALLOW, **REDACTED)
+    given = {"to": "secret", "n": 4111111111111111, "ratio": 2.5, "names": ("a",)}
+    with pytest.raises(Denied) as denied:
+        guarded(flavour, pdp, given)
+    assert denied.value.reasons[0].code == "ARGUMENTS_CHANGED"
+    (run,) = guarded(flavour, pdp, given, use_effective=True, content="secret")
+    assert run.arguments == {"to": "redacted-1", "n": 0, "ratio": 2.5, "names": ("a",)}
+    assert (run.content, run.http) == ("redacted-2", None)
+    assert "secret" not in repr(run) and "redacted-1" not in repr(run)
+    pdp.decide = lambda *_: answer(ALLOW)
+    (run,) = guarded(flavour, pdp, given, use_effective=True)
+    assert run.arguments == given
+
+
+def test_a_decorated_function_is_called_with_what_the_pdp_gives_instead(pdp: FakePDP) -> None:
+    pdp.decide = lambda *_: answer(ALLOW, effective_arguments_json='{"body":"b","more":"redacted-2","to":"redacted-1"}')
+    with Client(pdp.address, principal=WHO, token="t") as client:
+
+        @client.guard("x", use_effective=True)
+        def send(to: str, body: str = "b", **rest: str) -> tuple[str, str, dict[str, str]]:
+            return to, body, rest
+
+        assert send("secret", more="secret") == ("redacted-1", "b", {"more": "redacted-2"})
+        with pytest.raises(TypeError):
+            client.guard("x", lambda to: {"to": to}, use_effective=True)(send)
+
+    async def later() -> tuple[str, str]:
+        async with AsyncClient(pdp.address, principal=WHO, token="t") as client:
+
+            @client.guard("x", use_effective=True)
+            async def post(to: str, *, body: str, more: str) -> tuple[str, str]:
+                return to, more
+
+            return await post("secret", body="b", more="secret")
+
+    assert asyncio.run(later()) == ("redacted-1", "redacted-2")

@@ -70,3 +70,15 @@ function quote(value: string): string {
   if (/\p{Surrogate}/u.test(value)) throw new ArgumentsError("a text holds a lone surrogate");
   return JSON.stringify(value);
 }
+
+/** What was given, with what is to stand there instead: another text, or 0 for a number. Everything else keeps its exact value,
+ * which JSON may have spelt differently. */
+export function merged(given: unknown, effective: unknown): unknown {
+  if (Array.isArray(given) && Array.isArray(effective)) return given.map((value, i) => merged(value, effective[i]));
+  if (isPlainObject(given) && isPlainObject(effective)) {
+    return Object.fromEntries(Object.entries(given).map(([key, value]) => [key, merged(value, (effective as Record<string, unknown>)[key])]));
+  }
+  if (typeof given === "string" && typeof effective === "string") return effective;
+  if ((typeof given === "number" || typeof given === "bigint") && effective === 0) return 0;
+  return given;
+}

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { equals } from "@bufbuild/protobuf";
 import { createClient, type Client as RpcClient } from "@connectrpc/connect";
 
-import { ArgumentsError, isPlainObject, type Arguments } from "./arguments.js";
+import { ArgumentsError, isPlainObject, merged, type Arguments } from "./arguments.js";
 import { connect, type Connection, type ConnectionOptions } from "./connection.js";
 import { ActionSchema, DecisionService, type Action as ActionMessage } from "./gen/portcullis/v1/decision_pb.js";
 import type { Obligation } from "./gen/portcullis/v1/types_pb.js";
@@ -23,7 +23,7 @@ import {
   type Usage,
   type Verdict,
 } from "./model.js";
-import { codeName, explain, HEARTBEAT_TIMEOUT_MS, read, refused, Watch } from "./protocol.js";
+import { changed, codeName, explain, HEARTBEAT_TIMEOUT_MS, read, refused, USE_EFFECTIVE, Watch } from "./protocol.js";
 
 export interface ClientOptions extends ConnectionOptions {
   /** Who acts; a function says who acts now. */
@@ -44,6 +44,9 @@ export interface DecideOptions {
   requestId?: string;
   principal?: Principal;
   signal?: AbortSignal;
+  /** Where the PDP gives something else instead, with something taken out, that is carried out: `run` hands it to `act`, and `guard`
+   * calls the function with it. Without this such an answer is a deny. */
+  useEffective?: boolean;
 }
 
 export interface RunOptions extends DecideOptions {
@@ -56,6 +59,8 @@ export interface GuardOptions<P extends unknown[], R> extends Omit<Action, "argu
   arguments?: (...args: P) => Arguments;
   waitMs?: number;
   principal?: Principal;
+  /** As for `run`; for a function whose arguments are named by the default. */
+  useEffective?: boolean;
   /** What the action really cost, from its result. */
   actual?: (result: R) => Usage;
 }
@@ -95,7 +100,7 @@ export class Client {
         { principal, action, requestId: options.requestId ?? "", approvalId: options.approvalId ?? "" },
         { timeoutMs: this.#timeoutMs, ...(options.signal && { signal: options.signal }) },
       );
-      return read(answer, new Set(this.#obligations.keys()));
+      return read(answer, new Set(this.#obligations.keys()), options.useEffective);
     } catch (error) {
       return refused(error);
     }
@@ -154,7 +159,8 @@ export class Client {
    * needed, and redeems the approval. Reports the outcome: if `act` throws, FAILED, and the error is thrown on. If `act` was not
    * called, it rejects with Denied. The arguments must not change meanwhile: if they did, `act` is not called. */
   async run<R>(action: Action, act: (run: Run) => R | Promise<R>, options: RunOptions = {}): Promise<R> {
-    const run: Run = { decision: await this.#permit(() => toMessage(action), options) };
+    const decision = await this.#permit(() => toMessage(action), options);
+    const run = runOf(decision, action);
     let outcome: Outcome = "failed";
     try {
       const result = await act(run);
@@ -170,11 +176,15 @@ export class Client {
     if (/^(Async)?GeneratorFunction$/.test(fn.constructor.name)) {
       throw new TypeError("a generator can't be guarded: it runs when it is read, not when it is called");
     }
-    const { arguments: named = onlyArgument, waitMs = 0, principal, actual, ...action } = options;
+    const { arguments: named = onlyArgument, waitMs = 0, principal, actual, useEffective = false, ...action } = options;
+    if (useEffective && options.arguments) {
+      throw new TypeError("with arguments of another naming nobody knows which the PDP gives instead: use `run`");
+    }
     const client = this;
     return async function (this: unknown, ...args: P): Promise<R> {
       const act = async (run: Run): Promise<R> => {
-        const result = await fn.apply(this, args);
+        const instead = useEffective && run.decision.response && changed(run.decision.response) && args.length > 0;
+        const result = await fn.apply(this, instead ? ([run.arguments] as unknown as P) : args);
         if (actual) run.actual = actual(result);
         return result;
       };
@@ -185,7 +195,7 @@ export class Client {
           return named(...args);
         },
       };
-      return await client.run(question, act, { waitMs, ...(principal && { principal }) });
+      return await client.run(question, act, { waitMs, useEffective, ...(principal && { principal }) });
     };
   }
 
@@ -201,6 +211,7 @@ export class Client {
     }
     decision.require();
     for (const obligation of decision.response?.obligations ?? []) {
+      if (obligation.type === USE_EFFECTIVE) continue; // the run has it
       try {
         await this.#obligations.get(obligation.type)?.(obligation);
       } catch (error) {
@@ -225,6 +236,17 @@ export class Client {
       }
     }
   }
+}
+
+/** What to carry out on an allow. Without `useEffective` an answer that gives something else was a deny. */
+function runOf(decision: Decision, action: Action): Run {
+  const given = decision.response;
+  return {
+    decision,
+    arguments: given?.effectiveArgumentsJson ? (merged(action.arguments, JSON.parse(given.effectiveArgumentsJson)) as Arguments) : action.arguments,
+    content: given?.effectiveContent || (action.content ?? ""),
+    http: given?.effectiveHttp ?? action.http,
+  };
 }
 
 /** An ask that nobody said yes to. It stays open where that is only a matter of waiting. */

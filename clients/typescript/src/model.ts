@@ -228,6 +228,10 @@ export interface Run {
   readonly decision: Decision;
   /** What the action really cost; set it where it is known, otherwise the estimate stands. */
   actual?: Usage;
+  /** What to carry out: what was asked about or, with `useEffective`, what the PDP gives instead. */
+  readonly arguments?: Arguments | undefined;
+  readonly content: string;
+  readonly http?: Action["http"] | undefined;
 }
 
 /** The action was not carried out. */

@@ -14,8 +14,17 @@ export const MAX_BREAKS = 8;
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5_000;
 
-/** Turns an answer into a decision. Whatever is missing or not understood makes it a deny. */
-export function read(answer: DecideResponse, obligations: ReadonlySet<string>, now: () => number = () => Date.now()): Decision {
+/** The obligation to carry out what the answer gives instead of what was asked about. */
+export const USE_EFFECTIVE = "use_effective";
+
+/** Whether the answer gives something instead. */
+export function changed(answer: DecideResponse): boolean {
+  return answer.effectiveArgumentsJson !== "" || answer.effectiveContent !== "" || answer.effectiveHttp !== undefined;
+}
+
+/** Turns an answer into a decision. Whatever is missing or not understood makes it a deny. `useEffective` says that the caller
+ * carries out what the answer gives instead of what was asked about. */
+export function read(answer: DecideResponse, obligations: ReadonlySet<string>, useEffective = false, now: () => number = () => Date.now()): Decision {
   const expiresAt = answer.expiresAt && new Date(Number(answer.expiresAt.seconds) * 1000 + answer.expiresAt.nanos / 1e6);
   const whole = answer.decisionId !== "" && answer.actionDigest !== "";
   const d = new Decision({
@@ -34,8 +43,8 @@ export function read(answer: DecideResponse, obligations: ReadonlySet<string>, n
     case Effect.ALLOW:
       if (!whole || expiresAt === undefined || Number.isNaN(expiresAt.getTime())) return d.turnedDown(UNREACHABLE);
       // Who asked about one thing may not do it on an allow of another. `response` has the other.
-      if (answer.effectiveArgumentsJson !== "") return d.turnedDown("ARGUMENTS_CHANGED");
-      if (!answer.obligations.every((o) => obligations.has(o.type))) return d.turnedDown("OBLIGATION_UNMET");
+      if (changed(answer) && !useEffective) return d.turnedDown("ARGUMENTS_CHANGED");
+      if (!answer.obligations.every((o) => obligations.has(o.type) || (o.type === USE_EFFECTIVE && changed(answer)))) return d.turnedDown("OBLIGATION_UNMET");
       return d.as("allow");
     case Effect.REQUIRE_APPROVAL:
       if (!whole || !d.approvalId || answer.approval?.actionDigest !== answer.actionDigest) return d.turnedDown(UNREACHABLE);

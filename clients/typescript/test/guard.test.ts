@@ -88,6 +88,24 @@ describe("run", () => {
     assert.equal(pdp.asked[0]?.action?.http?.url, "https://example.com");
   });
 
+  test("hands on what the PDP gives instead", async () => {
+    const instead = { effectiveArgumentsJson: '{"n":0,"to":["redacted-1"]}', effectiveContent: "redacted-2", obligations: [{ type: "use_effective" }] };
+    const pdp = await fake({ decide: () => answer(Effect.ALLOW, instead) });
+    const action = { tool: "x", arguments: { to: ["secret"], n: 4111111111111111n }, content: "secret" };
+    await assert.rejects(pdp.client().run(action, never), deniedBy("ARGUMENTS_CHANGED"));
+    await pdp.client().run(
+      action,
+      (run) => {
+        assert.deepEqual(run.arguments, { to: ["redacted-1"], n: 0 });
+        assert.equal(run.content, "redacted-2");
+      },
+      { useEffective: true },
+    );
+    const send = (a: { to: string[]; n: bigint }): unknown => a;
+    assert.deepEqual(await pdp.client().guard(send, { tool: "x", useEffective: true })(action.arguments), { to: ["redacted-1"], n: 0 });
+    assert.throws(() => pdp.client().guard(send, { tool: "x", useEffective: true, arguments: (a) => a }), TypeError);
+  });
+
   test("meets obligations first", async () => {
     const pdp = await fake({ decide: () => answer(Effect.ALLOW, { obligations: [{ id: "o1", type: "notice" }] }) });
     const met: string[] = [];

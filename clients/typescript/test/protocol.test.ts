@@ -21,6 +21,8 @@ describe("only an allow is allowed", () => {
     ["new effect", { effect: 9 as Effect }, false, "deny", "EFFECT_UNKNOWN"],
     ["ask without approval", { effect: Effect.REQUIRE_APPROVAL }, false, "deny", "PDP_UNREACHABLE"],
     ["unknown obligation", { obligations: [{ type: "known" }, { type: "new" }] }, false, "deny", "OBLIGATION_UNMET"],
+    ["changed content", { effectiveContent: "x" }, false, "deny", "ARGUMENTS_CHANGED"],
+    ["nothing to use", { obligations: [{ type: "use_effective" }] }, false, "deny", "OBLIGATION_UNMET"],
     ["changed arguments", { effectiveArgumentsJson: "{}" }, false, "deny", "ARGUMENTS_CHANGED"],
     ["no id", { decisionId: "" }, false, "deny", "PDP_UNREACHABLE"],
     ["no digest", { actionDigest: "" }, false, "deny", "PDP_UNREACHABLE"],

@@ -59,18 +59,18 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def decide(self, action: Action, *, approval_id: str = "", request_id: str = "", principal: Principal | None = None) -> Decision:
+    async def decide(self, action: Action, *, approval_id: str = "", request_id: str = "", principal: Principal | None = None, use_effective: bool = False) -> Decision:
         """As Client.decide. Being cancelled is no answer: it is raised."""
-        return await self._decide(action.proto(), principal or self._who(), approval_id, request_id)
+        return await self._decide(action.proto(), principal or self._who(), approval_id, request_id, use_effective)
 
     def _who(self) -> Principal:
         return self._principal() if callable(self._principal) else self._principal
 
-    async def _decide(self, action: decision_pb2.Action, principal: Principal, approval_id: str, request_id: str) -> Decision:
+    async def _decide(self, action: decision_pb2.Action, principal: Principal, approval_id: str, request_id: str, use_effective: bool) -> Decision:
         asked = protocol.request(principal, action, approval_id, request_id)
         try:
             answer = await self._stub.Decide(asked, timeout=self._timeout, metadata=self._connection.metadata())
-            return protocol.read(answer, self._obligations)
+            return protocol.read(answer, self._obligations, use_effective)
         except Exception as error:
             return protocol.refused(error)
 
@@ -115,10 +115,11 @@ class AsyncClient:
         approval_id: str = "",
         request_id: str = "",
         principal: Principal | None = None,
+        use_effective: bool = False,
         **action: Any,
     ) -> "AsyncGuard":
         """As Client.guard, for coroutine functions and `async with`."""
-        return AsyncGuard(self, Question(tool, arguments, wait, approval_id, request_id, principal, action))
+        return AsyncGuard(self, Question(tool, arguments, wait, approval_id, request_id, principal, action, use_effective))
 
 
 class AsyncGuard:
@@ -131,11 +132,12 @@ class AsyncGuard:
 
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
         check_function(function, coroutine=True)
-        question = self._question.about(function)
+        question, call = self._question.about(function), self._question.call(function)
 
         @functools.wraps(function)
         async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            async with AsyncGuard(self._client, question(*args, **kwargs)):
+            async with AsyncGuard(self._client, question(*args, **kwargs)) as run:
+                args, kwargs = call(run, *args, **kwargs)  # type: ignore[assignment]  # the same parameters
                 return await function(*args, **kwargs)
 
         return guarded
@@ -145,15 +147,18 @@ class AsyncGuard:
             raise RuntimeError("this guard is in use: make another")
         client, question = self._client, self._question
         principal = question.principal or client._who()
-        judged = question.action().proto()
-        decision = await client._decide(judged, principal, question.approval_id, question.request_id)
+        action = question.action()
+        judged = action.proto()
+        decision = await client._decide(judged, principal, question.approval_id, question.request_id, question.use_effective)
         if decision.needs_approval and question.wait > 0:
             verdict = await client.wait(decision.approval_id, question.wait)
             if not verdict:
                 raise protocol.unapproved(decision, verdict) from verdict.cause
-            decision = await client._decide(judged, principal, decision.approval_id, "")
+            decision = await client._decide(judged, principal, decision.approval_id, "", question.use_effective)
         decision.require()
         for obligation in decision.response.obligations if decision.response else ():
+            if obligation.type == protocol.USE_EFFECTIVE:
+                continue  # the run has it
             try:
                 await client._obligations[obligation.type](obligation)
             except Exception as error:
@@ -161,7 +166,7 @@ class AsyncGuard:
         if question.action().proto() != judged:
             raise Denied(decision.turned_down(ARGUMENTS_CHANGED))
         decision.require()  # time has passed
-        self._run = Run(decision)
+        self._run = question.run(decision, action)
         return self._run
 
     async def __aexit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:

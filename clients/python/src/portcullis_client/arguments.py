@@ -31,6 +31,23 @@ def encode(arguments: Mapping[str, Any]) -> str:
     return text
 
 
+def merged(given: Any, effective: Any) -> Any:
+    """What was given, with what is to stand there instead: another text, or 0 for a number. Everything else keeps its type and its
+    exact value, which JSON may have spelt differently."""
+    match given, effective:
+        case Mapping(), dict():
+            return {key: merged(value, effective[key]) for key, value in given.items()}
+        case (list() | tuple()), list():
+            return type(given)(merged(value, other) for value, other in zip(given, effective, strict=True))
+        case str(), str():
+            return effective
+        case bool() | None, _:
+            return given
+        case _, 0:
+            return 0
+    return given
+
+
 def _write(value: Any, parts: list[str], depth: int) -> None:
     if depth > MAX_DEPTH and isinstance(value, Mapping | list | tuple):
         raise ArgumentsError(f"arguments are nested deeper than {MAX_DEPTH} levels, or in themselves")

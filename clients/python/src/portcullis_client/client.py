@@ -54,19 +54,19 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def decide(self, action: Action, *, approval_id: str = "", request_id: str = "", principal: Principal | None = None) -> Decision:
+    def decide(self, action: Action, *, approval_id: str = "", request_id: str = "", principal: Principal | None = None, use_effective: bool = False) -> Decision:
         """Asks about one action, or redeems an approval for it. Never raises for want of an answer: that is a deny. Raises
         ArgumentsError if the arguments can't be written down exactly."""
-        return self._decide(action.proto(), principal or self._who(), approval_id, request_id)
+        return self._decide(action.proto(), principal or self._who(), approval_id, request_id, use_effective)
 
     def _who(self) -> Principal:
         return self._principal() if callable(self._principal) else self._principal
 
-    def _decide(self, action: decision_pb2.Action, principal: Principal, approval_id: str, request_id: str) -> Decision:
+    def _decide(self, action: decision_pb2.Action, principal: Principal, approval_id: str, request_id: str, use_effective: bool) -> Decision:
         asked = protocol.request(principal, action, approval_id, request_id)
         try:
             answer = self._stub.Decide(asked, timeout=self._timeout, metadata=self._connection.metadata())
-            return protocol.read(answer, self._obligations)
+            return protocol.read(answer, self._obligations, use_effective)
         except Exception as error:
             return protocol.refused(error)
 
@@ -113,11 +113,14 @@ class Client:
         approval_id: str = "",
         request_id: str = "",
         principal: Principal | None = None,
+        use_effective: bool = False,
         **action: Any,
     ) -> "Guard":
         """A decorator for functions, or a context manager (then with the arguments as a mapping). Further keywords are those of
-        Action. wait: how many seconds to wait for a person, where one has to say yes."""
-        return Guard(self, Question(tool, arguments, wait, approval_id, request_id, principal, action))
+        Action. wait: how many seconds to wait for a person, where one has to say yes. use_effective: where the PDP gives other
+        arguments instead, with something taken out, a decorated function is called with those, and the run of a `with` has them;
+        without it such an answer is a deny."""
+        return Guard(self, Question(tool, arguments, wait, approval_id, request_id, principal, action, use_effective))
 
 
 class Guard:
@@ -130,11 +133,12 @@ class Guard:
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         check_function(function, coroutine=False)
-        question = self._question.about(function)
+        question, call = self._question.about(function), self._question.call(function)
 
         @functools.wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            with Guard(self._client, question(*args, **kwargs)):
+            with Guard(self._client, question(*args, **kwargs)) as run:
+                args, kwargs = call(run, *args, **kwargs)  # type: ignore[assignment]  # the same parameters
                 return function(*args, **kwargs)
 
         return guarded
@@ -144,15 +148,18 @@ class Guard:
             raise RuntimeError("this guard is in use: make another")
         client, question = self._client, self._question
         principal = question.principal or client._who()
-        judged = question.action().proto()
-        decision = client._decide(judged, principal, question.approval_id, question.request_id)
+        action = question.action()
+        judged = action.proto()
+        decision = client._decide(judged, principal, question.approval_id, question.request_id, question.use_effective)
         if decision.needs_approval and question.wait > 0:
             verdict = client.wait(decision.approval_id, question.wait)
             if not verdict:
                 raise protocol.unapproved(decision, verdict) from verdict.cause
-            decision = client._decide(judged, principal, decision.approval_id, "")
+            decision = client._decide(judged, principal, decision.approval_id, "", question.use_effective)
         decision.require()
         for obligation in decision.response.obligations if decision.response else ():
+            if obligation.type == protocol.USE_EFFECTIVE:
+                continue  # the run has it
             try:
                 client._obligations[obligation.type](obligation)
             except Exception as error:
@@ -160,7 +167,7 @@ class Guard:
         if question.action().proto() != judged:
             raise Denied(decision.turned_down(ARGUMENTS_CHANGED))
         decision.require()  # time has passed
-        self._run = Run(decision)
+        self._run = question.run(decision, action)
         return self._run
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:

@@ -1,14 +1,15 @@
 """What guards of functions have in common: which arguments a call has, and what became of it."""
 
 import inspect
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .arguments import ArgumentsError
-from .model import Action, Outcome, Principal
-from .protocol import explain
+from .arguments import ArgumentsError, merged
+from .model import Action, Decision, Outcome, Principal, Run
+from .protocol import changed, explain
 
 log = logging.getLogger("portcullis_client")
 
@@ -26,6 +27,7 @@ class Question:
     request_id: str
     principal: Principal | None
     more: Mapping[str, Any]
+    use_effective: bool = False
 
     def __post_init__(self) -> None:
         Action(self.tool, None, **self.more)  # a misspelt keyword shows now, not at the first call
@@ -41,6 +43,39 @@ class Question:
             raise TypeError("an approval or a request id is for one action, and a function may be called again: use `with`")
         named = arguments_of(function, self.arguments)
         return lambda *args, **kwargs: replace(self, arguments=lambda: named(*args, **kwargs))
+
+    def call(self, function: Callable[..., Any]) -> Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]:
+        """How to call the function with what the PDP gives instead of its own arguments."""
+        if self.use_effective and self.arguments is not None:
+            raise TypeError("with arguments of another naming nobody knows which the PDP gives instead: use `with`")
+        signature = inspect.signature(function)
+
+        def instead(run: Run, *args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+            if not self.use_effective or run.decision.response is None or not changed(run.decision.response):
+                return args, kwargs
+            if not run.arguments:
+                raise TypeError("the PDP gives something else than arguments instead: use `with`")
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            for name, value in run.arguments.items():
+                if name in bound.arguments:
+                    bound.arguments[name] = value
+                else:  # of those that the function takes by any name
+                    next(v for p, v in bound.arguments.items() if signature.parameters[p].kind is inspect.Parameter.VAR_KEYWORD)[name] = value
+            return bound.args, bound.kwargs
+
+        return instead
+
+    def run(self, decision: Decision, judged: Action) -> Run:
+        """What to carry out on an allow."""
+        arguments, content, http = judged.arguments, judged.content, judged.http
+        answer = decision.response
+        if answer is not None and self.use_effective:
+            if answer.effective_arguments_json:
+                arguments = merged(judged.arguments, json.loads(answer.effective_arguments_json))
+            content = answer.effective_content or content
+            http = answer.effective_http if answer.HasField("effective_http") else http
+        return Run(decision, arguments=arguments, content=content, http=http)
 
 
 def arguments_of(function: Callable[..., Any], given: Arguments) -> Callable[..., Mapping[str, Any]]:

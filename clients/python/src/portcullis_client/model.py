@@ -236,6 +236,10 @@ class Run:
     decision: Decision
     actual: Usage | None = None
     """What the action really cost; set it where it is known, otherwise the estimate stands."""
+    arguments: Mapping[str, Any] | None = field(default=None, repr=False)
+    content: str = field(default="", repr=False)
+    http: types_pb2.HttpRequest | None = field(default=None, repr=False)
+    """What to carry out: what was asked about or, with use_effective, what the PDP gives instead."""
 
 
 class Denied(Exception):

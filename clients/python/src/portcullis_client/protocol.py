@@ -54,8 +54,17 @@ def request(principal: Principal, action: decision_pb2.Action, approval_id: str,
     return decision_pb2.DecideRequest(request_id=request_id, principal=principal.proto(), action=action, approval_id=approval_id)
 
 
-def read(answer: decision_pb2.DecideResponse, obligations: Collection[str]) -> Decision:
-    """Turns an answer into a decision. Whatever is missing or not understood makes it a deny."""
+USE_EFFECTIVE = "use_effective"
+"""The obligation to carry out what the answer gives instead of what was asked about."""
+
+
+def changed(answer: decision_pb2.DecideResponse) -> bool:
+    return bool(answer.effective_arguments_json or answer.effective_content or answer.HasField("effective_http"))
+
+
+def read(answer: decision_pb2.DecideResponse, obligations: Collection[str], use_effective: bool = False) -> Decision:
+    """Turns an answer into a decision. Whatever is missing or not understood makes it a deny. use_effective says that the caller
+    carries out what the answer gives instead of what was asked about."""
     try:
         effect = Effect(answer.effect)
     except ValueError:
@@ -77,10 +86,13 @@ def read(answer: decision_pb2.DecideResponse, obligations: Collection[str]) -> D
         case Effect.ALLOW:
             if not (d.id and d.action_digest and expires):
                 return d.turned_down(UNREACHABLE)
-            if answer.effective_arguments_json:
+            known = set(obligations)
+            if changed(answer):
+                known.add(USE_EFFECTIVE)
+            if changed(answer) and not use_effective:
                 # Who asked about one thing may not do it on an allow of another. `response` has the other.
                 return d.turned_down(ARGUMENTS_CHANGED)
-            if not {o.type for o in answer.obligations} <= set(obligations):
+            if not {o.type for o in answer.obligations} <= known:
                 return d.turned_down(OBLIGATION_UNMET)
             return d
         case Effect.REQUIRE_APPROVAL:

@@ -507,7 +507,7 @@ type DecideResponse struct {
 	Effect Effect `protobuf:"varint,2,opt,name=effect,proto3,enum=portcullis.v1.Effect" json:"effect,omitempty"`
 	// Why, most severe first. Never empty unless the effect is `EFFECT_ALLOW`.
 	Reasons []*Reason `protobuf:"bytes,3,rep,name=reasons,proto3" json:"reasons,omitempty"`
-	// What must be done along with the action.
+	// What must be done along with the action. `use_effective`: carry out what the `effective_` fields give instead of what was asked about.
 	Obligations []*Obligation `protobuf:"bytes,4,rep,name=obligations,proto3" json:"obligations,omitempty"`
 	// Set if the effect is `EFFECT_REQUIRE_APPROVAL`, or if an approval was redeemed.
 	Approval *ApprovalTicket `protobuf:"bytes,5,opt,name=approval,proto3" json:"approval,omitempty"`
@@ -515,7 +515,7 @@ type DecideResponse struct {
 	Limits []*LimitStatus `protobuf:"bytes,6,rep,name=limits,proto3" json:"limits,omitempty"`
 	// When asking again may help; unset if it won't.
 	RetryAfter *durationpb.Duration `protobuf:"bytes,7,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
-	// The arguments to use instead of those proposed; empty unless an obligation changed them.
+	// The arguments to use instead of those proposed, of the same shape, as canonical JSON; empty unless an obligation changed them.
 	EffectiveArgumentsJson string `protobuf:"bytes,8,opt,name=effective_arguments_json,json=effectiveArgumentsJson,proto3" json:"effective_arguments_json,omitempty"`
 	// Set for memory actions that are allowed.
 	Memory *MemoryGrant `protobuf:"bytes,9,opt,name=memory,proto3" json:"memory,omitempty"`
@@ -531,7 +531,11 @@ type DecideResponse struct {
 	Findings []*Finding `protobuf:"bytes,14,rep,name=findings,proto3" json:"findings,omitempty"`
 	// What the action counts for until its outcome is reported: the request's estimate, or more where the bundle knows better. If no outcome is
 	// reported, this is what is charged.
-	Estimate      *Usage `protobuf:"bytes,15,opt,name=estimate,proto3" json:"estimate,omitempty"`
+	Estimate *Usage `protobuf:"bytes,15,opt,name=estimate,proto3" json:"estimate,omitempty"`
+	// The content to use instead of the one proposed; empty unless an obligation changed it.
+	EffectiveContent string `protobuf:"bytes,16,opt,name=effective_content,json=effectiveContent,proto3" json:"effective_content,omitempty"`
+	// The HTTP request to send instead of the one proposed; unset unless an obligation changed it.
+	EffectiveHttp *HttpRequest `protobuf:"bytes,17,opt,name=effective_http,json=effectiveHttp,proto3" json:"effective_http,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -667,6 +671,20 @@ func (x *DecideResponse) GetFindings() []*Finding {
 func (x *DecideResponse) GetEstimate() *Usage {
 	if x != nil {
 		return x.Estimate
+	}
+	return nil
+}
+
+func (x *DecideResponse) GetEffectiveContent() string {
+	if x != nil {
+		return x.EffectiveContent
+	}
+	return ""
+}
+
+func (x *DecideResponse) GetEffectiveHttp() *HttpRequest {
+	if x != nil {
+		return x.EffectiveHttp
 	}
 	return nil
 }
@@ -1240,7 +1258,7 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"\x04seal\x18\x01 \x01(\tR\x04seal\x129\n" +
 	"\n" +
 	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x16\n" +
-	"\x06labels\x18\x03 \x03(\tR\x06labels\"\xf2\x05\n" +
+	"\x06labels\x18\x03 \x03(\tR\x06labels\"\xe2\x06\n" +
 	"\x0eDecideResponse\x12\x1f\n" +
 	"\vdecision_id\x18\x01 \x01(\tR\n" +
 	"decisionId\x12-\n" +
@@ -1260,7 +1278,9 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"\raction_digest\x18\f \x01(\tR\factionDigest\x12'\n" +
 	"\x0fbundle_revision\x18\r \x01(\tR\x0ebundleRevision\x122\n" +
 	"\bfindings\x18\x0e \x03(\v2\x16.portcullis.v1.FindingR\bfindings\x120\n" +
-	"\bestimate\x18\x0f \x01(\v2\x14.portcullis.v1.UsageR\bestimate\"Z\n" +
+	"\bestimate\x18\x0f \x01(\v2\x14.portcullis.v1.UsageR\bestimate\x12+\n" +
+	"\x11effective_content\x18\x10 \x01(\tR\x10effectiveContent\x12A\n" +
+	"\x0eeffective_http\x18\x11 \x01(\v2\x1a.portcullis.v1.HttpRequestR\reffectiveHttp\"Z\n" +
 	"\x12DecideBatchRequest\x12D\n" +
 	"\brequests\x18\x01 \x03(\v2\x1c.portcullis.v1.DecideRequestB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\brequests\"R\n" +
@@ -1378,29 +1398,30 @@ var file_portcullis_v1_decision_proto_depIdxs = []int32{
 	20, // 18: portcullis.v1.DecideResponse.expires_at:type_name -> google.protobuf.Timestamp
 	27, // 19: portcullis.v1.DecideResponse.findings:type_name -> portcullis.v1.Finding
 	16, // 20: portcullis.v1.DecideResponse.estimate:type_name -> portcullis.v1.Usage
-	2,  // 21: portcullis.v1.DecideBatchRequest.requests:type_name -> portcullis.v1.DecideRequest
-	5,  // 22: portcullis.v1.BatchResult.response:type_name -> portcullis.v1.DecideResponse
-	7,  // 23: portcullis.v1.BatchResult.error:type_name -> portcullis.v1.BatchError
-	8,  // 24: portcullis.v1.DecideBatchResponse.results:type_name -> portcullis.v1.BatchResult
-	0,  // 25: portcullis.v1.ReportOutcomeRequest.status:type_name -> portcullis.v1.OutcomeStatus
-	16, // 26: portcullis.v1.ReportOutcomeRequest.actual:type_name -> portcullis.v1.Usage
-	16, // 27: portcullis.v1.ReportOutcomeResponse.charged:type_name -> portcullis.v1.Usage
-	28, // 28: portcullis.v1.ReportOutcomeResponse.breakers:type_name -> portcullis.v1.BreakerStatus
-	21, // 29: portcullis.v1.WatchVerdictResponse.state:type_name -> portcullis.v1.ApprovalState
-	20, // 30: portcullis.v1.WatchVerdictResponse.expires_at:type_name -> google.protobuf.Timestamp
-	2,  // 31: portcullis.v1.DecisionService.Decide:input_type -> portcullis.v1.DecideRequest
-	6,  // 32: portcullis.v1.DecisionService.DecideBatch:input_type -> portcullis.v1.DecideBatchRequest
-	10, // 33: portcullis.v1.DecisionService.ReportOutcome:input_type -> portcullis.v1.ReportOutcomeRequest
-	12, // 34: portcullis.v1.DecisionService.WatchVerdict:input_type -> portcullis.v1.WatchVerdictRequest
-	5,  // 35: portcullis.v1.DecisionService.Decide:output_type -> portcullis.v1.DecideResponse
-	9,  // 36: portcullis.v1.DecisionService.DecideBatch:output_type -> portcullis.v1.DecideBatchResponse
-	11, // 37: portcullis.v1.DecisionService.ReportOutcome:output_type -> portcullis.v1.ReportOutcomeResponse
-	13, // 38: portcullis.v1.DecisionService.WatchVerdict:output_type -> portcullis.v1.WatchVerdictResponse
-	35, // [35:39] is the sub-list for method output_type
-	31, // [31:35] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	18, // 21: portcullis.v1.DecideResponse.effective_http:type_name -> portcullis.v1.HttpRequest
+	2,  // 22: portcullis.v1.DecideBatchRequest.requests:type_name -> portcullis.v1.DecideRequest
+	5,  // 23: portcullis.v1.BatchResult.response:type_name -> portcullis.v1.DecideResponse
+	7,  // 24: portcullis.v1.BatchResult.error:type_name -> portcullis.v1.BatchError
+	8,  // 25: portcullis.v1.DecideBatchResponse.results:type_name -> portcullis.v1.BatchResult
+	0,  // 26: portcullis.v1.ReportOutcomeRequest.status:type_name -> portcullis.v1.OutcomeStatus
+	16, // 27: portcullis.v1.ReportOutcomeRequest.actual:type_name -> portcullis.v1.Usage
+	16, // 28: portcullis.v1.ReportOutcomeResponse.charged:type_name -> portcullis.v1.Usage
+	28, // 29: portcullis.v1.ReportOutcomeResponse.breakers:type_name -> portcullis.v1.BreakerStatus
+	21, // 30: portcullis.v1.WatchVerdictResponse.state:type_name -> portcullis.v1.ApprovalState
+	20, // 31: portcullis.v1.WatchVerdictResponse.expires_at:type_name -> google.protobuf.Timestamp
+	2,  // 32: portcullis.v1.DecisionService.Decide:input_type -> portcullis.v1.DecideRequest
+	6,  // 33: portcullis.v1.DecisionService.DecideBatch:input_type -> portcullis.v1.DecideBatchRequest
+	10, // 34: portcullis.v1.DecisionService.ReportOutcome:input_type -> portcullis.v1.ReportOutcomeRequest
+	12, // 35: portcullis.v1.DecisionService.WatchVerdict:input_type -> portcullis.v1.WatchVerdictRequest
+	5,  // 36: portcullis.v1.DecisionService.Decide:output_type -> portcullis.v1.DecideResponse
+	9,  // 37: portcullis.v1.DecisionService.DecideBatch:output_type -> portcullis.v1.DecideBatchResponse
+	11, // 38: portcullis.v1.DecisionService.ReportOutcome:output_type -> portcullis.v1.ReportOutcomeResponse
+	13, // 39: portcullis.v1.DecisionService.WatchVerdict:output_type -> portcullis.v1.WatchVerdictResponse
+	36, // [36:40] is the sub-list for method output_type
+	32, // [32:36] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_v1_decision_proto_init() }

@@ -94,7 +94,7 @@ class MemoryGrant(_message.Message):
     def __init__(self, seal: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DecideResponse(_message.Message):
-    __slots__ = ("decision_id", "effect", "reasons", "obligations", "approval", "limits", "retry_after", "effective_arguments_json", "memory", "degraded", "expires_at", "action_digest", "bundle_revision", "findings", "estimate")
+    __slots__ = ("decision_id", "effect", "reasons", "obligations", "approval", "limits", "retry_after", "effective_arguments_json", "memory", "degraded", "expires_at", "action_digest", "bundle_revision", "findings", "estimate", "effective_content", "effective_http")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     EFFECT_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +110,8 @@ class DecideResponse(_message.Message):
     BUNDLE_REVISION_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
     ESTIMATE_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_HTTP_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     effect: _types_pb2.Effect
     reasons: _containers.RepeatedCompositeFieldContainer[_types_pb2.Reason]
@@ -125,7 +127,9 @@ class DecideResponse(_message.Message):
     bundle_revision: str
     findings: _containers.RepeatedCompositeFieldContainer[_types_pb2.Finding]
     estimate: _types_pb2.Usage
-    def __init__(self, decision_id: _Optional[str] = ..., effect: _Optional[_Union[_types_pb2.Effect, str]] = ..., reasons: _Optional[_Iterable[_Union[_types_pb2.Reason, _Mapping]]] = ..., obligations: _Optional[_Iterable[_Union[_types_pb2.Obligation, _Mapping]]] = ..., approval: _Optional[_Union[ApprovalTicket, _Mapping]] = ..., limits: _Optional[_Iterable[_Union[_types_pb2.LimitStatus, _Mapping]]] = ..., retry_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., effective_arguments_json: _Optional[str] = ..., memory: _Optional[_Union[MemoryGrant, _Mapping]] = ..., degraded: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., action_digest: _Optional[str] = ..., bundle_revision: _Optional[str] = ..., findings: _Optional[_Iterable[_Union[_types_pb2.Finding, _Mapping]]] = ..., estimate: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ...) -> None: ...
+    effective_content: str
+    effective_http: _types_pb2.HttpRequest
+    def __init__(self, decision_id: _Optional[str] = ..., effect: _Optional[_Union[_types_pb2.Effect, str]] = ..., reasons: _Optional[_Iterable[_Union[_types_pb2.Reason, _Mapping]]] = ..., obligations: _Optional[_Iterable[_Union[_types_pb2.Obligation, _Mapping]]] = ..., approval: _Optional[_Union[ApprovalTicket, _Mapping]] = ..., limits: _Optional[_Iterable[_Union[_types_pb2.LimitStatus, _Mapping]]] = ..., retry_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., effective_arguments_json: _Optional[str] = ..., memory: _Optional[_Union[MemoryGrant, _Mapping]] = ..., degraded: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., action_digest: _Optional[str] = ..., bundle_revision: _Optional[str] = ..., findings: _Optional[_Iterable[_Union[_types_pb2.Finding, _Mapping]]] = ..., estimate: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., effective_content: _Optional[str] = ..., effective_http: _Optional[_Union[_types_pb2.HttpRequest, _Mapping]] = ...) -> None: ...
 
 class DecideBatchRequest(_message.Message):
     __slots__ = ("requests",)

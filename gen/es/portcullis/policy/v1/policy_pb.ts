@@ -445,7 +445,7 @@ export type View = Message<"portcullis.policy.v1.View"> & {
   pointer: string;
 
   /**
-   * How it was made from the original: `raw`, `nfkc`, `base64>raw`.
+   * How it was read: `raw`, `named`, `normalised`, `tags`, `url`, an encoding such as `base64` or `html+percent`, several of these with `>` between, or `concat`.
    *
    * @generated from field: string chain = 2;
    */

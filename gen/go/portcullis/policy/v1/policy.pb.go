@@ -677,7 +677,7 @@ type View struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// JSON pointer to where the text stands.
 	Pointer string `protobuf:"bytes,1,opt,name=pointer,proto3" json:"pointer,omitempty"`
-	// How it was made from the original: `raw`, `nfkc`, `base64>raw`.
+	// How it was read: `raw`, `named`, `normalised`, `tags`, `url`, an encoding such as `base64` or `html+percent`, several of these with `>` between, or `concat`.
 	Chain string `protobuf:"bytes,2,opt,name=chain,proto3" json:"chain,omitempty"`
 	// The text.
 	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`

@@ -1,0 +1,470 @@
+package scan
+
+import (
+	"encoding/binary"
+	"regexp/syntax"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"unicode"
+	"unicode/utf8"
+)
+
+// What the automata may take, in states. An automaton that reaches its share starts afresh; if all of them together
+// reach theirs, all do. Building a state costs budget, so a text that makes many of them ends as incomplete.
+const (
+	maxStates      = 4096
+	maxStateBytes  = 24 << 20
+	stateCost      = 48 // in steps
+	checkpoint     = 64
+	farCheckpoint  = 4096
+	nearCheckpoint = 2048 // where checkpoints get rare
+)
+
+// automaton is a DFA built on demand from the programs of one or several regexes. It runs from one place of a text
+// (it is anchored there) and tells where a match ends that begins there. What happened before that place comes in by
+// the start state alone, so `^`, `$` and `\b` mean what they mean in regexp.
+//
+// Of one regex it keeps the threads in order of preference and drops those behind a match, so that the last match seen
+// before it dies is the leftmost-first one: regexp's. Of several regexes (union) it keeps a set, and tells which rules
+// match at all.
+//
+// States are shared by all goroutines. A transition is an atomic pointer: nil means not built yet, and building happens
+// under the mutex. A state never changes otherwise, so one that was dropped by reset is still sound for who holds it.
+type automaton struct {
+	insts  []inst
+	starts []uint32 // by preference
+	union  bool
+	zero   bool // there are assertions, so what stood before matters
+
+	ascii   [utf8.RuneSelf]uint8
+	bounds  []rune // the first runes of the intervals above ASCII
+	class   []uint8
+	example []rune    // a rune of each class; the class after the last is the end of the text
+	accepts []byteset // set of runes → classes
+
+	mu     sync.Mutex
+	states map[string]*state
+	bytes  int
+	start  [4]atomic.Pointer[state] // by before
+	pool   *statePool
+	salt   uint64 // of the memo
+
+	// Only under the mutex.
+	seen []uint32 // marks of closure: pc was visited in pass seen[pc]
+	pass uint32
+}
+
+// inst is an instruction of a program, with runes as a set shared by equal ones.
+type inst struct {
+	op       syntax.InstOp
+	out, arg uint32 // arg is the rule for InstMatch
+	runes    int    // index of the set
+}
+
+// before says what stands before a place, as far as assertions care.
+type before uint8
+
+const (
+	beforeOther before = iota
+	beforeBegin
+	beforeNewline
+	beforeWord
+)
+
+type state struct {
+	next    []atomic.Pointer[state]
+	matched bool // a match ends before the rune that led here
+	dead    bool // nothing more can follow
+	before  before
+	threads []uint32
+	rules   []int32 // union: those whose match ends here
+}
+
+// statePool counts what all automata of a scanner hold.
+type statePool struct {
+	bytes    atomic.Int64
+	mu       sync.Mutex
+	automata []*automaton
+}
+
+func (p *statePool) register(a *automaton) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.automata = append(p.automata, a)
+	a.salt = uint64(len(p.automata)) * 0xD6E8FEB86659FD93
+}
+
+// shrink resets all automata, if it is still needed once it is our turn.
+func (p *statePool) shrink() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bytes.Load() < maxStateBytes {
+		return
+	}
+	for _, a := range p.automata {
+		a.mu.Lock()
+		a.reset()
+		a.mu.Unlock()
+	}
+}
+
+// newAutomaton makes the DFA of some programs; rules has the rule of each. One that is no union has one program.
+func newAutomaton(pool *statePool, union bool, progs []*syntax.Prog, rules []int32) *automaton {
+	a := &automaton{union: union, pool: pool, states: make(map[string]*state)}
+	sets := newRuneSets()
+	for i, prog := range progs {
+		base := uint32(len(a.insts))
+		a.starts = append(a.starts, base+uint32(prog.Start))
+		for j := range prog.Inst {
+			in := &prog.Inst[j]
+			next := inst{op: in.Op, out: base + in.Out, arg: base + in.Arg}
+			switch in.Op {
+			case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
+				next.op = syntax.InstRune
+				next.runes = sets.add(in)
+			case syntax.InstEmptyWidth:
+				next.arg = in.Arg
+				a.zero = true
+			case syntax.InstMatch:
+				next.arg = uint32(rules[i])
+			}
+			a.insts = append(a.insts, next)
+		}
+	}
+	a.seen = make([]uint32, len(a.insts))
+	sets.partition(a)
+	pool.register(a)
+	return a
+}
+
+// runeSets are the distinct sets of runes of a program.
+type runeSets struct {
+	byKey map[string]int
+	insts []*syntax.Inst
+}
+
+func newRuneSets() *runeSets { return &runeSets{byKey: make(map[string]int)} }
+
+func (r *runeSets) add(in *syntax.Inst) int {
+	key := make([]byte, 0, 16)
+	key = append(key, byte(in.Op))
+	if in.Op == syntax.InstRune || in.Op == syntax.InstRune1 {
+		key = append(key, byte(in.Arg))
+		for _, c := range in.Rune {
+			key = binary.LittleEndian.AppendUint32(key, uint32(c))
+		}
+	}
+	i, known := r.byKey[string(key)]
+	if !known {
+		i = len(r.insts)
+		r.byKey[string(key)] = i
+		r.insts = append(r.insts, in)
+	}
+	return i
+}
+
+// partition divides all runes into classes that no instruction tells apart, and turns the sets into classes.
+func (r *runeSets) partition(a *automaton) {
+	cuts := []rune{utf8.RuneSelf}
+	cut := func(lo, hi rune) {
+		if hi >= utf8.RuneSelf {
+			cuts = append(cuts, max(lo, utf8.RuneSelf), hi+1)
+		}
+	}
+	for _, in := range r.insts {
+		if in.Op != syntax.InstRune && in.Op != syntax.InstRune1 {
+			continue
+		}
+		if len(in.Rune) == 1 {
+			first := in.Rune[0]
+			cut(first, first)
+			for f := unicode.SimpleFold(first); f != first; f = unicode.SimpleFold(f) {
+				cut(f, f)
+			}
+			continue
+		}
+		for i := 0; i+1 < len(in.Rune); i += 2 {
+			cut(in.Rune[i], in.Rune[i+1])
+		}
+	}
+	slices.Sort(cuts)
+	cuts = slices.Compact(cuts)
+	if cuts[len(cuts)-1] > unicode.MaxRune {
+		cuts = cuts[:len(cuts)-1]
+	}
+	classes := make(map[string]uint8)
+	classOf := func(c rune) uint8 {
+		key := make([]byte, 0, len(r.insts)/8+2)
+		var b byte
+		for i, in := range r.insts {
+			if in.MatchRune(c) {
+				b |= 1 << (i & 7)
+			}
+			if i&7 == 7 {
+				key, b = append(key, b), 0
+			}
+		}
+		key = append(key, b)
+		if a.zero {
+			key = append(key, byte(after(c)))
+		}
+		id, known := classes[string(key)]
+		if !known {
+			id = uint8(min(len(classes), 255)) // see tooManyClasses
+			classes[string(key)] = id
+			a.example = append(a.example, c)
+		}
+		return id
+	}
+	for c := range rune(utf8.RuneSelf) {
+		a.ascii[c] = classOf(c)
+	}
+	a.bounds = cuts
+	for _, c := range cuts {
+		a.class = append(a.class, classOf(c))
+	}
+	a.accepts = make([]byteset, len(r.insts))
+	for i, in := range r.insts {
+		for class, c := range a.example {
+			if class < 256 && in.MatchRune(c) {
+				a.accepts[i].add(byte(class), byte(class))
+			}
+		}
+	}
+}
+
+// firstBytes are the bytes that a match may begin with: those of the instructions that can be reached whatever the
+// assertions say.
+func (a *automaton) firstBytes() (first byteset) {
+	w := walk{a: a, flags: ^syntax.EmptyOp(0)}
+	a.pass++
+	for _, pc := range a.starts {
+		w.cut = false
+		w.follow(pc)
+	}
+	for _, pc := range w.found {
+		set := a.accepts[a.insts[pc].runes]
+		for c, class := range a.ascii {
+			if set.has(class) {
+				first.add(byte(c), byte(c))
+			}
+		}
+		for _, class := range a.class {
+			if set.has(class) {
+				first.add(utf8.RuneSelf, 0xFF)
+				break
+			}
+		}
+	}
+	return first
+}
+
+// tooManyClasses says that the automaton can't be used: its rule has no plan.
+func (a *automaton) tooManyClasses() bool { return len(a.example) > 254 }
+
+// classOf is the class of the rune at text[pos], and its width.
+func (a *automaton) classOf(text string, pos int) (class uint8, width int) {
+	c, width := utf8.DecodeRuneInString(text[pos:])
+	i, exact := slices.BinarySearch(a.bounds, c)
+	if !exact {
+		i--
+	}
+	return a.class[i], width
+}
+
+// after says what a rune is to what follows it.
+func after(c rune) before {
+	switch {
+	case c == '\n':
+		return beforeNewline
+	case syntax.IsWordChar(c):
+		return beforeWord
+	}
+	return beforeOther
+}
+
+// startAt is the state in which to begin at text[pos].
+func (a *automaton) startAt(text string, pos int, budget *int) *state {
+	b := beforeOther
+	if a.zero {
+		switch {
+		case pos == 0:
+			b = beforeBegin
+		case text[pos-1] == '\n':
+			b = beforeNewline
+		case isWord(text[pos-1]):
+			b = beforeWord
+		}
+	}
+	if s := a.start[b].Load(); s != nil {
+		return s
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.intern(a.starts, b, false, nil, budget)
+	a.start[b].Store(s)
+	return s
+}
+
+// step builds the transition from s by class.
+func (a *automaton) step(s *state, class uint8, budget *int) *state {
+	if a.pool.bytes.Load() >= maxStateBytes {
+		a.pool.shrink()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if next := s.next[class].Load(); next != nil {
+		return next
+	}
+	end := int(class) == len(a.example)
+	c := rune(-1)
+	if !end {
+		c = a.example[class]
+	}
+	w := walk{a: a, flags: flagsBetween(s.before, c)}
+	a.pass++
+	for _, pc := range s.threads {
+		if w.follow(pc); w.cut {
+			break
+		}
+	}
+	var threads []uint32
+	b := beforeOther
+	if !end {
+		a.pass++
+		for _, pc := range w.found {
+			in := &a.insts[pc]
+			if a.matches(in.runes, class) && a.seen[in.out] != a.pass {
+				a.seen[in.out] = a.pass
+				threads = append(threads, in.out)
+			}
+		}
+		if a.zero && len(threads) > 0 {
+			b = after(c)
+		}
+	}
+	if a.union {
+		slices.Sort(threads)
+		slices.Sort(w.rules)
+		w.rules = slices.Compact(w.rules)
+	}
+	next := a.intern(threads, b, w.matched, w.rules, budget)
+	s.next[class].Store(next)
+	return next
+}
+
+// matches says whether the set of runes has the runes of the class.
+func (a *automaton) matches(set int, class uint8) bool { return a.accepts[set].has(class) }
+
+// flagsBetween are the assertions that hold between what stood before and a rune (-1: the end).
+func flagsBetween(b before, c rune) syntax.EmptyOp {
+	var flags syntax.EmptyOp
+	switch b {
+	case beforeBegin:
+		flags = syntax.EmptyBeginText | syntax.EmptyBeginLine
+	case beforeNewline:
+		flags = syntax.EmptyBeginLine
+	}
+	switch c {
+	case -1:
+		flags |= syntax.EmptyEndText | syntax.EmptyEndLine
+	case '\n':
+		flags |= syntax.EmptyEndLine
+	}
+	if (b == beforeWord) != (c >= 0 && syntax.IsWordChar(c)) {
+		return flags | syntax.EmptyWordBoundary
+	}
+	return flags | syntax.EmptyNoWordBoundary
+}
+
+// walk follows threads to the instructions that read a rune.
+type walk struct {
+	a       *automaton
+	flags   syntax.EmptyOp
+	found   []uint32
+	rules   []int32
+	matched bool
+	cut     bool // a match was met: what is less preferred is over
+}
+
+func (w *walk) follow(pc uint32) {
+	a := w.a
+	for {
+		if a.seen[pc] == a.pass {
+			return
+		}
+		a.seen[pc] = a.pass
+		in := &a.insts[pc]
+		switch in.op {
+		case syntax.InstAlt, syntax.InstAltMatch:
+			if w.follow(in.out); w.cut {
+				return
+			}
+			pc = in.arg
+		case syntax.InstCapture, syntax.InstNop:
+			pc = in.out
+		case syntax.InstEmptyWidth:
+			if syntax.EmptyOp(in.arg)&^w.flags != 0 {
+				return
+			}
+			pc = in.out
+		case syntax.InstMatch:
+			w.matched = true
+			if a.union {
+				w.rules = append(w.rules, int32(in.arg))
+			}
+			w.cut = !a.union
+			return
+		case syntax.InstRune:
+			w.found = append(w.found, pc)
+			return
+		default: // InstFail
+			return
+		}
+	}
+}
+
+// intern gives the one state of these threads.
+func (a *automaton) intern(threads []uint32, b before, matched bool, rules []int32, budget *int) *state {
+	key := make([]byte, 0, 4*(len(threads)+len(rules))+2)
+	flag := byte(b) << 1
+	if matched {
+		flag |= 1
+	}
+	key = append(key, flag)
+	for _, pc := range threads {
+		key = binary.LittleEndian.AppendUint32(key, pc)
+	}
+	key = append(key, 0xFF)
+	for _, r := range rules {
+		key = binary.LittleEndian.AppendUint32(key, uint32(r))
+	}
+	if s := a.states[string(key)]; s != nil {
+		*budget -= stateCost / 4
+		return s
+	}
+	*budget -= stateCost + len(threads)
+	if len(a.states) >= maxStates {
+		a.reset()
+	}
+	s := &state{matched: matched, dead: len(threads) == 0, before: b, threads: slices.Clone(threads), rules: slices.Clone(rules)}
+	if !s.dead {
+		s.next = make([]atomic.Pointer[state], len(a.example)+1)
+	}
+	size := 160 + len(key) + 8*len(s.next) + 4*len(threads) + 4*len(rules)
+	a.states[string(key)] = s
+	a.bytes += size
+	a.pool.bytes.Add(int64(size))
+	return s
+}
+
+// reset forgets all states. The mutex must be held.
+func (a *automaton) reset() {
+	a.pool.bytes.Add(-int64(a.bytes))
+	a.bytes = 0
+	clear(a.states)
+	for i := range a.start {
+		a.start[i].Store(nil)
+	}
+}

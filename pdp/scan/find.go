@@ -1,0 +1,368 @@
+package scan
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Match is one match of a rule in one text, in bytes: text[Start:End].
+type Match struct {
+	Rule       int32 // see Scanner.Rule
+	Start, End int
+}
+
+// The budget of Find, once for the gates and once for what they find, in steps of an automaton, which take a nanosecond or two. Ordinary text needs less than one a
+// byte. Beyond it the result is incomplete.
+const (
+	stepsPerByte = 16
+	stepsAlways  = 1 << 18
+	// plainSteps is what a byte costs when regexp itself runs.
+	plainSteps = 24
+)
+
+// maxCandidates bounds the ranges of places that the gates may note, for each byte of the text: memory, then.
+const candidatesPerByte = 1.0 / 4
+
+// Scratch is what Find works with. Each goroutine that calls Find needs one of its own; it keeps no text and nothing of
+// a Scanner between calls. The zero value is ready.
+type Scratch struct {
+	found      []Match
+	candidates []candidate
+	last       []lastCandidate // by rule
+	rules      []int32         // that have candidates
+	watches    int             // the first number that is a watch's and no rule's
+	group      []candidate     // those of one rule
+	watched    []candidate     // those of its watch
+	epoch      uint32
+	budget     int  // what is left; negative once it is used up
+	room       int  // for candidates
+	full       bool // there was none
+
+	memo   []memoEntry
+	dirty  []int32
+	visits []visit
+	lower  string // of the text, where a keyword was asked for
+	folded bool   // lower is there
+}
+
+// candidate is a range of places where a match of a rule may begin, both included.
+type candidate struct {
+	before   int32 // the one of its rule before it, or -1
+	from, to int32
+}
+
+// lastCandidate is the latest candidate of a rule, if it is of this epoch.
+type lastCandidate struct {
+	epoch uint32
+	index int32
+}
+
+// touching is how near two candidates are joined. To try the places between costs less than to keep them apart.
+const touching = 4
+
+// note takes a candidate in, joined with the latest one of its rule where they touch.
+func (f *Scratch) note(rule int32, from, to int) {
+	from = max(from, 0)
+	if to < from {
+		return
+	}
+	f.budget -= 2
+	last := &f.last[rule]
+	before := int32(-1)
+	if last.epoch == f.epoch {
+		before = last.index
+		if c := &f.candidates[last.index]; from <= int(c.to)+touching && to+touching >= int(c.from) {
+			c.from, c.to = min(c.from, int32(from)), max(c.to, int32(to))
+			return
+		}
+	}
+	if len(f.candidates) >= f.room {
+		f.full = true
+		return
+	}
+	if before < 0 && int(rule) < f.watches {
+		f.rules = append(f.rules, rule)
+	}
+	*last = lastCandidate{f.epoch, int32(len(f.candidates))}
+	f.candidates = append(f.candidates, candidate{before, int32(from), int32(to)})
+}
+
+// union runs an automaton of many rules at a place and notes those that match there.
+func (f *Scratch) union(a *automaton, text string, p int) {
+	budget := f.budget
+	if budget < 0 {
+		return
+	}
+	s := a.startAt(text, p, &budget)
+	pos := p
+	for !s.dead && budget >= 0 {
+		class, width := uint8(len(a.example)), 1
+		if pos < len(text) {
+			if b := text[pos]; b < 0x80 {
+				class = a.ascii[b]
+			} else {
+				class, width = a.classOf(text, pos)
+			}
+		}
+		next := s.next[class].Load()
+		if next == nil {
+			next = a.step(s, class, &budget)
+		}
+		s = next
+		for _, rule := range s.rules {
+			f.note(rule, p, p)
+		}
+		pos += width
+	}
+	f.budget = min(f.budget, budget) - (pos - p)
+}
+
+// Rule is what can be told about the rule of a Match.
+func (s *Scanner) Rule(i int32) Rule { return s.rules[i].Rule }
+
+// Find gives what every rule finds in one text: for each rule the matches of FindAllStringIndex(text, -1), the first
+// 10,000 at most, less those that the rule's keywords, validator, allowlist or context refuse. They are sorted by rule,
+// the strongest first, and then by place; they belong to the scratch and are good until it is used again. complete is
+// false if a bound, the work budget or the context's end left something out: the text must not be taken for clean then.
+func (s *Scanner) Find(ctx context.Context, text string, f *Scratch) (found []Match, complete bool) {
+	f.begin(s, text)
+	defer f.end()
+	if len(text) > maxText || ctx.Err() != nil {
+		return nil, false
+	}
+	s.gates(f, text)
+	complete = f.budget >= 0 && !f.full
+	f.budget = stepsAlways + stepsPerByte*len(text) // its own, so that a text can't spend it at the gates
+	slices.Sort(f.rules)
+	for i, rule := range f.rules {
+		if i%deadlineRules == 0 && ctx.Err() != nil {
+			return f.found, false
+		}
+		if watch := s.rules[rule].watch; watch >= 0 && f.last[watch].epoch != f.epoch {
+			continue
+		}
+		if !s.resolve(f, text, rule, f.candidatesOf(rule)) {
+			complete = false
+		}
+	}
+	return f.found, complete
+}
+
+// deadlineRules is after how many rules the deadline is looked at.
+const deadlineRules = 16
+
+// candidatesOf gathers the candidates of a rule, in the order of the text.
+func (f *Scratch) candidatesOf(rule int32) []candidate { return f.sorted(&f.group, rule) }
+
+// sorted gathers the candidates of a rule or watch into a buffer.
+func (f *Scratch) sorted(into *[]candidate, rule int32) []candidate {
+	group := (*into)[:0]
+	inOrder := true
+	for i := f.last[rule].index; i >= 0; {
+		c := f.candidates[i]
+		inOrder = inOrder && (len(group) == 0 || group[len(group)-1].from >= c.from)
+		group = append(group, c)
+		i = c.before
+	}
+	slices.Reverse(group)
+	if !inOrder {
+		slices.SortFunc(group, func(a, b candidate) int { return int(a.from) - int(b.from) })
+	}
+	*into = group
+	return group
+}
+
+// maxText bounds one text, so that places fit into 32 bits.
+const maxText = 1 << 30
+
+func (f *Scratch) begin(s *Scanner, text string) {
+	f.found = f.found[:0]
+	f.candidates, f.rules = f.candidates[:0], f.rules[:0]
+	f.watches = len(s.rules)
+	if n := len(s.rules) + s.watches; len(f.last) < n {
+		f.last = make([]lastCandidate, n)
+	}
+	if f.epoch++; f.epoch == 0 {
+		clear(f.last)
+		f.epoch = 1
+	}
+	f.budget = stepsAlways + stepsPerByte*len(text)
+	f.room = 1024 + int(candidatesPerByte*float64(len(text)))
+	f.lower, f.folded, f.full = "", false, false
+}
+
+func (f *Scratch) end() {
+	f.forget()
+	f.lower, f.folded = "", false
+}
+
+// gates lets every gate look at the text once.
+func (s *Scanner) gates(f *Scratch, text string) {
+	if s.grams.bitmap != nil {
+		s.grams.scan(f, text, 0, len(text))
+		s.grams.edge(f, text)
+	}
+	if len(s.digits.used) > 0 {
+		s.digits.scan(f, text, 0, len(text))
+	}
+	if s.leads.pairs != nil {
+		s.leads.scan(f, &s.grams, text, 0, len(text))
+	}
+	if len(s.bytes.probes) > 0 {
+		s.bytes.scan(f, &s.grams, text, 0, len(text))
+	}
+	if len(s.runs.rules) > 0 {
+		s.runs.scan(f, text, 0, len(text))
+	}
+	for _, rule := range s.everywhere {
+		if len(text) > 0 {
+			f.note(rule, 0, len(text)-1)
+		}
+	}
+}
+
+// resolve finds the matches of one rule, which can begin in the candidates only, and says whether those are all.
+func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []candidate) (complete bool) {
+	c := s.rules[rule]
+	count := 0
+	next := 0  // where the next match may begin
+	tried := 0 // where nothing was tried yet
+	wanted := keywordsUnknown
+	allowed := f.budget - perRule(len(text))
+	near := f.nearbyOf(c)
+	reach := utf8.UTFMax*c.filter.within + maxKeywordBytes
+	for _, at := range candidates {
+		for p := max(int(at.from), tried); p <= int(at.to) && p < len(text); tried = p {
+			if !c.first.has(text[p]) || !isBoundary(text, p) {
+				p = c.skip(f, text, p+1, int(at.to)+1)
+				continue
+			}
+			if f.budget < allowed && f.budget >= 0 {
+				return s.plainly(f, text, rule, next, count)
+			}
+			end, death := f.run(c.dfa, text, p)
+			if f.budget < 0 {
+				return false
+			}
+			if end < 0 {
+				p++
+				continue
+			}
+			if count++; count > maxMatches {
+				return false
+			}
+			// The filters look at the match alone, so they come before the keywords, which may be anywhere.
+			if wanted != keywordsMissing && (near.hits == nil || near.has(p-reach, end+reach)) && f.accepts(c, text, p, end) {
+				if wanted == keywordsUnknown {
+					wanted = f.keywords(c, text, text[p:end])
+				}
+			} else {
+				p, next = end, end
+				continue
+			}
+			if wanted == keywordsThere {
+				if !c.confirms(text, p, end, death) {
+					f.drop(rule)
+					return s.plainly(f, text, rule, 0, 0)
+				}
+				f.found = append(f.found, Match{rule, p, end})
+			}
+			p, next = end, end
+		}
+	}
+	return true
+}
+
+// skip goes on to where a match might begin in text[from:to].
+func (c *compiled) skip(f *Scratch, text string, from, to int) int {
+	to = min(to, len(text))
+	start := from
+	if c.only >= 0 && from < to {
+		if i := strings.IndexByte(text[from:to], byte(c.only)); i >= 0 {
+			from += i
+		} else {
+			from = to
+		}
+		f.budget -= 1 + (from-start)/16
+		return from
+	}
+	for from < to && !c.first.has(text[from]) {
+		from++
+	}
+	f.budget -= 1 + (from-start)/2
+	return from
+}
+
+// perRule is what one rule may spend on a text before regexp is asked to go through it once, which is linear whatever
+// the text is.
+func perRule(n int) int { return 4*n + 1<<14 }
+
+// plainly runs regexp over the text for the matches of a rule that begin at from or later.
+func (s *Scanner) plainly(f *Scratch, text string, rule int32, from, count int) (complete bool) {
+	c := s.rules[rule]
+	if f.budget -= plainSteps * len(text); f.budget < 0 {
+		return false
+	}
+	wanted := keywordsUnknown
+	for _, m := range c.re.FindAllStringIndex(text, maxMatches+1) {
+		start, end := m[0], m[1]
+		if start < from {
+			continue
+		}
+		if count++; count > maxMatches {
+			return false
+		}
+		if wanted == keywordsMissing || !f.accepts(c, text, start, end) {
+			continue
+		}
+		if wanted == keywordsUnknown {
+			wanted = f.keywords(c, text, text[start:end])
+		}
+		if wanted == keywordsThere {
+			f.found = append(f.found, Match{rule, start, end})
+		}
+	}
+	return f.budget >= 0
+}
+
+// drop takes back what was found of a rule, the latest.
+func (f *Scratch) drop(rule int32) {
+	for n := len(f.found); n > 0 && f.found[n-1].Rule == rule; n-- {
+		f.found = f.found[:n-1]
+	}
+}
+
+// accepts pays for the filters of a match and asks them.
+func (f *Scratch) accepts(c *compiled, text string, start, end int) bool {
+	f.budget -= (end - start) * (1 + plainSteps*len(c.filter.allow))
+	if len(c.filter.words) > 0 {
+		f.budget -= 4*c.filter.within + len(c.filter.words)*c.filter.within/2
+	}
+	return f.budget >= 0 && c.filter.accepts(text, start, end)
+}
+
+type keywordState int
+
+const (
+	keywordsUnknown keywordState = iota
+	keywordsThere
+	keywordsMissing
+)
+
+// keywords says whether one of the rule's keywords occurs in the text, knowing that match does.
+func (f *Scratch) keywords(c *compiled, text, match string) keywordState {
+	if len(c.keywords) == 0 || c.mayMatch(strings.ToLower(match)) {
+		return keywordsThere
+	}
+	if !f.folded {
+		f.lower, f.folded = strings.ToLower(text), true
+		f.budget -= len(text)
+	}
+	f.budget -= len(c.keywords) * len(text) / 8
+	if c.mayMatch(f.lower) {
+		return keywordsThere
+	}
+	return keywordsMissing
+}

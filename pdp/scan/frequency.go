@@ -1,0 +1,246 @@
+package scan
+
+import (
+	_ "embed" // for the table of grams
+	"math"
+	"strings"
+)
+
+// How often two bytes follow one another in ordinary text, for the choice of grams: measured over Go and Python
+// sources, Markdown, HTML, YAML, JSON and the texts of agents' tools, each kind with the same weight. Only the choice
+// depends on it, never what is found. A byte counts as foldByte leaves it; all bytes above ASCII count as one. A character
+// c of bigramTable stands for 2^(-(c-'0')/2.2), a share of all pairs.
+const bigramTable = "" +
+	"7J?EOLLCEIILXDLIEDFHIJKLMMFWFDMXG@CBCDBFEAKJECCBCICB@EFCGGMBFDRHM" +
+	"SUTd_oo[R[UboT^^a_ob`coooobh_Kb`^XYVXYX\\YUce\\YWVUcVTS\\[ZacoSUZbb[" +
+	"IXHKNQWUTKFS@MNPRMNRPSUVVVAUSVIXQFHGFHHIIHOLJHJJGQHFFIILOORKLHPSS" +
+	"E]WI__eX_WR]`\\`O\\SUWVVTSSUYo[aoabSSPUTTUVR_]UUVSS[SQQVVYZc_^^^ohh" +
+	"UhTo]^[ZVV[odYT[VVYV\\T_a\\b_a`To^ZYZY^]YW_Yoh_]\\\\[aOXYbZ\\\\hhP\\_``o" +
+	"Pc\\XoY`[W[XZY^Yo]ZWX]]_]Z\\oW^`hoe\\__R[\\`^^oo`[hh[UUN[^PZZ_o^\\]eao" +
+	"MU\\beoL[Sa[heooaZ\\__ho`aheodh^oo`RTVXYYSYWd]OVUXT]VUT[YZY^c`[][_o" +
+	"K[VUZUVPTIGQGUNUXRMTVV[RV[GQVZYTWMNNLMOPPMPQOKNOLVMIJNNNQUUSNKUTG" +
+	"TPIPXTRLRGL]cTRUJNPRVXUWX[XaV^[SQKMKMLLOKKTQNLKLKXLIIOKPMTULU[WNX" +
+	"EXK[VYUSRBDRHSKIUX\\]Yb^`^`KHNQWTNLLKMOLPTIVVONOPMTIKKPJQOQUGPHYO\\" +
+	">WPJU\\XTPBBWWKPJVQSTUVY\\[]Q^GTSZJJNJMNIPQJSSPNOMLUMLIPMOSQ[KMKWQT" +
+	"McShV^oRYPTNZUYVSQUXYWWXWWRWYQo\\[RUTURTUSSVWTSSSSURSRTRSUTV^Y[]b\\" +
+	"?]CX]\\aQ]RB^hX_`RMNPRPVZ][a^Tcbo^PSPQNQSRP^URONQPXNOKRPVXTZSNWoN`" +
+	"DoTo]Z\\WVXLT]D]SKKLRQRVUQQY[VYMc[JLJLKMMOKSRLLNMKSLIKLMNSTSXSTbZ`" +
+	"F`I_]ZeMRRFVS\\KPJKMOPPRRSQZaTd]]XHKGJIIIMJOPJKJJGQIHILMLNQSVNS`HY" +
+	"FbTTXYaUVQOT[SRETRPRTTSSST[YW]SYSJMHJLMIMKPQMNPKISLJKNNNQTTUU[Z[a" +
+	"I_M^oTWNPMKUFPJRDJILMMNMMMKOUY^]URQQQQNQTTSTSSRSRUSRRUTVGSS[NJbL]" +
+	"K`L_d[WORLKUGQJQHJHKKJIKKKLRSTZ\\VQQPOOPVTTTURSRTQTSUSQTSUTSWOJoM\\" +
+	"KhL]eZ]SMMKVHJKRHKIIKIMMKKLXUTU[URQQRQPSTSVQRRRTQTSSQRSTSUTRTL]MZ" +
+	"MhN]o[]QSPMVIPMRLMILLNLLMNMYW[QcSQQQPQRUTTSRURSUSTRTTTTSUTUYTMoP\\" +
+	"MbM`^\\cTNNMVJONVLMLNMLNLMLM[WZTcXQRQRQQSURUSSOTSRUTQQSSUSUTNQNoLY" +
+	"OoO]oYdQWQQUIQPUKKNNLJKNLNMY\\`ba[RRQSQSVUSVVTSSVRVTVTVUSUUR^TNoPZ" +
+	"OhM_o^`SRQPWKSPTMNOOGOOLLOMUXca`YRSRSRQVSSTUSRTVTWSTSTTUTVT_WP_M^" +
+	"PoPbo\\_VXRQVKVPVNOLNNMOMMOM]Z_oo]RSSRRSUUUVVVTVVVVUUTUTTUTT_UPoP^" +
+	"NdM^o[aTSQQWKSPRLNNONLNONMMYW^_b[RRSRQRSTVVRSTTUSTVTPSTTUVUWWNoN^" +
+	"QoPXh[hRYSSWKUOTMOLONOMOOMM\\\\o`a[RSQSRRRSVTUSTSTRTTTVTSSTTU_TOoQ_" +
+	"?^J^ZWdRS[De[V\\IMQTPPTXZVZP`WGhdTUUSUVLYQT^ZVWPXPhRTQYXWZ\\_PQR\\]\\" +
+	"L_VeoeSUW\\J[hTh]cY]Zcaaoho]aWVha]VURUVP[VLTXVWUVQeORO[MVToa]YI\\oa" +
+	"OTZo`_o[]daoaV_FXXYYZ^\\^^ehoRRZcaLSINUXXPO^\\OVVUK\\QNMSY]WYb`a]a_h" +
+	"CYHcVU^PRZV_^SXWMQUZXY\\]Yb`oXHWbXPTQRPMUSRYXUOKRO_OOLQSWZ[cNW]_Zc" +
+	"H\\S[Y^VRUTFXNWNXTWY[__[o[dUVMPR_UPSPSTQQWP[WSRQUQZPONTSUQXWSVTZYW" +
+	"T\\Ob[caXWXTo^\\b\\^]eoooooooTa]_c]]ZYY^[\\o`Yoo]\\X^W\\\\VV^X_a`oXW\\ohb" +
+	"I]TZX\\[WVPK]NRNTWW[VX^`b\\^PYW[\\]HOQOPQPLSPOUSRRQOZOMOSRRVRYSWSYU[" +
+	"DZJ\\\\^\\QPNMSMNHMPNOQOPQQQQKVRQL^TLECDNJENEOIACAPEOAC@FIJKGMPTS_NY" +
+	"L_McZ^YRSOQVPOIMPPOORSSRQQQXVURWVFNMOENMPHHQFOOFOQIJOFQQQHQTSThOX" +
+	"H`JYTZZPNNNRNMLOPOOPQPQRQSNURRTVSCOINDMNCGPDFKNANPFICHLPQJQVSQcL^" +
+	"BVHV[[YLKLIRJLHNONNQQPQQQRJQQKQTQDMLGAMKODPPJMMENOIHLGNNNJQOQO]IV" +
+	"?TDYX[UIHHEQFHFLOPPPQQPRPRFMNKFTMDJCBGDFLIPNCD@LFH?@BMFHDGOMMKaGW" +
+	"C^Kb\\][SIMNTLPIRMNPNRROSQQQWSLX_TEONNGGOODQQHLJDNQGLJFQROKQTVSoOd" +
+	"EXI[od_PLMKUMNJLNPPRQSSUTQLTSRUWRHOMPCNKIFSRIKHFLNHGJHPPQOOQVOoJ\\" +
+	"FZLc]^URMNMTMNKPSSQOQUSTUSKPVQTXSDPPNAQPPDQONLMFPNILGIQQRMPUVToM]" +
+	"J`MZY]_PPQPOOLLNQQRRTSQVTTRVPOK^XGHDEEDFPNOLCE?BFOFBBPFPJQHZWNoQX" +
+	"SoWoooaUZVXUTWNUSSUTSUTUURY_VV]o_NPRQHRRPPRQRQRKQQQLQMRLRRQYbSoW`" +
+	"I\\K\\oc\\QPQMVOOMSTSRUUQTUTTPSTTY\\THPPPEOLPIQPNPMNPQQJPNQNQQQUTReL\\" +
+	"D\\HZh`VOMMLSKNJLMMNORRSTRSNRRPPZQDMMFAGNOBRODNNCJQNEEFMMQFPPQOhIY" +
+	"GYJa[[WJNNOTNNLJSQRRSSMVSSLTURUYTCINKBPPQFPQKHNEDRPIKGORQIOUSSdM^" +
+	"AWF]WXXKHLJTKJINQQSQSTTTVTIPPOQVNCNDBCHBOEOJILHCIPNC@HJOQIPLNO`JV" +
+	"DYJYY_YOMOKTOLJLVSTRVTSUUUNQWQZWQIGECKEHMHMJDC@EDRAFDDGFNNPSRThL^" +
+	"F^N^V_[ONNOTOOKPSQRRSTSRTULQQQJ[TCLLKBOOJHRLDLPDGQCGEGPPMKRNVShK`" +
+	"OePhoaeYUTSVQWRTRRRTSTTUTSTbZU_o[PRQPQQPQRSRLQSRSPQPRFRQRQRSZZoSo" +
+	"BVHZX`ZLIJJTJKHNPMPQSRSTUTKRQNPXOCMHG?JFNBPJHGEBLQEDDEINPFQMQNoGX" +
+	"AVDV[XUKJJHSHKEHRNOOQSTUUTEONKTTNFMFL@LNFDQIIILFFNKD@ENKOHQJOOeIW" +
+	"AUFYeYTKHIHRHJFLRLQKSUISOSGMNMQVNBMHK@KM@@RPIKMBGQBEEEOJMCPJPNhFV" +
+	"I^RbodaRVUQSRRRTPSSQUSUTUTV\\[T\\^\\IGHJDJKQFPPCFCOHQCDDQPRJONVWYoV[" +
+	"L`O`ed_PTPQWPRJQNMNOQSNSSVSWUTP`UDNLNCOOOGRQONPLLPPMMPOOPQQVSUhK]" +
+	"I[NcoaXTPSQUOPLSSRPRUUVVSTRVUTW\\WFPOPHPPHEQNOOJHPQIJMPOKPQRYTVbOh" +
+	"H]NdY\\\\PPLJRMNKQMKMOOOQROQJNPQW`TINKNKLROJRRQOPNHSPOHPPROORSVOeN_" +
+	"CZH\\c^YMMLLVKLJOSRRSUUTTRUISUPTXRMPNOMPNRLORJILGDRNHIQPLQRORROeK[" +
+	"QoNooh`RVSRSWQRSSSTTTTTSUUS]Z\\`WZLRPRHQQQMRRQOQOSQQPRPQQPQNXURoU^" +
+	"KSGO\\Y[JW]D[YSRRJJMNQQRROTR[Ud_\\RMPMQOLPSKSPQQMPN[MLLSLUNSUKOITOW" +
+	"IYFbYZaUQWI^_TRXOO\\^`ccbddWdUV`_YYXYTYY\\[W``ZYHZVaQSQPYVP^cUKX\\[V" +
+	"HZLa^bZSJKCQDTNVdhhoooooooOLSKZYQWOZ\\PX`cR_h]X_\\XhVQUW[e]YaOMG_W]" +
+	"U_Y]_ab[WYWh]^UVXTWYYYZZ]a]Z]Ybc][`^Z`Zb^Wech`ha]o_ZX^ba`ooVW\\L^_" +
+	"L]So_[`VOMO^M[S`LJNNQTUSQQSWYUodVIKIIIJMMGSNHJIKIQGHHJKORTRUYP^Fa" +
+	"N_ThohoG^XToXaW^eZ`Z`]`h]h\\oW`ef\\YZ[W\\Y][V_`]Z[]YcYSVc[c_]dZTV_`D"
+
+// byteKinds is how many bytes foldByte leaves: 64 of ASCII, and one for all others.
+const byteKinds = 65
+
+// otherBytes is how many folded bytes the last kind stands for.
+const otherBytes = 64
+
+// foldByte makes the letters of ASCII one case. It joins a few other bytes too, which costs a little precision and no match.
+func foldByte(b byte) byte { return b | 0x20 }
+
+func kindOf(b byte) int {
+	if b >= 0x80 {
+		return byteKinds - 1
+	}
+	return int(b&0x1F) | int(b&0x40)>>1
+}
+
+// frequency has the share of each kind, and the share of each kind after each other.
+var frequency = func() (f struct {
+	one   [byteKinds]float32
+	after [byteKinds][byteKinds]float32
+}) {
+	total := float32(0)
+	for a := range byteKinds {
+		for b := range byteKinds {
+			p := float32(math.Exp2(-float64(bigramTable[a*byteKinds+b]-'0') / 2.2))
+			f.after[a][b] = p
+			f.one[a] += p
+		}
+		total += f.one[a]
+	}
+	for a := range byteKinds {
+		for b := range byteKinds {
+			f.after[a][b] /= f.one[a]
+		}
+		f.one[a] /= total
+	}
+	return f
+}()
+
+// foldedSet is a set of folded bytes, by kind, each with how much of the kind it has.
+type foldedSet struct {
+	share [byteKinds]float32
+	kinds []uint8
+	bytes []byte // the folded bytes themselves
+	set   byteset
+	// common is the share of all bytes that are of the set.
+	common float32
+}
+
+func foldSet(s byteset) *foldedSet {
+	out := &foldedSet{}
+	var seen byteset
+	for b := range 256 {
+		if f := foldByte(byte(b)); s.has(byte(b)) && !seen.has(f) {
+			seen.add(f, f)
+			k := kindOf(f)
+			if out.share[k] == 0 {
+				out.kinds = append(out.kinds, uint8(k))
+			}
+			if k == byteKinds-1 {
+				out.share[k] += 1.0 / otherBytes
+			} else {
+				out.share[k] = 1
+			}
+			out.bytes = append(out.bytes, f)
+			out.set.add(f, f)
+		}
+	}
+	for _, k := range out.kinds {
+		out.common += frequency.one[k] * out.share[k]
+	}
+	return out
+}
+
+// gramTable are the most frequent grams of the same texts: four folded characters each (`_` as it is) and one that stands
+// for 2^(-(c-'0')/4), a share of all places. Grams that are not in it are rarer than commonGram.
+//
+//go:embed grams.txt
+var gramTable string
+
+const commonGram = 3e-5
+
+var commonGrams = func() map[uint32]float32 {
+	cells := strings.ReplaceAll(gramTable, "\n", "")
+	grams := make(map[uint32]float32, len(cells)/5)
+	for ; len(cells) >= 5; cells = cells[5:] {
+		grams[load32(cells)|foldWord] = float32(math.Exp2(-float64(cells[4]-'0') / 4))
+	}
+	return grams
+}()
+
+type commonGram4 struct {
+	word  uint32
+	share float32
+}
+
+var commonList = func() (list []commonGram4) {
+	for w, p := range commonGrams {
+		list = append(list, commonGram4{w, p})
+	}
+	return list
+}()
+
+// gramShare estimates how many of the places of an ordinary text begin with one of the grams.
+func gramShare(gram [gramBytes]*foldedSet) float32 {
+	n := 1
+	for _, s := range gram {
+		n *= len(s.bytes)
+	}
+	common := float32(0)
+	if n <= 64 {
+		left := n
+		for _, w := range gramWords(gram) {
+			if p, known := commonGrams[w]; known {
+				common += p
+				left--
+			}
+		}
+		return common + min(bigramShare(gram), float32(left)*commonGram)
+	}
+	for _, c := range commonList {
+		w, p := c.word, c.share
+		if gram[0].set.has(byte(w)) && gram[1].set.has(byte(w>>8)) && gram[2].set.has(byte(w>>16)) && gram[3].set.has(byte(w>>24)) {
+			common += p
+		}
+	}
+	return max(common, bigramShare(gram))
+}
+
+// gramWords are all words of a gram.
+func gramWords(gram [gramBytes]*foldedSet) []uint32 {
+	words := []uint32{0}
+	for i, s := range gram {
+		next := make([]uint32, 0, len(words)*len(s.bytes))
+		for _, c := range s.bytes {
+			for _, w := range words {
+				next = append(next, w|uint32(c)<<(8*i))
+			}
+		}
+		words = next
+	}
+	return words
+}
+
+// bigramShare is the same by pairs alone.
+func bigramShare(gram [gramBytes]*foldedSet) float32 {
+	var now [byteKinds]float32
+	for _, k := range gram[0].kinds {
+		now[k] = frequency.one[k] * gram[0].share[k]
+	}
+	last := gram[0]
+	for _, set := range gram[1:] {
+		var next [byteKinds]float32
+		for _, k := range set.kinds {
+			for _, j := range last.kinds {
+				next[k] += now[j] * frequency.after[j][k]
+			}
+			next[k] *= set.share[k]
+		}
+		now, last = next, set
+	}
+	sum := float32(0)
+	for _, k := range last.kinds {
+		sum += now[k]
+	}
+	return sum
+}

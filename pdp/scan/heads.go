@@ -1,0 +1,253 @@
+package scan
+
+import (
+	"math/bits"
+	"regexp/syntax"
+	"strings"
+)
+
+// digitGate finds the rules that begin with a digit, or soon come to one: at every run of digits it runs the union
+// automaton of all of them. Such rules have no gram that is rare.
+type digitGate struct {
+	// unions[k] is of the rules with k bytes before their first digit.
+	unions [maxHeadroom + 1]*automaton
+	before [maxHeadroom + 1]byteset             // what may stand just before that digit
+	behind [maxHeadroom + 1][digitsLook]byteset // and in the bytes behind it
+	used   []int                                // the k that there are
+}
+
+// digitsLook is how many bytes behind a digit are looked at before an automaton runs. Most numbers are short.
+const digitsLook = 3
+
+func newDigitGate(pool *statePool, rules []*compiled) digitGate {
+	var g digitGate
+	var progs [maxHeadroom + 1][]*syntax.Prog
+	var ids [maxHeadroom + 1][]int32
+	for i, c := range rules {
+		var has [maxHeadroom + 1]bool
+		for _, p := range c.plans {
+			if p.kind != planDigits {
+				continue
+			}
+			for _, w := range p.routes {
+				has[w.even] = true
+				if w.even > 0 {
+					g.before[w.even].union(w.sets[w.even-1])
+				}
+				for i := range digitsLook {
+					set := anyByte
+					if at := w.even + 1 + i; at < len(w.sets) {
+						set = w.sets[at]
+					}
+					g.behind[w.even][i].union(set)
+				}
+			}
+		}
+		for k := range has {
+			if has[k] {
+				progs[k], ids[k] = append(progs[k], c.prog), append(ids[k], int32(i))
+			}
+		}
+	}
+	for k := range progs {
+		if len(progs[k]) > 0 {
+			g.unions[k] = newAutomaton(pool, true, progs[k], ids[k])
+			g.used = append(g.used, k)
+		}
+	}
+	for i := range g.before[0] { // no digit: a run begins here
+		g.before[0][i] = ^digitBytes[i]
+	}
+	return g
+}
+
+// scan looks at the runs of digits that begin in text[from:to].
+func (g *digitGate) scan(f *Scratch, text string, from, to int) {
+	const low, high = 0x0101010101010101, 0x8080808080808080
+	carry := uint64(0) // the byte before is a digit
+	if from > 0 && isDigit(text[from-1]) {
+		carry = 0x80
+	}
+	i := from
+	for ; i+8 <= to; i += 8 {
+		x := load64(text[i:i+8]) ^ '0'*low
+		// The high bit of each byte that is 0 to 9.
+		digits := ^(x | (x&^high + (0x80-10)*low)) & high
+		starts := digits &^ (digits<<8 | carry)
+		carry = digits >> 56
+		for ; starts != 0; starts &= starts - 1 {
+			g.number(f, text, i+bits.TrailingZeros64(starts)/8)
+		}
+	}
+	for ; i < to; i++ {
+		if isDigit(text[i]) && (i == 0 || !isDigit(text[i-1])) {
+			g.number(f, text, i)
+		}
+	}
+}
+
+// number looks at the run of digits that begins at d.
+func (g *digitGate) number(f *Scratch, text string, d int) {
+	for _, k := range g.used {
+		if d < k || k > 0 && !g.before[k].has(text[d-1]) {
+			continue
+		}
+		if b := &g.behind[k]; d+digitsLook < len(text) && !(b[0].has(text[d+1]) && b[1].has(text[d+2]) && b[2].has(text[d+3])) {
+			continue
+		}
+		f.union(g.unions[k], text, d-k)
+	}
+}
+
+// leadGate finds rules that need a character beyond ASCII: by the pair of bytes that such a character begins with.
+type leadGate struct {
+	pairs   *[1 << 16 / 64]uint64
+	entries map[uint16][]leadEntry
+}
+
+type leadEntry struct {
+	probe int32
+	at    int32
+}
+
+func (g *leadGate) add(b *gateBuilder, rule int32, p *plan) {
+	if g.pairs == nil {
+		g.pairs = new([1 << 16 / 64]uint64)
+		g.entries = make(map[uint16][]leadEntry)
+	}
+	for _, w := range p.routes {
+		id := b.probeOf(rule, p, w.sets)
+		for first := range 256 {
+			for second := range 256 {
+				if w.sets[w.even].has(byte(first)) && w.sets[w.even+1].has(byte(second)) {
+					pair := uint16(first)<<8 | uint16(second)
+					g.pairs[pair/64] |= 1 << (pair % 64)
+					g.entries[pair] = append(g.entries[pair], leadEntry{id, int32(w.even)})
+				}
+			}
+		}
+	}
+}
+
+// scan looks at the characters that begin in text[from:to].
+func (g *leadGate) scan(f *Scratch, grams *gramGate, text string, from, to int) {
+	const high = 0x8080808080808080
+	for i := from; i < to; {
+		if i+8 <= len(text) && load64(text[i:i+8])&high == 0 {
+			i += 8
+			continue
+		}
+		end := min(i+8, to)
+		for ; i < end; i++ {
+			if text[i] < 0xC2 || i+1 == len(text) {
+				continue
+			}
+			pair := uint16(text[i])<<8 | uint16(text[i+1])
+			if g.pairs[pair/64]>>(pair%64)&1 == 0 {
+				continue
+			}
+			for _, e := range g.entries[pair] {
+				grams.probe(f, text, i-int(e.at), e.probe)
+			}
+			f.budget -= 4
+		}
+	}
+}
+
+// byteGate finds rules that need the rare byte.
+type byteGate struct{ probes []int32 }
+
+func (g *byteGate) add(b *gateBuilder, rule int32, p *plan) {
+	for _, r := range p.routes {
+		g.probes = append(g.probes, b.probeOf(rule, p, r.sets))
+	}
+}
+
+// scan looks at text[from:to].
+func (g *byteGate) scan(f *Scratch, grams *gramGate, text string, from, to int) {
+	for {
+		i := strings.IndexByte(text[from:to], rareByte)
+		if i < 0 {
+			return
+		}
+		for _, id := range g.probes {
+			grams.probe(f, text, from+i, id)
+		}
+		f.budget -= len(g.probes)
+		from += i + 1
+	}
+}
+
+// runGate finds rules that need a long run of letters of one class: it looks at every so many bytes, and where one
+// might be in such a run, how long that is.
+type runGate struct {
+	rules  []runRule
+	class  byteset // the union of theirs
+	length int     // the least of theirs
+}
+
+type runRule struct {
+	rule        int32
+	class       byteset
+	length      int
+	least, most int
+	prefix      byteset
+}
+
+func (g *runGate) add(rule int32, p *plan) {
+	if len(g.rules) == 0 || p.runLength < g.length {
+		g.length = p.runLength
+	}
+	g.class.union(p.run)
+	g.rules = append(g.rules, runRule{rule, p.run, p.runLength, p.least, p.most, p.prefix})
+}
+
+// scan looks at the runs that have a byte in text[from:to]. A run that reaches over either end is seen whole.
+func (g *runGate) scan(f *Scratch, text string, from, to int) {
+	for at := from + g.length - 1; at < to+g.length-1 && at < len(text); {
+		// Backwards from where a run of the length would end: the first byte that is none of the class says where the
+		// next one can begin.
+		back := at
+		for back > at-g.length && g.class.has(text[back]) {
+			back--
+		}
+		if back > at-g.length {
+			at = back + g.length
+			continue
+		}
+		start, end := extend(&g.class, text, at)
+		at = end + g.length
+		if end-start >= g.length {
+			for i := range g.rules {
+				g.rules[i].within(f, text, start, end)
+			}
+			f.budget -= end - start
+		}
+	}
+}
+
+// extend is the run of a class around a place.
+func extend(class *byteset, text string, at int) (start, end int) {
+	for start = at; start > 0 && class.has(text[start-1]); start-- {
+	}
+	for end = at + 1; end < len(text) && class.has(text[end]); end++ {
+	}
+	return start, end
+}
+
+// within notes where in text[from:to] a run of the rule is.
+func (r *runRule) within(f *Scratch, text string, from, to int) {
+	for at := from + r.length - 1; at < to; {
+		if !r.class.has(text[at]) {
+			at += r.length
+			continue
+		}
+		start, end := extend(&r.class, text, at)
+		start, end = max(start, from), min(end, to)
+		if end-start >= r.length {
+			f.note(r.rule, f.reach(&r.prefix, text, start, r.least, r.most), end-r.length-r.least)
+		}
+		at = end + r.length
+	}
+	f.budget -= to - from
+}

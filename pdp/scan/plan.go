@@ -1,0 +1,520 @@
+package scan
+
+import (
+	"fmt"
+	"math"
+	"regexp/syntax"
+	"slices"
+)
+
+// A plan is how the engine comes to the places where a match of a rule may begin. Every match must begin in a place that
+// the plan names; what else it names only costs time.
+type plan struct {
+	kind   planKind
+	routes []plannedRoute
+	// The place that the plan finds stands so many bytes after the begin of the match.
+	least, most int
+	prefix      byteset // the bytes that may stand between
+	cost        float32 // estimated nanoseconds for a kilobyte of ordinary text
+	run         byteset // planRun: the class of the run
+	runLength   int     // and its least length
+}
+
+type planKind uint8
+
+const (
+	// planGrams looks for four bytes that every match has in a known place.
+	planGrams planKind = iota
+	// planDigits starts the union automaton of all such rules at every run of digits.
+	planDigits
+	// planLead looks for a pair of bytes that begins a character beyond ASCII.
+	planLead
+	// planRun looks for long runs of a class.
+	planRun
+	// planByte looks for a single byte.
+	planByte
+	// planEverywhere tries every place; only for rules marked slow.
+	planEverywhere
+)
+
+func (k planKind) String() string {
+	return [...]string{"grams", "digits", "lead bytes", "runs", "byte", "everywhere"}[k]
+}
+
+// plannedRoute is a route with the grams that stand for it.
+type plannedRoute struct {
+	sets []byteset
+	// Where the gate finds the route. Grams: at even and odd are the first of four bytes that it tests, for it looks at
+	// every second place only; either may reach one byte to the left of the route, or past its end. Digits and lead: at even
+	// stands the first digit, or the lead byte.
+	even, odd int
+}
+
+const (
+	gramBytes   = 4
+	maxPrefix   = 8192   // bytes of a match before the place that a plan finds
+	maxGrams    = 20_000 // of one pattern
+	maxHeadroom = 8      // bytes before the first digit, or the lead byte
+	minRun      = 16
+
+	hitCost   = 12.0  // nanoseconds for a gram that stands in the text
+	passCost  = 60.0  // nanoseconds more where all of its route does
+	openCost  = 240.0 // the same for a route that goes on into a wide class
+	entryCost = 0.005 // nanoseconds a kilobyte for each gram in the gate, which makes more other grams look like one
+	perKB     = 512.0 // places of a kilobyte that the gate looks at
+	maxCost   = 200.0 // nanoseconds a kilobyte that one pattern may cost
+	goodCost  = 1.0   // below that no other plan is looked for
+	rareCost  = 0.03  // below that a route is followed no further
+	fairCost  = 8.0   // below that it is not worth to divide a pattern at its alternations
+
+	digitsCost   = 3
+	leadCost     = 0.4
+	runCost      = 25
+	shortRunCost = 50 // a run shorter than shortRun makes the gate look more often
+	shortRun     = 32
+	byteCost     = 4
+)
+
+// planner makes the plans of a table. It remembers what patterns have in common.
+type planner struct {
+	folded map[byteset]*foldedSet
+	shares map[[gramBytes]*foldedSet]float32
+	ids    map[byteset]int
+	// Of the pattern under way: what was found for what stands behind a place. Branches have their ends in common.
+	nodes map[*syntax.Regexp]int
+	tails map[string][]plan
+}
+
+func newPlanner() *planner {
+	return &planner{make(map[byteset]*foldedSet), make(map[[gramBytes]*foldedSet]float32), make(map[byteset]int), nil, nil}
+}
+
+func (pl *planner) fold(s byteset) *foldedSet {
+	f := pl.folded[s]
+	if f == nil {
+		f = foldSet(s)
+		pl.folded[s] = f
+	}
+	return f
+}
+
+func (pl *planner) share(gram [gramBytes]*foldedSet) float32 {
+	p, known := pl.shares[gram]
+	if !known {
+		p = gramShare(gram)
+		pl.shares[gram] = p
+	}
+	return p
+}
+
+// planFor finds the plans of a regex: one, or one for each branch of an alternation in it. detail says why there is
+// none.
+func (pl *planner) planFor(re *syntax.Regexp) (plans []plan, detail string) {
+	pl.nodes, pl.tails = make(map[*syntax.Regexp]int), make(map[string][]plan)
+	nodes := flatten(nil, re)
+	whole, found := pl.cheapest(nodes)
+	if !found || whole.cost > fairCost {
+		if branches, sum := pl.branches(nodes, maxBranches); branches != nil && (!found || sum < whole.cost) {
+			if sum > maxCost {
+				whole.cost, found = sum, true
+			} else {
+				return branches, ""
+			}
+		}
+	}
+	switch {
+	case !found:
+		return nil, fmt.Sprintf("no plan: nowhere in its first %d bytes must a match of %.60q have %d bytes that can be told in advance"+
+			" (a literal or small classes), nor does it begin with \\b and a digit, nor must it have %d letters or digits in a row, a %c, or a"+
+			" character beyond ASCII; give it one, or mark it slow", maxPrefix, re.String(), gramBytes, minRun, rareByte)
+	case whole.cost > maxCost:
+		return nil, fmt.Sprintf("no plan: the rarest %d bytes that a match of %.60q must have are so frequent that they alone would cost %.0f ns"+
+			" for each kilobyte of text, at most %.0f; give it a rarer literal, or mark it slow", gramBytes, re.String(), whole.cost, maxCost)
+	}
+	return []plan{whole}, ""
+}
+
+// maxBranches is into how many patterns one may be divided.
+const maxBranches = 24
+
+// branches divides a pattern at its alternations: each branch with what stands around it is a pattern by itself.
+func (pl *planner) branches(nodes []*syntax.Regexp, most int) (best []plan, cost float32) {
+	for i, node := range nodes {
+		if node.Op != syntax.OpAlternate || len(node.Sub) > most {
+			continue
+		}
+		var plans []plan
+		sum := float32(0)
+		for _, sub := range node.Sub {
+			var with []*syntax.Regexp
+			with = append(with, nodes[:i]...)
+			with = append(flatten(with, sub), nodes[i+1:]...)
+			p, found := pl.cheapest(with)
+			of := []plan{p}
+			c := p.cost
+			if !found || p.cost > fairCost {
+				if deeper, deep := pl.branches(with, most/len(node.Sub)); deeper != nil && (!found || deep < p.cost) {
+					of, c, found = deeper, deep, true
+				}
+			}
+			if !found {
+				plans = nil
+				break
+			}
+			plans, sum = append(plans, of...), sum+c
+		}
+		if plans != nil && (best == nil || sum < cost) {
+			best, cost = plans, sum
+		}
+	}
+	return best, cost
+}
+
+// cheapest looks for the best plan over all places of a pattern where the gate might look.
+func (pl *planner) cheapest(nodes []*syntax.Regexp) (best plan, found bool) {
+	least, most := 0, 0
+	var prefix byteset
+	for i, node := range nodes {
+		for _, p := range pl.tail(nodes[i:], i == 0) {
+			if p.least, p.most, p.prefix = least, most, prefix; most > maxPrefix && !p.stopsAtPrefix() {
+				continue
+			}
+			if p.kind == planByte || p.kind == planGrams {
+				p.cost *= 1 + prefixWalk(prefix, most-least)/32 // each hit has so many places to try
+			}
+			if !found || p.cost < best.cost {
+				best, found = p, true
+			}
+		}
+		if found && best.cost < goodCost {
+			break
+		}
+		lo, hi := byteLength(node)
+		least, most = min(least+lo, unbounded), min(most+hi, unbounded)
+		prefix.union(bytesOf(node))
+	}
+	return best, found
+}
+
+// tail is plansAt for nodes that were perhaps looked at before.
+func (pl *planner) tail(nodes []*syntax.Regexp, first bool) []plan {
+	key := make([]byte, 1, 2*len(nodes)+1)
+	if first {
+		key[0] = 1
+	}
+	for _, n := range nodes {
+		id, known := pl.nodes[n]
+		if !known {
+			id = len(pl.nodes)
+			pl.nodes[n] = id
+		}
+		key = append(key, byte(id), byte(id>>8))
+	}
+	plans, known := pl.tails[string(key)]
+	if !known {
+		var rest *cont
+		for j := len(nodes) - 1; j >= 0; j-- {
+			rest = &cont{nodes[j], rest}
+		}
+		plans = pl.plansAt(nodes[0], rest, first)
+		pl.tails[string(key)] = plans
+	}
+	return plans
+}
+
+// prefixWalk estimates how many bytes before a place are of the prefix.
+func prefixWalk(prefix byteset, most int) float32 {
+	stop := float32(0)
+	for _, k := range foldSet(prefix.complement()).kinds {
+		stop += frequency.one[k]
+	}
+	if stop*float32(most) < 1 {
+		return float32(most)
+	}
+	return 1 / stop
+}
+
+// stopsAtPrefix says whether every route has a byte that is none of the prefix. The stretches before two places that
+// the plan finds have little in common then, and to look through them all takes linear time, however long they are.
+func (p *plan) stopsAtPrefix() bool {
+	if p.kind == planRun {
+		return !p.prefix.intersects(p.run)
+	}
+	for _, r := range p.routes {
+		if !slices.ContainsFunc(r.sets, func(s byteset) bool { return !p.prefix.intersects(s) }) {
+			return false
+		}
+	}
+	return len(p.routes) > 0
+}
+
+// flatten gives what stands one after the other at the top of a pattern.
+func flatten(nodes []*syntax.Regexp, re *syntax.Regexp) []*syntax.Regexp {
+	switch re.Op {
+	case syntax.OpCapture:
+		return flatten(nodes, re.Sub[0])
+	case syntax.OpConcat:
+		for _, sub := range re.Sub {
+			nodes = flatten(nodes, sub)
+		}
+		return nodes
+	}
+	return append(nodes, re)
+}
+
+func (pl *planner) plansAt(node *syntax.Regexp, rest *cont, first bool) []plan {
+	var out []plan
+	if class, n, ok := classRun(node); ok {
+		p := plan{kind: planRun, run: class, runLength: n, cost: runCost}
+		if n < shortRun {
+			p.cost = shortRunCost
+		}
+		out = append(out, p)
+	}
+	switch node.Op {
+	case syntax.OpBeginLine, syntax.OpBeginText, syntax.OpWordBoundary, syntax.OpNoWordBoundary, syntax.OpEmptyMatch:
+		if !first {
+			return out // the next node says the same
+		}
+	}
+	routes := pl.expand(rest)
+	if p, ok := pl.gramPlan(routes); ok {
+		out = append(out, p)
+	}
+	if first {
+		if p, ok := headPlan(routes, planDigits, digitsCost, digitBytes); ok {
+			out = append(out, p)
+		}
+	}
+	if p, ok := bytePlan(routes); ok {
+		out = append(out, p)
+	}
+	if p, ok := headPlan(routes, planLead, leadCost, leadBytes); ok {
+		out = append(out, p)
+	}
+	return out
+}
+
+var leadBytes = func() (s byteset) { s.add(0xC2, 0xF4); return s }()
+
+// gramPlan gives each route its two cheapest grams, one for each parity of the place.
+func (pl *planner) gramPlan(routes []route) (plan, bool) {
+	routes = pl.merge(routes)
+	p := plan{kind: planGrams}
+	entries := 0
+	for i := range routes {
+		g := pl.grams(&routes[i])
+		if g.size[0] == 0 || g.size[1] == 0 {
+			return plan{}, false
+		}
+		if entries += g.size[0] + g.size[1]; entries > maxGrams {
+			return plan{}, false
+		}
+		p.cost += g.cost[0] + g.cost[1]
+		p.routes = append(p.routes, plannedRoute{routes[i].sets, g.at[0], g.at[1]})
+	}
+	return p, len(routes) > 0
+}
+
+// merge cuts routes that differ only behind what finds them, so that there are few: to tell them apart is the
+// automaton's work.
+func (pl *planner) merge(routes []route) []route {
+	for k := expandBytes - 1; k >= gramBytes; k-- {
+		groups := make(map[string][]int)
+		for i := range routes {
+			if len(routes[i].sets) >= k {
+				key := pl.key(routes[i].sets[:k])
+				groups[key] = append(groups[key], i)
+			}
+		}
+		cut := make([]bool, len(routes))
+		merged := false
+		for _, members := range groups {
+			if len(members) < 2 {
+				continue
+			}
+			apart := float32(0)
+			for _, i := range members {
+				apart += pl.grams(&routes[i]).total()
+			}
+			short := routes[members[0]]
+			short.sets, short.frozen = short.sets[:k:k], true
+			if pl.grams(&short).total() > apart {
+				continue
+			}
+			merged = true
+			routes[members[0]] = short
+			for _, i := range members[1:] {
+				cut[i] = true
+			}
+		}
+		if merged {
+			var left []route
+			for i := range routes {
+				if !cut[i] {
+					left = append(left, routes[i])
+				}
+			}
+			routes = left
+		}
+	}
+	return routes
+}
+
+func (pl *planner) key(sets []byteset) string {
+	key := make([]byte, 0, 2*expandBytes)
+	for _, s := range sets {
+		id, known := pl.ids[s]
+		if !known {
+			id = len(pl.ids)
+			pl.ids[s] = id
+		}
+		key = append(key, byte(id), byte(id>>8), byte(id>>16))
+	}
+	return string(key)
+}
+
+// gramChoice has the cheapest gram of a route for each parity: its cost, place and number of spellings (0: none).
+type gramChoice struct {
+	cost     [2]float32
+	at, size [2]int
+}
+
+func (g gramChoice) total() float32 {
+	if g.size[0] == 0 || g.size[1] == 0 {
+		return math.MaxFloat32 / maxRoutes
+	}
+	return g.cost[0] + g.cost[1]
+}
+
+// grams chooses them for a route.
+func (pl *planner) grams(r *route) (g gramChoice) {
+	wild := pl.fold(anyByte)
+	var buf [expandBytes + 4*gramBytes]*foldedSet
+	folded := append(buf[:0], wild)
+	for _, s := range r.sets {
+		folded = append(folded, pl.fold(s))
+	}
+	for range gramBytes {
+		folded = append(folded, wild)
+	}
+	for o := -1; o < max(len(r.sets), 1); o++ {
+		rest := float32(1)
+		if r.frozen {
+			rest = openCost / passCost
+		}
+		for i, s := range folded[1 : 1+len(r.sets)] {
+			if i < o || i >= o+gramBytes {
+				rest *= min(1, 4*s.common)
+			}
+		}
+		g.take(pl, [gramBytes]*foldedSet(folded[o+1:]), o, rest)
+	}
+	return g
+}
+
+// consider takes the grams of a route into account that end behind its first bytes.
+func (pl *planner) consider(r *route, known int) {
+	for o := max(known-gramBytes+1, 0); o+gramBytes <= len(r.sets); o++ {
+		var gram [gramBytes]*foldedSet
+		for i := range gram {
+			gram[i] = pl.fold(r.sets[o+i])
+		}
+		r.inside.take(pl, gram, o, 0)
+	}
+}
+
+// take keeps a gram at place o if it is the cheapest of its parity. rest is how likely the rest of the route stands there
+// too.
+func (g *gramChoice) take(pl *planner, gram [gramBytes]*foldedSet, o int, rest float32) {
+	n := 1
+	for _, s := range gram {
+		n *= len(s.bytes)
+	}
+	if n > maxGrams {
+		return
+	}
+	c := perKB*(hitCost+passCost*rest)*pl.share(gram) + entryCost*float32(n)
+	if k := o & 1; g.size[k] == 0 || c < g.cost[k] {
+		g.cost[k], g.at[k], g.size[k] = c, o, n
+	}
+}
+
+// bytePlan is for routes that all begin with the one byte that is rare enough to be looked for by itself.
+func bytePlan(routes []route) (plan, bool) {
+	p := plan{kind: planByte, cost: byteCost + 2*perKB*hitCost*frequency.one[kindOf(foldByte(rareByte))]}
+	for _, r := range routes {
+		if len(r.sets) == 0 || r.sets[0] != rareByteSet {
+			return plan{}, false
+		}
+		p.routes = append(p.routes, plannedRoute{sets: r.sets})
+	}
+	return p, len(routes) > 0
+}
+
+// rareByte is what bytePlan looks for: without it no pattern of an e-mail address would have a plan.
+const rareByte = '@'
+
+var rareByteSet = func() (s byteset) { s.add(rareByte, rareByte); return s }()
+
+// headPlan is for routes that soon come to a byte of a kind which nothing before it is of.
+func headPlan(routes []route, kind planKind, cost float32, wanted byteset) (plan, bool) {
+	p := plan{kind: kind, cost: cost}
+	for _, w := range routes {
+		at := -1
+		for i := range min(len(w.sets), maxHeadroom+1) {
+			inside := w.sets[i]
+			for j := range inside {
+				inside[j] &^= wanted[j]
+			}
+			if inside == (byteset{}) {
+				at = i
+				break
+			}
+			if w.sets[i].intersects(wanted) {
+				return plan{}, false
+			}
+		}
+		switch {
+		case at < 0,
+			kind == planDigits && at == 0 && !w.bounded, // else a match could begin amidst digits
+			kind == planLead && at+1 >= len(w.sets):
+			return plan{}, false
+		}
+		p.routes = append(p.routes, plannedRoute{w.sets, at, 0})
+	}
+	return p, len(routes) > 0
+}
+
+// classRun says whether a node is a long repeat of one class of ASCII letters.
+func classRun(node *syntax.Regexp) (class byteset, length int, ok bool) {
+	switch {
+	case node.Op == syntax.OpRepeat && node.Min >= minRun && node.Sub[0].Op == syntax.OpCharClass:
+		length = node.Min
+	case node.Op == syntax.OpCapture:
+		return classRun(node.Sub[0])
+	default:
+		return byteset{}, 0, false
+	}
+	seqs, few := byteSequences(node.Sub[0].Rune, 1)
+	if !few || len(seqs) != 1 || len(seqs[0]) != 1 {
+		return byteset{}, 0, false
+	}
+	class = seqs[0][0]
+	for i := range class {
+		if class[i]&^runBytes[i] != 0 {
+			return byteset{}, 0, false
+		}
+	}
+	return class, length, true
+}
+
+// runBytes are those that long tokens are made of. A class with others, such as blanks, has long runs in every text.
+var runBytes = func() (s byteset) {
+	for c := range 256 {
+		if inBase64[c] {
+			s.add(byte(c), byte(c))
+		}
+	}
+	return s
+}()

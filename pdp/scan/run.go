@@ -1,0 +1,127 @@
+package scan
+
+import "unicode/utf8"
+
+// The memo of runs: long runs leave checkpoints, so that a later run of the same rule that comes to the same state at
+// the same place takes over the outcome. Without it a text such as `key=key=key=…` would cost its square: each `key=`
+// starts a run over all that follow. Places near a run's start are frequent, those far from it rare, and all are
+// multiples of a grid, so that runs meet.
+const memoSize = 4096 // entries; a later one takes the place of an earlier one
+
+type memoEntry struct {
+	state *state
+	pos   int
+	end   int // of the last match after pos, or -1
+	death int
+}
+
+type visit struct {
+	slot  int
+	pos   int
+	state *state
+}
+
+// run tells where the match ends that begins at text[p], or -1, and how far the text decides that: text[:death], or
+// the end of the text. It stops when the budget is used up, which then is negative.
+func (f *Scratch) run(a *automaton, text string, p int) (end, death int) {
+	budget := f.budget
+	s := a.startAt(text, p, &budget)
+	end = -1
+	pos := p
+	base := p // since when steps are not paid
+	check := nextCheckpoint(p, p)
+	visits := f.visits[:0]
+	for !s.dead {
+		class, width := uint8(len(a.example)), 1
+		if pos < len(text) {
+			if b := text[pos]; b < utf8.RuneSelf {
+				class = a.ascii[b]
+			} else {
+				class, width = a.classOf(text, pos)
+			}
+		}
+		next := s.next[class].Load()
+		if next == nil {
+			next = a.step(s, class, &budget)
+		}
+		s = next
+		if s.matched {
+			end = pos
+		}
+		pos += width
+		if pos >= check && !s.dead {
+			budget -= pos - base
+			base = pos
+			if budget < 0 {
+				break
+			}
+			slot := memoSlot(pos, a)
+			if f.memo == nil {
+				f.memo = make([]memoEntry, memoSize)
+			}
+			if m := &f.memo[slot]; m.state == s && m.pos == pos {
+				if m.end >= 0 {
+					end = m.end
+				}
+				pos = m.death
+				base = pos
+				break
+			}
+			visits = append(visits, visit{slot, pos, s})
+			check = nextCheckpoint(p, pos)
+		}
+	}
+	budget -= pos - base + 2
+	f.budget = budget
+	pos = min(pos, len(text))
+	if budget >= 0 {
+		for _, v := range visits {
+			e := end
+			if e < v.pos {
+				e = -1
+			}
+			f.memo[v.slot] = memoEntry{v.state, v.pos, e, pos}
+			f.dirty = append(f.dirty, int32(v.slot))
+		}
+	}
+	f.visits = visits
+	return end, pos
+}
+
+// nextCheckpoint is where a run that began at p and stands at pos is to look into the memo next.
+func nextCheckpoint(p, pos int) int {
+	if pos-p < nearCheckpoint {
+		return (pos | (checkpoint - 1)) + 1
+	}
+	return (pos | (farCheckpoint - 1)) + 1
+}
+
+func memoSlot(pos int, a *automaton) int {
+	return int((uint64(pos)>>6*0x9E3779B97F4A7C15 + a.salt) >> 40 % memoSize)
+}
+
+// forget drops what belongs to one text, so that a scratch in a pool keeps nothing of a text or a policy alive.
+func (f *Scratch) forget() {
+	if len(f.dirty) == 0 {
+		return
+	}
+	for _, i := range f.dirty {
+		f.memo[i] = memoEntry{}
+	}
+	f.dirty = f.dirty[:0]
+	clear(f.visits[:cap(f.visits)])
+}
+
+// isBoundary says whether regexp, which reads rune by rune, would ever try text[p:].
+func isBoundary(text string, p int) bool {
+	if p >= len(text) || utf8.RuneStart(text[p]) {
+		return true
+	}
+	for q := p - 1; q >= 0 && q >= p-3; q-- {
+		if utf8.RuneStart(text[q]) {
+			_, width := utf8.DecodeRuneInString(text[q:])
+			return q+width <= p
+		}
+	}
+	return true
+}
