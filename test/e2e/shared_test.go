@@ -134,7 +134,7 @@ func TestThreat_E12_RedisThatForgot(t *testing.T) {
 	r.Run()
 	eventually(t, 30*time.Second, "the loss is noticed, and denies", func() bool {
 		answer := a.decide(t, small())
-		return answer.GetEffect() == deny && reasonsOf(answer)[0] == "LIMIT_EXCEEDED"
+		return answer.GetEffect() == deny && reasonsOf(answer)[0] == "LIMIT_STATE_LOST"
 	})
 	watched.hear(t, "EVENT_TYPE_LEDGER", `"amnesia"`)
 	for _, args := range [][]string{{"status"}, {"limits"}} {
@@ -148,7 +148,7 @@ func TestThreat_E12_RedisThatForgot(t *testing.T) {
 	if got := p.feed(t, "yes\n", "limits", "recover"); got.code != 3 || !strings.Contains(got.err, "nothing was changed") {
 		t.Errorf("not confirmed: %d %s%s", got.code, got.out, got.err)
 	}
-	a.wants(t, small(), deny, "LIMIT_EXCEEDED")
+	a.wants(t, small(), deny, "LIMIT_STATE_LOST")
 	if got := p.feed(t, "recover\n", "limits", "recover").ok(t); !strings.Contains(got.out, "recovered") || !strings.Contains(got.err, "cannot be taken back") {
 		t.Errorf("%s%s", got.out, got.err)
 	}
