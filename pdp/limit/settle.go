@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
@@ -111,6 +112,7 @@ func (e *Engine) findReservation(ctx context.Context, tenant, id string) (r *res
 // settlementBatch is a settlement on its way.
 type settlementBatch struct {
 	bundle
+	others  []ledger.Line // what the lines would say without it
 	settled *Settled
 	r       *reservation
 	held    bool // the ledger did not have it before
@@ -173,7 +175,7 @@ func (e *Engine) correct(b *settlementBatch, c *cell, from *charge, set *Set, no
 	period := from.period
 	if rule := set.of(from.key); rule != nil {
 		period = rule.period
-		c.most = rule.most
+		c.follow(rule.most)
 	} else if c.period.Kind != 0 {
 		period = c.period
 	}
@@ -183,11 +185,12 @@ func (e *Engine) correct(b *settlementBatch, c *cell, from *charge, set *Set, no
 	}
 	used := from.actual(&b.settled.Charged)
 	l := b.add(c, used > from.units) // a debt blocks what follows, also what was leased before it
+	b.others = append(b.others, *l)
 	switch {
 	case used > from.units:
 		l.Want = ledger.Add(l.Want, used-from.units)
 	case used < from.units && from.period == period:
-		l.Refunds = addStamp(l.Refunds, ledger.Stamp{Index: from.index, Units: from.units - used})
+		l.Refunds = addStamp(slices.Clone(l.Refunds), ledger.Stamp{Index: from.index, Units: from.units - used})
 	}
 }
 
@@ -200,15 +203,20 @@ func (e *Engine) tellSettlement(ctx context.Context, b *settlementBatch) error {
 	defer close(b.flight.done)
 	b.batch.Seq = e.seq.Add(1)
 	receipt, err := e.send(ctx, &b.batch)
+	_, now, _ := e.ledger.Now()
 	for i, c := range b.cells {
 		s := e.shard(c.hash)
 		s.mu.Lock()
 		c.flight, c.full = nil, 0
-		if err == nil {
+		switch {
+		case err != nil: // the settlement's own part is written anew
+			c.unheard(&b.others[i], certain(err), now)
+			c.owed = ledger.Add(c.owed, b.others[i].Want)
+		default:
 			c.heard(receipt, i, b.batch.Lines[i].Lease)
-		} else {
-			b.batch.Lines[i].Refunds = nil // the settlement's own; it is written anew
-			c.unheard(&b.batch.Lines[i], errors.Is(err, ledger.ErrConflict))
+			if receipt.Verdict == ledger.Full { // it is settled, and so its debt must be told again until there is room
+				c.owed = ledger.Add(c.owed, b.batch.Lines[i].Want)
+			}
 		}
 		e.unpin(c)
 		s.mu.Unlock()
@@ -279,7 +287,7 @@ func (s *scratch) addition(e *Engine, who *Subject, now int64) (under *flight, b
 	for i := range s.items {
 		it := &s.items[i]
 		it.cell.resize(it.rule.period, now)
-		it.cell.most = it.rule.most
+		it.cell.follow(it.rule.most)
 		if it.cell.term == 0 {
 			it.cell.term = micros(e.cfg.Lease)
 		}
@@ -294,6 +302,7 @@ func (s *scratch) tellAddition(ctx context.Context, e *Engine, b *bundle) ([]Sta
 	defer close(b.flight.done)
 	b.batch.Seq = e.seq.Add(1)
 	receipt, err := e.send(ctx, &b.batch)
+	_, now, _ := e.ledger.Now()
 	full := err == nil && receipt.Verdict == ledger.Full
 	statuses := make([]Status, 0, len(s.items))
 	s.locks.lock(e)
@@ -304,7 +313,7 @@ func (s *scratch) tellAddition(ctx context.Context, e *Engine, b *bundle) ([]Sta
 		if err == nil {
 			c.heard(receipt, i, b.batch.Lines[i].Lease)
 		} else {
-			c.unheard(&b.batch.Lines[i], false)
+			c.unheard(&b.batch.Lines[i], certain(err), now)
 		}
 		if owed := b.batch.Lines[i].Want - it.want; err != nil || full {
 			c.owed = ledger.Add(c.owed, max(owed, 0))

@@ -183,7 +183,7 @@ func (m *Model) forgotten(tenant string) func(l *ledger.Line) (bool, int64) {
 	if !there {
 		return nil
 	}
-	return func(l *ledger.Line) (bool, int64) { return l.Period.LostAt(lost, m.now) }
+	return func(l *ledger.Line) (bool, int64) { return l.Period.LostAt(lost, l.Lease, m.now) }
 }
 
 // Reservation reads one.
