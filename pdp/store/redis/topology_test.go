@@ -71,7 +71,7 @@ func TestAFailoverThatLostWritesIsNoticed(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	lost(t, r, true)
-	r.advance(time.Duration(anHour.Length()+time.Minute.Microseconds()) * time.Microsecond)
+	r.advance(time.Duration(hour+anHour.Length()+time.Minute.Microseconds()) * time.Microsecond)
 	if got = do(t, r, hard("cell", anHour, 10, 10)); got.Verdict != ledger.Allowed {
 		t.Fatalf("%+v", got)
 	}
