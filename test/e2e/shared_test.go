@@ -82,7 +82,7 @@ func TestThreat_E12_RedisThatIsNotThere(t *testing.T) {
 	watched := p.watch(t)
 	a, s := p.agent(t), session(t)
 	a.wants(t, adding(s), deny, "STATE_UNAVAILABLE") // its breakers cannot be read
-	a.wants(t, saying(s), deny, "STATE_UNAVAILABLE")                               // its limits cannot be counted
+	a.wants(t, saying(s), deny, "STATE_UNAVAILABLE") // its limits cannot be counted
 	status := p.cli(t, "status").ok(t).out
 	for _, want := range []string{", serving since", "limits     DEGRADED: ", "ledger     redis", "UNREACHABLE: "} {
 		if !strings.Contains(status, want) {
