@@ -2,7 +2,10 @@ package redis
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
 
 const (
@@ -15,12 +18,37 @@ const (
 // clock bounds the ledger's time by this process's monotonic clock, since the last answer that told it. It exists so that a
 // step of the Redis host's clock moves nothing as long as one process remembers. Safe for concurrent use.
 type clock struct {
-	elapsed func() time.Duration
+	source ledger.Source
+	// slept is how long the machine was suspended since: the monotonic clock stands still then, and the boot-time clock does not.
+	slept atomic.Int64
 
 	mu             sync.Mutex
 	known          bool
 	at             time.Duration // when these were the bounds
 	earliest, late int64
+	booted         string        // the start of the machine that wake looked at first
+	ahead          time.Duration // how far its time was ahead of ours then
+}
+
+// elapsed is the time since some moment of this process.
+func (c *clock) elapsed() time.Duration { return c.source.Elapsed() + time.Duration(c.slept.Load()) }
+
+// wake looks whether the machine was suspended. Without it the ledger's time would stay behind by as long.
+func (c *clock) wake() {
+	name, since := c.source.Boot()
+	if name == "" {
+		return
+	}
+	ahead := since - c.source.Elapsed()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.booted == "" {
+		c.booted, c.ahead = name, ahead
+	}
+	// The two are not read at once: what is less than a second is no sleep.
+	if slept := ahead - c.ahead - time.Duration(c.slept.Load()); slept > time.Second {
+		c.slept.Add(int64(slept))
+	}
 }
 
 // bounds are what the ledger's time can be now.

@@ -52,7 +52,8 @@ func open(cfg Config, source ledger.Source, adapt func(string) string) (*Ledger,
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	l := &Ledger{cfg: cfg, scripts: newScripts(adapt), source: source}
-	l.clock.elapsed = source.Elapsed
+	l.clock.source = source
+	l.clock.wake()
 	l.tenants = tenants{memory: cfg.Memory, all: map[string]*seen{}}
 	l.pages.all = map[string]*page{}
 	l.link = link{options: options, timeout: cfg.Timeout, probe: l.probe, back: l.touch, log: cfg.Log}
@@ -87,7 +88,7 @@ func (l *Ledger) Do(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, erro
 	if err != nil {
 		return nil, fmt.Errorf("%w: read what this process knew: %w", ledger.ErrUnavailable, err)
 	}
-	asked := l.source.Elapsed()
+	asked := l.clock.elapsed()
 	keys, args := l.encode(b, l.caller(known), elsewhere)
 	answer, err := l.run(ctx, l.scripts.batch, keys, args)
 	if err != nil {
@@ -97,7 +98,7 @@ func (l *Ledger) Do(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, erro
 	if err != nil && r == nil {
 		return nil, err
 	}
-	l.clock.learn(r.Now, asked, l.source.Elapsed())
+	l.clock.learn(r.Now, asked, l.clock.elapsed())
 	if told := l.told(b.Tenant, state); told != nil {
 		return nil, told
 	}
@@ -170,8 +171,9 @@ func (l *Ledger) call(ctx context.Context, do func(context.Context, rueidis.Clie
 
 // probe asks for the time, and whether this Redis is fit to keep limits.
 func (l *Ledger) probe(ctx context.Context, c rueidis.Client) error {
+	l.clock.wake()
 	earliest, latest, known := l.clock.bounds()
-	asked := l.source.Elapsed()
+	asked := l.clock.elapsed()
 	if known {
 		latest += slack + l.cfg.Timeout.Microseconds()
 	}
@@ -197,7 +199,7 @@ func (l *Ledger) probe(ctx context.Context, c rueidis.Client) error {
 		return errors.New("the clock of redis has moved while nobody looked: waiting for a replica that knows the time")
 	}
 	l.suspect = l.suspect || known && !was
-	l.clock.learn(now, asked, l.source.Elapsed())
+	l.clock.learn(now, asked, l.clock.elapsed())
 	return nil
 }
 
