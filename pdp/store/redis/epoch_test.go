@@ -223,6 +223,23 @@ func TestLossesAreNoticed(t *testing.T) {
 			spoil: func(_ *testing.T, s *redistest.Server, r *replica) { s.Do("DEL", r.keys("acme").tenant()) }, lost: true,
 		},
 		"a replica took over": {spoil: failover, lost: true},
+		"a first replica was added": { // Redis begins a new history then, and cannot say that nothing was lost in between
+			spoil: func(t *testing.T, s *redistest.Server, _ *replica) {
+				t.Helper()
+				synced(t, redistest.Start(t, "--replicaof", "127.0.0.1 "+s.Port()))
+			}, lost: true,
+		},
+		"a second replica was added": {
+			spoil: func(t *testing.T, s *redistest.Server, r *replica) {
+				t.Helper()
+				synced(t, redistest.Start(t, "--replicaof", "127.0.0.1 "+s.Port()))
+				do(t, r, free("cell", 1))
+				if _, err := r.Recover(t.Context(), "acme"); err != nil {
+					t.Fatal(err)
+				}
+				synced(t, redistest.Start(t, "--replicaof", "127.0.0.1 "+s.Port()))
+			},
+		},
 		"master, replica, master again": {
 			spoil: func(t *testing.T, s *redistest.Server, _ *replica) {
 				t.Helper()
