@@ -52,12 +52,12 @@ func (e *Engine) ask(ctx context.Context, s *scratch, hold *Hold, now int64) err
 func (it *item) write(e *Engine, l *ledger.Line, now int64) {
 	c, r := it.cell, it.rule
 	charges := it.want > 0
-	c.report(l, charges)
+	c.report(l, charges || c.table != r.table)
 	l.Want, l.Max, l.Class, l.Attempts = it.want, r.most, it.class, r.attempts
 	if it.class == ledger.Free && c.owed > 0 {
 		l.Want, c.owed = ledger.Add(l.Want, c.owed), 0
 	}
-	c.most, c.share = r.most, r.share
+	c.share = r.share
 	c.term = micros(e.cfg.Lease)
 	if r.local {
 		c.term = micros(e.cfg.LocalLease)
@@ -103,6 +103,7 @@ func (it *item) read(e *Engine, l *ledger.Line, receipt *ledger.Receipt, err err
 		return
 	}
 	c.heard(receipt, it.line, l.Lease)
+	c.most, c.table = it.rule.most, it.rule.table
 	out := &receipt.Lines[it.line]
 	it.exceeded, it.charged, it.index = out.Exceeded, out.Charged && it.want > 0, out.Index
 	c.full = 0

@@ -32,6 +32,7 @@ type cell struct {
 	amnesia              bool
 
 	most, term int64 // of the limit: how many units may be in use, and for how long its blocks are leased
+	table      int64 // the number of the table that most is from, and the block was drawn for
 	size       int64 // of the next block
 	drawn      int64 // when the last was
 	touched    int64 // when anybody last spent from it
@@ -61,16 +62,10 @@ func (c *cell) shown() int64 {
 	return max(n, 0)
 }
 
-// has says whether the block has as many units for a limit. One that was drawn while the limit was higher may be too much.
-func (c *cell) has(units, now int64, r *rule) bool {
-	return c.left >= units && now < c.expires && c.most <= r.most
-}
-
-// follow notes the max of a limit, for blocks to come. One that is in hand keeps the higher max that it was drawn under.
-func (c *cell) follow(most int64) {
-	if c.left == 0 || most > c.most {
-		c.most = most
-	}
+// has says whether the block has as many units for a limit. One that was drawn for another table, whose max may have been
+// higher, must go back first; where the ledger can't be asked, a max that is no higher will do.
+func (c *cell) has(units, now int64, r *rule, alone bool) bool {
+	return c.left >= units && now < c.expires && (c.table == r.table || alone && c.most <= r.most)
 }
 
 // take spends units that the block has.
@@ -179,8 +174,8 @@ func (c *cell) report(l *ledger.Line, giveBack bool) {
 	slices.Reverse(l.Spent)
 	// What is too much to tell stays charged.
 	l.Refunds, c.refunds = c.refunds[max(len(c.refunds)-mostStamps, 0):], nil
-	if giveBack {
-		l.Returned, c.left = c.left, 0
+	if giveBack { // all that there is: the answer to an earlier draw may have been lost
+		l.Returned, c.left = ledger.MaxUnits, 0
 	}
 }
 
@@ -215,9 +210,9 @@ func (c *cell) unheard(l *ledger.Line, certain bool, now int64) {
 		for _, s := range l.Refunds {
 			c.refunds = addStamp(c.refunds, s)
 		}
-		fallthrough
-	default:
-		c.left += l.Returned
+	}
+	if certain && l.Returned > 0 {
+		c.left += l.Held - told
 	}
 	c.seen, c.full = 0, 0
 }

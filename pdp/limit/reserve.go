@@ -169,7 +169,7 @@ func (s *scratch) spend(e *Engine, now int64) bool {
 	for i := range s.items {
 		it := &s.items[i]
 		c := e.shards[it.hash>>56].cells[it.hash]
-		if c == nil || it.want == 0 || !c.has(it.want, now, it.rule) || c.period != it.rule.period || c.key != string(s.key(it)) {
+		if c == nil || it.want == 0 || !c.has(it.want, now, it.rule, false) || c.period != it.rule.period || c.key != string(s.key(it)) {
 			return false
 		}
 		it.cell = c
@@ -280,7 +280,7 @@ func (it *item) decide(e *Engine, now int64, down bool) {
 		it.plan = ask
 	case it.want == 0 && recent:
 		it.plan, it.exceeded = look, over
-	case it.want > 0 && c.has(it.want, now, it.rule):
+	case it.want > 0 && c.has(it.want, now, it.rule, alone):
 		it.plan = take
 	case it.want > 0 && it.class == ledger.Free && recent && over && it.rule.class == ledger.Free:
 		it.plan, it.exceeded = owe, true

@@ -175,7 +175,6 @@ func (e *Engine) correct(b *settlementBatch, c *cell, from *charge, set *Set, no
 	period := from.period
 	if rule := set.of(from.key); rule != nil {
 		period = rule.period
-		c.follow(rule.most)
 	} else if c.period.Kind != 0 {
 		period = c.period
 	}
@@ -287,7 +286,6 @@ func (s *scratch) addition(e *Engine, who *Subject, now int64) (under *flight, b
 	for i := range s.items {
 		it := &s.items[i]
 		it.cell.resize(it.rule.period, now)
-		it.cell.follow(it.rule.most)
 		if it.cell.term == 0 {
 			it.cell.term = micros(e.cfg.Lease)
 		}
