@@ -2,6 +2,7 @@ package redis
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,21 +21,44 @@ func TestClusterConformance(t *testing.T) {
 			t.Errorf("no tenant is at %s", node.Addr)
 		}
 	}
-	// A node that is gone takes its tenants with it, and nobody else's.
-	r := join(t, cfg)
-	nodes[2].Do("FLUSHALL")
-	count := func() (n int) {
-		for i := range 30 {
-			b := batch(free("cell", 1))
+}
+
+// TestANodeThatIsGoneTakesItsOwnTenantsWithIt and nobody else's. It comes back empty, and only theirs count as full.
+func TestANodeThatIsGoneTakesItsOwnTenantsWithIt(t *testing.T) {
+	nodes := redistest.StartCluster(t, 3)
+	r := join(t, Config{URL: "redis://" + nodes[0].Addr + "," + nodes[1].Addr + "," + nodes[2].Addr, Cluster: true, Timeout: 500 * time.Millisecond})
+	const tenants = 30
+	each := func() (answered, full int) {
+		for i := range tenants {
+			b := batch(hard("cell", anHour, 1, 1000))
 			b.Tenant = fmt.Sprint("tenant ", i)
-			if _, err := r.Do(t.Context(), b); err == nil {
-				n++
+			got, err := r.Do(t.Context(), b)
+			if err == nil {
+				answered++
+				if got.Lines[0].Amnesia {
+					full++
+				}
 			}
 		}
-		return n
+		return answered, full
 	}
-	if n := count(); n != 30 {
-		t.Fatalf("%d of 30 tenants", n)
+	if answered, full := each(); answered != tenants || full != 0 {
+		t.Fatalf("%d answered, %d full", answered, full)
+	}
+	gone := nodes[0]
+	if slot, _ := strconv.Atoi(gone.Do("CLUSTER", "KEYSLOT", "portcullis:{clock}")); slot <= 16384/3 {
+		gone = nodes[1]
+	}
+	gone.Kill()
+	redistest.Until(t, "the others go on", func() bool { answered, full := each(); return answered > tenants/3 && full == 0 })
+	answered, _ := each()
+	if answered == tenants {
+		t.Fatal("a node that is gone answered")
+	}
+	gone.Run()
+	redistest.Until(t, "all go on", func() bool { answered, _ := each(); return answered == tenants })
+	if _, full := each(); full == 0 || full == tenants {
+		t.Fatalf("%d of %d tenants count as full", full, tenants)
 	}
 }
 
