@@ -36,11 +36,14 @@ func (e *Engine) Settle(ctx context.Context, set *Set, tenant, id string, actual
 	if id == "" || len(id) > maxIDBytes {
 		return Settled{}, fmt.Errorf("%w: a reservation id has 1 to %d bytes", ErrInvalid, maxIDBytes)
 	}
-	for range mostTries {
+	for conflicts := 0; conflicts < mostTries; {
 		done, out, err := e.settle(ctx, set, tenant, id, &actual)
-		if done || err != nil {
+		switch {
+		case errors.Is(err, ledger.ErrConflict): // somebody has settled it, or its first report arrived after all
+			conflicts++
+		case done || err != nil:
 			return out, err
-		}
+		} // else it has waited for somebody else's batch, as calls do
 	}
 	return Settled{}, fmt.Errorf("%w: too many settle this reservation at once", ErrUnavailable)
 }
@@ -71,9 +74,6 @@ func (e *Engine) settle(ctx context.Context, set *Set, tenant, id string, actual
 		return false, Settled{}, e.wait(ctx, under)
 	}
 	err = e.tellSettlement(ctx, b)
-	if errors.Is(err, ledger.ErrConflict) {
-		return false, Settled{}, nil // somebody has settled it, or its first report arrived after all
-	}
 	return err == nil, *b.settled, err
 }
 
