@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -162,8 +161,9 @@ func (l *Ledger) call(ctx context.Context, do func(context.Context, rueidis.Clie
 		l.link.report(nil)
 		return result, nil
 	}
-	// Not where it was the caller who gave up, nor where a script failed on what one tenant has there: Redis is well then.
-	if ctx.Err() == nil && !strings.HasPrefix(err.Error(), "ERR ") {
+	// Only silence opens the breaker: what Redis refuses it refuses at once, perhaps only for one tenant, and if it is unfit as a
+	// whole the probe finds out. Nor where the caller gave up, or one node of several may be silent for its own tenants.
+	if _, refused := rueidis.IsRedisErr(err); !refused && ctx.Err() == nil && !l.cfg.Cluster {
 		l.link.report(err)
 	}
 	return none, fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
