@@ -144,7 +144,7 @@ func TestAMovingSlotLosesNoCharge(t *testing.T) {
 				charge("before 2")
 				charge(fmt.Sprint("during ", i%3))
 			}
-			for _, key := range strings.Split(from.Do("CLUSTER", "GETKEYSINSLOT", slot, "1000"), "\n") {
+			for key := range strings.SplitSeq(from.Do("CLUSTER", "GETKEYSINSLOT", slot, "1000"), "\n") {
 				if key != "" {
 					from.Do("MIGRATE", "127.0.0.1", to.Port(), key, "0", "5000", "REPLACE")
 				}
