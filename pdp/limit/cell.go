@@ -28,8 +28,10 @@ type cell struct {
 	refunds []ledger.Stamp
 
 	used, resetsAt, seen int64 // what the ledger said, and when
+	order                int64 // of the batch that it said it to
 	full                 int64 // it had no room for so many units then; 0: it had
 	amnesia              bool
+	recall               bool // what is left of the block goes back with the next report, and is not spent
 
 	most, term int64 // of the limit: how many units may be in use, and for how long its blocks are leased
 	table      int64 // the number of the table that most is from, and the block was drawn for
@@ -181,12 +183,20 @@ func (c *cell) report(l *ledger.Line, giveBack bool) {
 
 // heard takes what the ledger answered. What was spent since the line was written is still to be reported.
 func (c *cell) heard(r *ledger.Receipt, i int, lease int64) {
-	out := &r.Lines[i]
-	c.left = max(out.Block-sumOf(c.spent), 0)
-	c.used, c.resetsAt, c.seen, c.epoch, c.amnesia = out.Used, out.ResetsAt, r.Now, r.Epoch, out.Amnesia
+	c.sees(r, i)
+	c.left, c.epoch = max(r.Lines[i].Block-sumOf(c.spent), 0), r.Epoch
 	if lease > 0 {
 		c.expires, c.lease = r.Now+lease, lease
 	}
+}
+
+// sees notes where the ledger says that the cell stands, unless it has said something later.
+func (c *cell) sees(r *ledger.Receipt, i int) {
+	if r.Order < c.order && r.Epoch == c.epoch {
+		return
+	}
+	out := &r.Lines[i]
+	c.order, c.used, c.resetsAt, c.seen, c.amnesia = r.Order, out.Used, out.ResetsAt, r.Now, out.Amnesia
 }
 
 // unheard takes a report back that may or may not have arrived, unless it is certain that it has not. Told twice, what was

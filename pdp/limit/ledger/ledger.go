@@ -136,6 +136,8 @@ type LineReceipt struct {
 // Receipt is the answer to a batch.
 type Receipt struct {
 	Now int64 // the ledger's time when it was carried out
+	// Order grows with each batch of a tenant that is carried out: answers may arrive in another order.
+	Order int64
 	// Epoch changes, and grows, whenever the ledger has lost what it knew, or may have: it was restarted empty, or failed
 	// over. Not zero. A ledger notices by itself; its holders then report all that they hold, sooner rather than later.
 	Epoch   int64

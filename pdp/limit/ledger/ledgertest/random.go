@@ -38,6 +38,7 @@ func compare(t *testing.T, open func(t *testing.T, b Bounds) Harness) {
 
 // duel is two ledgers that are told the same.
 type duel struct {
+	order int64 // of the last batch
 	rig
 	model *Model
 	epoch int64
@@ -141,7 +142,11 @@ func (d *duel) send(b *ledger.Batch) {
 			d.t.Fatalf("reservation %d is %q, want %q", i, got.Current[i], want.Current[i])
 		}
 	}
-	got.Current, want.Current = nil, nil
+	if got.Order <= d.order && err == nil {
+		d.t.Fatalf("batch %d of its tenant was carried out, after %d", got.Order, d.order)
+	}
+	d.order = got.Order
+	got.Current, want.Current, got.Order, want.Order = nil, nil, 0, 0
 	if len(got.Lines) == 0 {
 		got.Lines, want.Lines = nil, nil
 	}
