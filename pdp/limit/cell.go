@@ -67,7 +67,7 @@ func (c *cell) shown() int64 {
 // has says whether the block has as many units for a limit. One that was drawn for another table, whose max may have been
 // higher, must go back first; where the ledger can't be asked, a max that is no higher will do.
 func (c *cell) has(units, now int64, r *rule, alone bool) bool {
-	return c.left >= units && now < c.expires && (c.table == r.table || alone && c.most <= r.most)
+	return c.left >= units && now < c.expires && !c.recall && (c.table == r.table || alone && c.most <= r.most)
 }
 
 // take spends units that the block has.
@@ -176,8 +176,8 @@ func (c *cell) report(l *ledger.Line, giveBack bool) {
 	slices.Reverse(l.Spent)
 	// What is too much to tell stays charged.
 	l.Refunds, c.refunds = c.refunds[max(len(c.refunds)-mostStamps, 0):], nil
-	if giveBack { // all that there is: the answer to an earlier draw may have been lost
-		l.Returned, c.left = ledger.MaxUnits, 0
+	if giveBack || c.recall { // all that there is: the answer to an earlier draw may have been lost
+		l.Returned, c.left, c.recall = ledger.MaxUnits, 0, false
 	}
 }
 
