@@ -110,7 +110,7 @@ lint-go: bin/golangci-lint
 	@bin/golangci-lint run ./...
 
 .PHONY: bench
-bench: build ## decisions a second against a bare gRPC echo, then the packages' own benchmarks
+bench: build $(STAMPS)/redis ## decisions a second against a bare gRPC echo, then the packages' own benchmarks
 	bin/portcullis bench $(ARGS)
 	go test -run '^$$' -bench . -benchmem ./...
 

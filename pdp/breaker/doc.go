@@ -15,8 +15,9 @@
 //
 // Failures are written to the shared record as they are reported. Successes of a tool that does not fail are not: a
 // write for each would cost more than the breaker is worth. A process counts them in memory, by tenths of the window, and
-// adds them to the record when it reports a failure; when it reports a success and the record holds fewer reports than the
-// minimum; and at its first success in each new tenth. So a tool costs writes only while there are failures in its window.
+// adds them to the record when it reports a failure; when it reports a success that ends a row of failures, or while the
+// record holds fewer reports than the minimum; and at its first success in each new tenth. So a tool costs writes only
+// while there are failures in its window.
 // The rate that a failure is judged by can be too high by the successes that other processes have reported in the current
 // tenth, or that were lost with a process; it opens a breaker too early then. A failure counts for at most a tenth of the
 // window too long. What can make a breaker open later than all reports together would: successes of other processes from

@@ -31,7 +31,7 @@ func (e *Engine) ask(ctx context.Context, s *scratch, hold *Hold, now int64) err
 	s.locks.lock(e)
 	for i := range s.items {
 		if it := &s.items[i]; it.plan == ask {
-			it.read(e, &b.Lines[it.line], receipt)
+			it.read(e, &b.Lines[it.line], receipt, err)
 		}
 	}
 	if err == nil {
@@ -52,17 +52,24 @@ func (e *Engine) ask(ctx context.Context, s *scratch, hold *Hold, now int64) err
 func (it *item) write(e *Engine, l *ledger.Line, now int64) {
 	c, r := it.cell, it.rule
 	charges := it.want > 0
-	c.report(l, charges)
+	c.report(l, charges || c.table != r.table)
 	l.Want, l.Max, l.Class, l.Attempts = it.want, r.most, it.class, r.attempts
 	if it.class == ledger.Free && c.owed > 0 {
 		l.Want, c.owed = ledger.Add(l.Want, c.owed), 0
 	}
-	c.most, c.share = r.most, r.share
+	c.share = r.share
 	c.term = micros(e.cfg.Lease)
 	if r.local {
 		c.term = micros(e.cfg.LocalLease)
 	}
 	l.Lease = c.term
+	// If that shortens the lease, and the answer is lost, the ledger ends it sooner than is known here.
+	if earliest, _, _ := e.ledger.Now(); c.expires > earliest+c.term {
+		c.expires = earliest + c.term
+	}
+	if !c.pinned && e.pending.Load() > int64(e.cfg.MaxPending)/2 {
+		return // a flood of new keys must not fill the table with blocks
+	}
 	if charges && it.class == r.class { // what a person approved is charged by itself
 		l.Need, l.Block = ledger.Add(c.waiting, r.share), c.demand(now, it.want)
 	}
@@ -82,12 +89,13 @@ func (c *cell) demand(now, want int64) int64 {
 	return c.size
 }
 
-// read takes the ledger's answer for one limit; there is none if receipt is nil.
-func (it *item) read(e *Engine, l *ledger.Line, receipt *ledger.Receipt) {
+// read takes the ledger's answer for one limit; there is none if receipt is nil, and err says why.
+func (it *item) read(e *Engine, l *ledger.Line, receipt *ledger.Receipt, err error) {
 	c := it.cell
 	c.flight = nil
 	if receipt == nil {
-		c.unheard(l, false)
+		_, now, _ := e.ledger.Now()
+		c.unheard(l, certain(err), now)
 		if it.class == ledger.Free {
 			c.owed = ledger.Add(c.owed, l.Want-it.want) // at worst it counts twice
 		}
@@ -95,6 +103,7 @@ func (it *item) read(e *Engine, l *ledger.Line, receipt *ledger.Receipt) {
 		return
 	}
 	c.heard(receipt, it.line, l.Lease)
+	c.most, c.table = it.rule.most, it.rule.table
 	out := &receipt.Lines[it.line]
 	it.exceeded, it.charged, it.index = out.Exceeded, out.Charged && it.want > 0, out.Index
 	c.full = 0

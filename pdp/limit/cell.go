@@ -28,10 +28,13 @@ type cell struct {
 	refunds []ledger.Stamp
 
 	used, resetsAt, seen int64 // what the ledger said, and when
+	order                int64 // of the batch that it said it to
 	full                 int64 // it had no room for so many units then; 0: it had
 	amnesia              bool
+	recall               bool // what is left of the block goes back with the next report, and is not spent
 
 	most, term int64 // of the limit: how many units may be in use, and for how long its blocks are leased
+	table      int64 // the number of the table that most is from, and the block was drawn for
 	size       int64 // of the next block
 	drawn      int64 // when the last was
 	touched    int64 // when anybody last spent from it
@@ -61,14 +64,17 @@ func (c *cell) shown() int64 {
 	return max(n, 0)
 }
 
-// takes spends units of the block, if it has as many.
-func (c *cell) takes(now, units int64) (index int64, ok bool) {
-	if c.left < units || now >= c.expires {
-		return 0, false
-	}
+// has says whether the block has as many units for a limit. One that was drawn for another table, whose max may have been
+// higher, must go back first; where the ledger can't be asked, a max that is no higher will do.
+func (c *cell) has(units, now int64, r *rule, alone bool) bool {
+	return c.left >= units && now < c.expires && !c.recall && (c.table == r.table || alone && c.most <= r.most)
+}
+
+// take spends units that the block has.
+func (c *cell) take(now, units int64) (index int64) {
 	c.left -= units
 	c.touched = now
-	return c.spend(now, units), true
+	return c.spend(now, units)
 }
 
 // spend notes units at now, or later if what is known of the ledger's time has become more exact since: too late counts
@@ -89,7 +95,22 @@ func (c *cell) spend(now, units int64) (index int64) {
 		return c.spent[n-1].Index
 	}
 	c.spent = append(c.spent, ledger.Stamp{Index: c.index, Units: units})
+	c.spent = squeezed(c.spent)
 	return c.index
+}
+
+// mostStamps is how many sub-buckets may wait to be reported: more than a window has.
+const mostStamps = 4 * ledger.Parts
+
+// squeezed moves the oldest units on to the next sub-bucket where there are too many: while the ledger is gone, a short
+// window goes through many. They count too long then, never too short.
+func squeezed(stamps []ledger.Stamp) []ledger.Stamp {
+	n := len(stamps) - mostStamps
+	if n <= 0 {
+		return stamps
+	}
+	stamps[n].Units = ledger.Add(stamps[n].Units, sumOf(stamps[:n]))
+	return slices.Delete(stamps, 0, n)
 }
 
 // resize follows a bundle that changed the window's length. What is not reported yet counts as spent now, and is not
@@ -145,39 +166,63 @@ func sumOf(stamps []ledger.Stamp) (n int64) {
 // owes says whether the ledger must hear of the cell, sooner or later.
 func (c *cell) owes() bool { return c.left > 0 || len(c.spent) > 0 || c.owed > 0 || len(c.refunds) > 0 }
 
-// report moves what has happened into a line, which the ledger carries out before the line's check.
+// report moves what has happened into a line, which the ledger carries out before the line's check. The newest comes first:
+// if an earlier report arrived after all, its units are taken out of the block again, and what was spent since must not
+// find it empty.
 func (c *cell) report(l *ledger.Line, giveBack bool) {
 	l.Key, l.Owner, l.Period = []byte(c.key), c.owner, c.period
 	l.Held, l.Epoch = ledger.Add(c.left, sumOf(c.spent)), c.epoch
-	l.Spent, c.spent = c.spent, nil
-	l.Refunds, c.refunds = c.refunds, nil
-	if giveBack {
-		l.Returned, c.left = c.left, 0
+	l.Spent, c.spent = squeezed(c.spent), nil
+	slices.Reverse(l.Spent)
+	// What is too much to tell stays charged.
+	l.Refunds, c.refunds = c.refunds[max(len(c.refunds)-mostStamps, 0):], nil
+	if giveBack || c.recall { // all that there is: the answer to an earlier draw may have been lost
+		l.Returned, c.left, c.recall = ledger.MaxUnits, 0, false
 	}
 }
 
 // heard takes what the ledger answered. What was spent since the line was written is still to be reported.
 func (c *cell) heard(r *ledger.Receipt, i int, lease int64) {
-	out := &r.Lines[i]
-	c.left = max(out.Block-sumOf(c.spent), 0)
-	c.used, c.resetsAt, c.seen, c.epoch, c.amnesia = out.Used, out.ResetsAt, r.Now, r.Epoch, out.Amnesia
+	c.sees(r, i)
+	c.left, c.epoch = max(r.Lines[i].Block-sumOf(c.spent), 0), r.Epoch
 	if lease > 0 {
 		c.expires, c.lease = r.Now+lease, lease
 	}
 }
 
-// unheard takes a report back that may or may not have arrived. Told twice, what was spent counts twice at worst, and
-// never not at all. What was to be refunded is told again only if it is certain that nothing has arrived: else it might be
-// given back twice.
-func (c *cell) unheard(l *ledger.Line, certain bool) {
-	for _, s := range l.Spent {
-		c.spent = addStamp(c.spent, s)
+// sees notes where the ledger says that the cell stands, unless it has said something later.
+func (c *cell) sees(r *ledger.Receipt, i int) {
+	if r.Order < c.order && r.Epoch == c.epoch {
+		return
 	}
-	if certain {
-		c.left += l.Returned
+	out := &r.Lines[i]
+	c.order, c.used, c.resetsAt, c.seen, c.amnesia = r.Order, out.Used, out.ResetsAt, r.Now, out.Amnesia
+}
+
+// unheard takes a report back that may or may not have arrived, unless it is certain that it has not. Told twice, what was
+// spent leaves the block twice at worst, and so there is less of it left. What was to be refunded is told again only if it is
+// certain that nothing has arrived: else it might be given back twice. If a bundle has changed the window meanwhile, nobody
+// knows the sub-buckets of it: what was spent counts as spent now, and nothing is refunded.
+func (c *cell) unheard(l *ledger.Line, certain bool, now int64) {
+	told, same := sumOf(l.Spent), l.Period == c.period
+	switch {
+	case same:
+		for _, s := range l.Spent {
+			c.spent = addStamp(c.spent, s)
+		}
+	case told > 0:
+		c.spend(now, told)
+	}
+	switch {
+	case !certain:
+		c.left = max(c.left-told, 0)
+	case same:
 		for _, s := range l.Refunds {
 			c.refunds = addStamp(c.refunds, s)
 		}
+	}
+	if certain && l.Returned > 0 {
+		c.left += l.Held - told
 	}
 	c.seen, c.full = 0, 0
 }

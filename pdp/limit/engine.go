@@ -50,6 +50,19 @@ type counters struct {
 // New makes an engine on a ledger. holder names this run of it, and must not have been used before: a random id. Close the
 // engine before the ledger.
 func New(cfg Config, l ledger.Ledger, holder string) (*Engine, error) {
+	e, err := open(cfg, l, holder)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	e.working.Go(func() { e.keepReporting(ctx) })
+	e.working.Go(func() { e.keepRefilling(ctx) })
+	return e, nil
+}
+
+// open makes an engine that reports and draws only when it is told to.
+func open(cfg Config, l ledger.Ledger, holder string) (*Engine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("limits: %w", err)
 	}
@@ -58,7 +71,7 @@ func New(cfg Config, l ledger.Ledger, holder string) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg.withDefaults(), ledger: l, alone: !l.Shared(), holder: holder, seed: maphash.MakeSeed(),
-		refill: make(chan *cell, 1024), wake: make(chan struct{}, 1),
+		refill: make(chan *cell, 1024), wake: make(chan struct{}, 1), stop: func() {},
 	}
 	for i := range e.shards {
 		e.shards[i].cells, e.shards[i].held = map[uint64]*cell{}, map[string]*reservation{}
@@ -73,10 +86,6 @@ func New(cfg Config, l ledger.Ledger, holder string) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("limits: make the cache of hot cells: %w", err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	e.stop = stop
-	e.working.Go(func() { e.keepReporting(ctx) })
-	e.working.Go(func() { e.keepRefilling(ctx) })
 	return e, nil
 }
 
@@ -113,7 +122,9 @@ func (e *Engine) unpin(c *cell) {
 	c.pinned = false
 	delete(e.shard(c.hash).cells, c.hash)
 	e.pending.Add(-1)
-	e.hot.Set(c.hash, c, 1)
+	if !e.shut.Load() {
+		e.hot.Set(c.hash, c, 1)
+	}
 }
 
 // room says whether n more cells and reservations may wait for the ledger.
@@ -124,10 +135,11 @@ func (e *Engine) room(n int) error {
 	return nil
 }
 
-// send carries out a batch, and keeps note of how the ledger does.
+// send carries out a batch, and keeps note of how the ledger does. A caller who gives up does not take it along: others have
+// their units in it. The ledger's own time-out bounds it.
 func (e *Engine) send(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, error) {
 	e.stats.batches.Add(1)
-	r, err := e.ledger.Do(ctx, b)
+	r, err := e.ledger.Do(context.WithoutCancel(ctx), b)
 	switch {
 	case err == nil, errors.Is(err, ledger.ErrConflict):
 		e.down.Store(false)
@@ -140,6 +152,11 @@ func (e *Engine) send(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, er
 		e.soon() // the ledger has lost what it knew: all that is held here is reported anew
 	}
 	return r, err
+}
+
+// certain says that a batch which failed has not been carried out, and will not be.
+func certain(err error) bool {
+	return errors.Is(err, ledger.ErrConflict) || errors.Is(err, ledger.ErrStale) || errors.Is(err, ledger.ErrUnsent)
 }
 
 // Health says what keeps limits from being charged, or nil.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,7 +17,13 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger/ledgertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(spenderVariable); dir != "" {
+		spender(dir)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var (
 	ctx     = context.Background()

@@ -70,6 +70,10 @@ func (h *Hold) settles() bool {
 	return false
 }
 
+// longestSettle bounds how long a reservation waits for its outcome, microseconds: a time that no ledger could keep would
+// hold up the reports of everybody.
+const longestSettle = 366 * 86_400 * 1_000_000
+
 // Keep leaves a hold charged, for an action that was allowed. Under its id the outcome can settle the money and tokens of
 // it until it expires, microseconds of the ledger's time from now on; what never is settled stays charged in full. Ids are
 // unique in a tenant, as decision ids are. ErrStateFull means that too much waits for the ledger, and the action must be
@@ -90,7 +94,7 @@ func (e *Engine) Keep(hold *Hold, id string, settleFor int64) error {
 	}
 	_, now, _ := e.ledger.Now()
 	r := &reservation{
-		id: id, tenant: hold.tenant, agent: hold.agent, state: stateOpen, expires: now + settleFor,
+		id: id, tenant: hold.tenant, agent: hold.agent, state: stateOpen, expires: now + min(max(settleFor, 0), longestSettle),
 		reserved: hold.reserved, charges: hold.charges(),
 	}
 	s := e.shard(e.hashOf(id))

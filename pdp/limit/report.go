@@ -259,14 +259,18 @@ func (e *Engine) tell(ctx context.Context, b *bundle) error {
 	b.batch.Seq = e.seq.Add(1) // larger than that of any batch that these cells were in before
 	receipt, err := e.send(ctx, &b.batch)
 	conflict := errors.Is(err, ledger.ErrConflict)
+	_, now, _ := e.ledger.Now()
 	for i, c := range b.cells {
 		s := e.shard(c.hash)
 		s.mu.Lock()
 		c.flight = nil
-		if l := &b.batch.Lines[i]; err == nil {
+		l := &b.batch.Lines[i]
+		if err == nil {
 			c.heard(receipt, i, l.Lease)
 		} else {
-			c.unheard(l, conflict)
+			c.unheard(l, certain(err), now)
+		}
+		if err != nil || receipt.Verdict == ledger.Full {
 			c.owed = ledger.Add(c.owed, l.Want) // at worst it counts twice
 		}
 		e.unpin(c)
@@ -297,20 +301,25 @@ func (e *Engine) keepRefilling(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case c := <-e.refill:
-			cells := []*cell{c}
-			for more := true; more && len(cells) < mostLines; {
-				select {
-				case c := <-e.refill:
-					cells = append(cells, c)
-				default:
-					more = false
-				}
-			}
-			for _, b := range e.refills(cells) {
-				e.stats.refills.Add(1)
-				_ = e.tell(ctx, b) // whoever needs it asks, and hears why not
-			}
+			e.draw(ctx, c)
 		}
+	}
+}
+
+// draw asks for the next block of a cell, and of all others that wait for one.
+func (e *Engine) draw(ctx context.Context, c *cell) {
+	cells := []*cell{c}
+	for more := true; more && len(cells) < mostLines; {
+		select {
+		case c := <-e.refill:
+			cells = append(cells, c)
+		default:
+			more = false
+		}
+	}
+	for _, b := range e.refills(cells) {
+		e.stats.refills.Add(1)
+		_ = e.tell(ctx, b) // whoever needs it asks, and hears why not
 	}
 }
 

@@ -54,6 +54,7 @@ type item struct {
 	class      ledger.Class
 	plan       plan
 	exceeded   bool
+	unsure     bool // nobody knows whether the action would pass it
 	charged    bool
 	amnesia    bool
 	index      int64 // of the sub-bucket that holds the units
@@ -168,15 +169,15 @@ func (s *scratch) spend(e *Engine, now int64) bool {
 	for i := range s.items {
 		it := &s.items[i]
 		c := e.shards[it.hash>>56].cells[it.hash]
-		if c == nil || it.want == 0 || c.left < it.want || now >= c.expires || c.period != it.rule.period || c.key != string(s.key(it)) {
+		if c == nil || it.want == 0 || !c.has(it.want, now, it.rule, false) || c.period != it.rule.period || c.key != string(s.key(it)) {
 			return false
 		}
 		it.cell = c
 	}
 	for i := range s.items {
 		it := &s.items[i]
-		it.plan, it.charged = take, true
-		it.index, _ = it.cell.takes(now, it.want)
+		it.plan, it.charged, it.exceeded = take, true, false
+		it.index = it.cell.take(now, it.want)
 		if it.cell.left < it.cell.size/2 {
 			e.topUp(it.cell)
 		}
@@ -229,14 +230,14 @@ func (s *scratch) toAsk() (n int) {
 // that must be waited for, if there is one.
 func (s *scratch) decide(e *Engine, hold *Hold, now int64) (wait *flight, err error) {
 	down := e.down.Load()
-	denied, soft := false, false
+	denied, soft, unsure := false, false, false
 	for i := range s.items {
 		it := &s.items[i]
 		if it.cell, err = e.find(s.key(it), it.hash, hold.tenant, hold.agent); err != nil {
 			return nil, err
 		}
 		it.cell.resize(it.rule.period, now)
-		it.exceeded, it.charged = false, false
+		it.exceeded, it.unsure, it.charged = false, false, false
 		it.decide(e, now, down)
 		switch {
 		case !it.exceeded || it.class == ledger.Free:
@@ -245,15 +246,21 @@ func (s *scratch) decide(e *Engine, hold *Hold, now int64) (wait *flight, err er
 		default:
 			soft = true
 		}
+		unsure = unsure || it.unsure && it.class == ledger.Hard
 	}
 	for i := range s.items {
 		it := &s.items[i]
 		switch {
 		case denied: // nothing is charged, and nobody is asked
 			it.plan = look
-		case soft && (!it.rule.attempts || it.class == ledger.Soft && it.exceeded):
+			continue
+		case soft && !unsure && (!it.rule.attempts || it.class == ledger.Soft && it.exceeded):
 			it.plan = leave
-		case it.plan == ask && it.cell.flight != nil:
+			continue
+		case unsure && it.exceeded && it.class == ledger.Soft: // the ledger must say whether to ask, or to deny
+			it.plan = ask
+		}
+		if it.plan == ask && it.cell.flight != nil {
 			wait = it.cell.flight
 		}
 	}
@@ -273,14 +280,14 @@ func (it *item) decide(e *Engine, now int64, down bool) {
 		it.plan = ask
 	case it.want == 0 && recent:
 		it.plan, it.exceeded = look, over
-	case it.want > 0 && c.left >= it.want && now < c.expires:
+	case it.want > 0 && c.has(it.want, now, it.rule, alone):
 		it.plan = take
 	case it.want > 0 && it.class == ledger.Free && recent && over && it.rule.class == ledger.Free:
 		it.plan, it.exceeded = owe, true
 	case it.want > 0 && it.class != ledger.Free && known && age <= fullFor && c.full > 0 && it.want >= c.full && (over || c.amnesia):
 		it.plan, it.exceeded = look, true // a moment ago the ledger had no room for as many
 	default:
-		it.plan = ask
+		it.plan, it.unsure = ask, !recent
 	}
 }
 
@@ -301,7 +308,7 @@ func (s *scratch) carryOut(e *Engine, hold *Hold, now int64) error {
 		it := &s.items[i]
 		switch it.plan {
 		case take:
-			it.index, it.charged = it.cell.takes(now, it.want)
+			it.index, it.charged = it.cell.take(now, it.want), true
 			e.pin(it.cell)
 			e.topUp(it.cell)
 			if down {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 )
@@ -24,6 +25,7 @@ type rule struct {
 	scope   scopeMask
 	head    []byte // of the key, behind the tenant
 	period  ledger.Period
+	table   int64 // the number of its table
 	class   ledger.Class
 	// most is how many units may be in use: the definition's max, or one less where reaching it is going too far.
 	most     int64
@@ -32,6 +34,9 @@ type rule struct {
 	share    int64 // units to hold for that
 }
 
+// tables numbers them, so that a cell can tell which one its block was drawn for.
+var tables atomic.Int64
+
 // Compile takes a table apart. The error says all that is wrong with it.
 func Compile(defs []Definition) (*Set, error) {
 	if len(defs) > MaxDefinitions {
@@ -39,6 +44,7 @@ func Compile(defs []Definition) (*Set, error) {
 	}
 	s := &Set{defs: slices.Clone(defs), rules: make([]rule, len(defs))}
 	var errs []error
+	table := tables.Add(1)
 	s.byHead = make(map[string]*rule, len(defs))
 	for i := range s.defs {
 		d := &s.defs[i]
@@ -47,7 +53,7 @@ func Compile(defs []Definition) (*Set, error) {
 			continue
 		}
 		r := &s.rules[i]
-		r.def, r.measure, r.scope, r.period = d, measureCode(d.Measure), scopeOf(d.Scope), d.ledgerPeriod()
+		r.def, r.measure, r.scope, r.period, r.table = d, measureCode(d.Measure), scopeOf(d.Scope), d.ledgerPeriod(), table
 		r.head = append(appendPart(nil, d.Name), r.measure, byte(r.scope|tenantBit))
 		if r.period.Kind != ledger.Sliding { // a limit that changes how it forgets begins anew
 			r.head[len(r.head)-2] |= byte(r.period.Kind) << 4

@@ -36,64 +36,50 @@ func (e *Engine) Settle(ctx context.Context, set *Set, tenant, id string, actual
 		return Settled{}, fmt.Errorf("%w: a reservation id has 1 to %d bytes", ErrInvalid, maxIDBytes)
 	}
 	for range mostTries {
-		done, out, err := e.settle(ctx, set, tenant, id, &actual)
-		if done || err != nil {
+		if err := e.writeDown(ctx, tenant, id); err != nil {
+			return Settled{}, err
+		}
+		r, old, err := e.findReservation(ctx, tenant, id)
+		switch {
+		case err != nil:
+			return Settled{}, err
+		case r.state == stateSettled:
+			out := *r.settled
+			out.AlreadySettled = true
+			return out, nil
+		}
+		out, err := e.settle(ctx, set, r, old, &actual)
+		if !errors.Is(err, ledger.ErrConflict) { // somebody else has settled it
 			return out, err
 		}
 	}
 	return Settled{}, fmt.Errorf("%w: too many settle this reservation at once", ErrUnavailable)
 }
 
-// settle tries once. It is done if nobody else was at the reservation or its counters at the same time.
-func (e *Engine) settle(ctx context.Context, set *Set, tenant, id string, actual *Amounts) (done bool, out Settled, err error) {
-	r, old, err := e.findReservation(ctx, tenant, id)
-	if err != nil {
-		return false, Settled{}, err
-	}
-	if r.state == stateSettled {
-		out = *r.settled
-		out.AlreadySettled = true
-		return true, out, nil
-	}
-	var locks lockSet
-	locks.add(e.hashOf(id))
-	for i := range r.charges {
-		locks.add(r.charges[i].hash)
-	}
-	locks.lock(e)
-	under, b, err := e.settlement(set, r, old, actual)
-	locks.unlock(e)
-	switch {
-	case err != nil:
-		return false, Settled{}, err
-	case under != nil:
-		return false, Settled{}, e.wait(ctx, under)
-	}
-	err = e.tellSettlement(ctx, b)
-	if errors.Is(err, ledger.ErrConflict) {
-		return false, Settled{}, nil // somebody has settled it, or its first report arrived after all
-	}
-	return err == nil, *b.settled, err
-}
-
-func (e *Engine) wait(ctx context.Context, f *flight) error {
-	select {
-	case <-f.done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
-	}
-}
-
-// findReservation returns a reservation and its record in the ledger, nil if it is not there yet.
-func (e *Engine) findReservation(ctx context.Context, tenant, id string) (r *reservation, old []byte, err error) {
+// writeDown brings a reservation into the ledger that is only here yet, behind all that was spent of its cells.
+func (e *Engine) writeDown(ctx context.Context, tenant, id string) error {
 	s := e.shard(e.hashOf(id))
-	s.mu.Lock()
-	r, held := s.held[id]
-	s.mu.Unlock()
-	if held && r.tenant == tenant {
-		return r, nil, nil
+	for {
+		s.mu.Lock()
+		r := s.held[id]
+		err := e.usable()
+		s.mu.Unlock()
+		switch {
+		case r == nil || r.tenant != tenant:
+			return nil
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+		}
+		if err := e.report(ctx, false, false); err != nil {
+			return err
+		}
 	}
+}
+
+// findReservation returns a reservation and its record in the ledger.
+func (e *Engine) findReservation(ctx context.Context, tenant, id string) (r *reservation, old []byte, err error) {
 	old, err = e.ledger.Reservation(ctx, tenant, id)
 	switch {
 	case err != nil:
@@ -108,124 +94,77 @@ func (e *Engine) findReservation(ctx context.Context, tenant, id string) (r *res
 	return r, old, nil
 }
 
-// settlementBatch is a settlement on its way.
-type settlementBatch struct {
-	bundle
-	settled *Settled
-	r       *reservation
-	held    bool // the ledger did not have it before
-}
-
-// settlement writes the batch. Call it under the locks. It returns somebody else's batch that must be waited for.
-func (e *Engine) settlement(set *Set, r *reservation, old []byte, actual *Amounts) (*flight, *settlementBatch, error) {
-	if err := e.usable(); err != nil {
-		return nil, nil, err
-	}
+// settle tries once. The batch is sent in another name than those that draw and report: it touches no block, so many
+// outcomes of one tenant may be under way at once, and none waits for those. If the answer is lost the outcome is not
+// acknowledged, and may be reported again: the record in the ledger then says whether it counted.
+func (e *Engine) settle(ctx context.Context, set *Set, r *reservation, old []byte, actual *Amounts) (Settled, error) {
 	_, now, _ := e.ledger.Now()
-	home := e.shard(e.hashOf(r.id))
-	if old == nil {
-		if home.held[r.id] != r { // written meanwhile: read it again
-			return closedFlight, nil, nil
-		}
-		if r.flight != nil {
-			return r.flight, nil, nil
-		}
-	}
-	cells := make([]*cell, len(r.charges))
-	for i := range r.charges {
-		c, err := e.find([]byte(r.charges[i].key), r.charges[i].hash, r.tenant, r.agent)
-		if err != nil {
-			return nil, nil, err
-		}
-		if c.flight != nil {
-			return c.flight, nil, nil
-		}
-		cells[i] = c
-	}
-	if err := e.room(len(cells)); err != nil {
-		return nil, nil, err
-	}
 	late := now >= r.expires
 	out := Settled{Late: late, Reserved: r.reserved.amounts(), Charged: Amounts{CostMicroUSD: actual.CostMicroUSD, Tokens: actual.Tokens}}
 	if late {
 		out.Charged.CostMicroUSD = max(out.Charged.CostMicroUSD, r.reserved.cost)
 		out.Charged.Tokens = max(out.Charged.Tokens, r.reserved.tokens)
 	}
-	b := &settlementBatch{bundle: *newBundle(e, r.tenant), settled: &out, r: r, held: old == nil}
-	b.batch.Overdraw = true
-	for i, c := range cells {
-		e.pin(c)
-		e.correct(b, c, &r.charges[i], set, now)
+	b := &ledger.Batch{Tenant: r.tenant, Holder: e.holder + settlesAs, Seq: e.seq.Add(1), Overdraw: true}
+	for i := range r.charges {
+		b.Lines = append(b.Lines, correction(&r.charges[i], r.agent, set, &out.Charged))
 	}
 	settled := *r
 	settled.state, settled.settled, settled.charges = stateSettled, &out, nil
-	b.batch.Reservations = []ledger.Reservation{{
+	b.Reservations = []ledger.Reservation{{
 		ID: r.id, Owner: r.agent, Old: old, New: settled.encode(), ExpiresAt: r.expires + max(r.expires-now, 0),
 	}}
-	if b.held {
-		r.flight = b.flight
+	receipt, err := e.send(ctx, b)
+	if err != nil {
+		return Settled{}, err
 	}
-	return nil, b, nil
+	for i := range r.charges {
+		e.settledHere(&r.charges[i], r, &b.Lines[i], receipt, i)
+	}
+	return out, nil
 }
 
-// correct brings one counter to what the action really used.
-func (e *Engine) correct(b *settlementBatch, c *cell, from *charge, set *Set, now int64) {
-	period := from.period
+// settlesAs ends the name in which settlements are sent.
+const settlesAs = "/outcomes"
+
+// correction brings one counter to what the action really used.
+func correction(from *charge, agent string, set *Set, actual *Amounts) ledger.Line {
+	l := ledger.Line{Key: []byte(from.key), Owner: agent, Period: from.period, Max: ledger.Unlimited}
 	if rule := set.of(from.key); rule != nil {
-		period = rule.period
-		c.most = rule.most
-	} else if c.period.Kind != 0 {
-		period = c.period
+		l.Period, l.Max = rule.period, rule.most
 	}
-	c.resize(period, now)
-	if c.term == 0 {
-		c.term = micros(e.cfg.Lease)
-	}
-	used := from.actual(&b.settled.Charged)
-	l := b.add(c, used > from.units) // a debt blocks what follows, also what was leased before it
-	switch {
+	switch used := from.actual(actual); {
 	case used > from.units:
-		l.Want = ledger.Add(l.Want, used-from.units)
-	case used < from.units && from.period == period:
-		l.Refunds = addStamp(l.Refunds, ledger.Stamp{Index: from.index, Units: from.units - used})
+		l.Want = used - from.units
+	case used < from.units && from.period == l.Period:
+		l.Refunds = []ledger.Stamp{{Index: from.index, Units: from.units - used}}
 	}
+	return l
 }
 
-// closedFlight is one that nobody waits for.
-var closedFlight = func() *flight { f := &flight{done: make(chan struct{})}; close(f.done); return f }()
-
-// tellSettlement sends it. If the answer is lost the outcome is not acknowledged, and may be reported again: the record in
-// the ledger then says whether it counted.
-func (e *Engine) tellSettlement(ctx context.Context, b *settlementBatch) error {
-	defer close(b.flight.done)
-	b.batch.Seq = e.seq.Add(1)
-	receipt, err := e.send(ctx, &b.batch)
-	for i, c := range b.cells {
-		s := e.shard(c.hash)
-		s.mu.Lock()
-		c.flight, c.full = nil, 0
-		if err == nil {
-			c.heard(receipt, i, b.batch.Lines[i].Lease)
-		} else {
-			b.batch.Lines[i].Refunds = nil // the settlement's own; it is written anew
-			c.unheard(&b.batch.Lines[i], errors.Is(err, ledger.ErrConflict))
-		}
-		e.unpin(c)
-		s.mu.Unlock()
+// settledHere lets the cell of a settled charge know. A debt blocks what follows, also what was leased before it.
+func (e *Engine) settledHere(from *charge, r *reservation, l *ledger.Line, receipt *ledger.Receipt, i int) {
+	s := e.shard(from.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := e.find([]byte(from.key), from.hash, r.tenant, r.agent)
+	if err != nil {
+		return
 	}
-	if b.held {
-		s := e.shard(e.hashOf(b.r.id))
-		s.mu.Lock()
-		b.r.flight = nil
-		if err == nil || errors.Is(err, ledger.ErrConflict) {
-			if s.held[b.r.id] == b.r {
-				delete(s.held, b.r.id)
-				e.pending.Add(-1)
-			}
-		}
-		s.mu.Unlock()
+	c.full = 0
+	c.sees(receipt, i)
+	if l.Want == 0 {
+		return
 	}
-	return err
+	if receipt.Verdict == ledger.Full { // it is settled, and so its debt must be told again until there is room
+		_, now, _ := e.ledger.Now()
+		c.resize(l.Period, now)
+		c.most = l.Max
+		c.owed = ledger.Add(c.owed, l.Want)
+	}
+	if c.recall = c.left > 0; c.recall || c.owed > 0 {
+		e.urge(c)
+	}
 }
 
 // Add charges what has happened already, limits or not: failures, or what a reservation that is gone cost beyond its
@@ -279,7 +218,6 @@ func (s *scratch) addition(e *Engine, who *Subject, now int64) (under *flight, b
 	for i := range s.items {
 		it := &s.items[i]
 		it.cell.resize(it.rule.period, now)
-		it.cell.most = it.rule.most
 		if it.cell.term == 0 {
 			it.cell.term = micros(e.cfg.Lease)
 		}
@@ -290,10 +228,20 @@ func (s *scratch) addition(e *Engine, who *Subject, now int64) (under *flight, b
 	return nil, b, nil
 }
 
+func (e *Engine) wait(ctx context.Context, f *flight) error {
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	}
+}
+
 func (s *scratch) tellAddition(ctx context.Context, e *Engine, b *bundle) ([]Status, error) {
 	defer close(b.flight.done)
 	b.batch.Seq = e.seq.Add(1)
 	receipt, err := e.send(ctx, &b.batch)
+	_, now, _ := e.ledger.Now()
 	full := err == nil && receipt.Verdict == ledger.Full
 	statuses := make([]Status, 0, len(s.items))
 	s.locks.lock(e)
@@ -304,7 +252,7 @@ func (s *scratch) tellAddition(ctx context.Context, e *Engine, b *bundle) ([]Sta
 		if err == nil {
 			c.heard(receipt, i, b.batch.Lines[i].Lease)
 		} else {
-			c.unheard(&b.batch.Lines[i], false)
+			c.unheard(&b.batch.Lines[i], certain(err), now)
 		}
 		if owed := b.batch.Lines[i].Want - it.want; err != nil || full {
 			c.owed = ledger.Add(c.owed, max(owed, 0))

@@ -34,11 +34,47 @@ const (
 // are more than were shown or looked at. Where one process has the ledger to itself the numbers are exact; else what
 // another has leased ahead counts as used.
 func (e *Engine) Usage(ctx context.Context, tenant string, set *Set, f UsageFilter) (rows []Usage, truncated bool, err error) {
-	most := min(cmp.Or(max(f.MaxRows, 0), defaultUsageRows), maxUsageRows)
-	// What is to be told soon is told first: what is on its way is neither here nor there.
-	if err := e.report(ctx, false, false); err != nil {
-		return nil, false, err
+	// What is on its way to the ledger is neither here nor there: what is to be told soon is told first, and where batches
+	// went out meanwhile it is listed again. Under load the numbers are those of about now.
+	for range 3 {
+		if err = e.report(ctx, false, false); err == nil {
+			err = e.landed(ctx, tenant)
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		before := e.stats.batches.Load()
+		rows, truncated, err = e.list(ctx, tenant, set, f)
+		if err != nil || e.stats.batches.Load() == before {
+			break
+		}
 	}
+	return rows, truncated, err
+}
+
+// landed waits until no cell of a tenant is under way any more that is now.
+func (e *Engine) landed(ctx context.Context, tenant string) error {
+	for i := range e.shards {
+		s := &e.shards[i]
+		var under []*flight
+		s.mu.Lock()
+		for _, c := range s.cells {
+			if c.flight != nil && c.tenant == tenant {
+				under = append(under, c.flight)
+			}
+		}
+		s.mu.Unlock()
+		for _, f := range under {
+			if err := e.wait(ctx, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) list(ctx context.Context, tenant string, set *Set, f UsageFilter) (rows []Usage, truncated bool, err error) {
+	most := min(cmp.Or(max(f.MaxRows, 0), defaultUsageRows), maxUsageRows)
 	seen := 0
 	err = e.ledger.Cells(ctx, tenant, usageScan, func(cell ledger.Cell) bool {
 		seen++

@@ -164,6 +164,15 @@ func TestThreat_E8_TheCostOfTokens(t *testing.T) {
 			rt.Fatalf("%+v at %+v: %d, want %d", u, p, got, want)
 		}
 	})
+	dear := Tables{prices: map[string]price{"m": {maxPriceMicroUSD, maxPriceMicroUSD}}}
+	for name, u := range map[string]action.Usage{
+		"as many as a request may say": {Model: "m", InputTokens: MaxTokens, OutputTokens: MaxTokens},
+		"as many as there are":         {Model: "m", InputTokens: math.MaxInt64 / 2, OutputTokens: math.MaxInt64 / 2},
+	} {
+		if got, _ := dear.Cost(u); got != MaxCostMicroUSD {
+			t.Errorf("%s: %d", name, got)
+		}
+	}
 	if _, known := (&Tables{}).Cost(action.Usage{Model: "m", Tokens: 1}); known {
 		t.Error("a model without a row has a price")
 	}

@@ -124,7 +124,7 @@ func TestThreat_B1_AnApprovalCoversOneAction(t *testing.T) {
 		"schema digest": func(r *pb.DecideRequest) { r.Action.SchemaDigest = "00" },
 		"agent":         func(r *pb.DecideRequest) { r.Principal.Agent = "demo-operator" },
 		"session":       func(r *pb.DecideRequest) { r.Principal.Session += "-2" },
-		"a higher cost": func(r *pb.DecideRequest) { r.Action.Estimate = &pb.Usage{CostMicroUsd: 1} },
+		"a higher cost": func(r *pb.DecideRequest) { r.Action.Estimate = &pb.Usage{CostMicroUsd: 101} }, // one more than the default
 	} {
 		req := redeem(email(s), id)
 		change(req)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -46,7 +47,7 @@ func TestLogQueryAndTail(t *testing.T) {
 	})
 
 	eventually(t, 20*time.Second, "log tail shows a line", func() bool {
-		a.wants(t, call("demo-airgapped", "s0", "calculator", ""), allow)
+		a.wants(t, call("demo-airgapped", "s0", "calculator", fmt.Sprintf(`{"n": %d}`, additions.Add(1))), allow)
 		return len(lines) > 0
 	})
 

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,7 +38,10 @@ func TestPolicyEditIsLive(t *testing.T) {
 	p := start(t, "--bundle", dir)
 	a, admin, s := p.agent(t), p.admin(t), session(t)
 	profiles, rule := filepath.Join(dir, "tables", "profiles", "data.yaml"), filepath.Join(dir, "rules", "size.rego")
-	mail := func() pb.Effect { return a.decide(t, call("demo-basic", s, "send_email", lunch)).GetEffect() }
+	mail := func() pb.Effect {
+		body := fmt.Sprintf(`{"to": "ann@example.com", "body": "Lunch %d?"}`, additions.Add(1)) // else it is a loop
+		return a.decide(t, call("demo-basic", s, "send_email", body)).GetEffect()
+	}
 	status := func() *pb.GetStatusResponse {
 		got, err := admin.GetStatus(t.Context(), &pb.GetStatusRequest{})
 		if err != nil {

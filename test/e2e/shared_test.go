@@ -82,7 +82,7 @@ func TestThreat_E12_RedisThatIsNotThere(t *testing.T) {
 	watched := p.watch(t)
 	a, s := p.agent(t), session(t)
 	a.wants(t, adding(s), deny, "STATE_UNAVAILABLE") // its breakers cannot be read
-	a.wants(t, saying(s), deny, "STATE_UNAVAILABLE")                               // its limits cannot be counted
+	a.wants(t, saying(s), deny, "STATE_UNAVAILABLE") // its limits cannot be counted
 	status := p.cli(t, "status").ok(t).out
 	for _, want := range []string{", serving since", "limits     DEGRADED: ", "ledger     redis", "UNREACHABLE: "} {
 		if !strings.Contains(status, want) {
@@ -134,7 +134,7 @@ func TestThreat_E12_RedisThatForgot(t *testing.T) {
 	r.Run()
 	eventually(t, 30*time.Second, "the loss is noticed, and denies", func() bool {
 		answer := a.decide(t, small())
-		return answer.GetEffect() == deny && reasonsOf(answer)[0] == "LIMIT_EXCEEDED"
+		return answer.GetEffect() == deny && reasonsOf(answer)[0] == "LIMIT_STATE_LOST"
 	})
 	watched.hear(t, "EVENT_TYPE_LEDGER", `"amnesia"`)
 	for _, args := range [][]string{{"status"}, {"limits"}} {
@@ -148,7 +148,7 @@ func TestThreat_E12_RedisThatForgot(t *testing.T) {
 	if got := p.feed(t, "yes\n", "limits", "recover"); got.code != 3 || !strings.Contains(got.err, "nothing was changed") {
 		t.Errorf("not confirmed: %d %s%s", got.code, got.out, got.err)
 	}
-	a.wants(t, small(), deny, "LIMIT_EXCEEDED")
+	a.wants(t, small(), deny, "LIMIT_STATE_LOST")
 	if got := p.feed(t, "recover\n", "limits", "recover").ok(t); !strings.Contains(got.out, "recovered") || !strings.Contains(got.err, "cannot be taken back") {
 		t.Errorf("%s%s", got.out, got.err)
 	}

@@ -286,7 +286,7 @@ func (r *Receipt) check(b *Batch, cells []*Counter, t Terms) Verdict {
 			used = cells[i].Used()
 		}
 		out.Exceeded = l.exceeded(used)
-		if t.Amnesia != nil && l.Class != Free {
+		if t.Amnesia != nil && (l.Class != Free || l.Need > 0 || l.Block > 0) {
 			if full, until := t.Amnesia(l); full {
 				out.Exceeded, out.Amnesia, out.ResetsAt = true, true, until
 			}

@@ -5,9 +5,11 @@ import (
 	"errors"
 )
 
-// Errors of a ledger; check with errors.Is. Nothing was changed where one of the first two is returned. After any other
+// Errors of a ledger; check with errors.Is. Nothing was changed where one of the first three is returned. After any other
 // error the batch may or may not have been carried out, and may still be: its sender must take the worse of the two.
 var (
+	// ErrUnsent says that the ledger was not even asked, because it is known not to answer.
+	ErrUnsent = errors.New("the ledger was not asked")
 	// ErrStale says that the ledger has seen a later batch of this holder for one of the cells.
 	ErrStale = errors.New("the ledger has seen a later batch")
 	// ErrConflict says that a reservation is not what the batch took it for. The receipt has what it is.
@@ -134,6 +136,8 @@ type LineReceipt struct {
 // Receipt is the answer to a batch.
 type Receipt struct {
 	Now int64 // the ledger's time when it was carried out
+	// Order grows with each batch of a tenant that is carried out: answers may arrive in another order.
+	Order int64
 	// Epoch changes, and grows, whenever the ledger has lost what it knew, or may have: it was restarted empty, or failed
 	// over. Not zero. A ledger notices by itself; its holders then report all that they hold, sooner rather than later.
 	Epoch   int64

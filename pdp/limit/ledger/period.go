@@ -144,8 +144,10 @@ func Share(room, max int64, others bool) int64 {
 }
 
 // LostAt says whether a cell must count as full because what it was when the ledger lost it may count still, and until when
-// that is so: microseconds, or 0 if only an operator can end it.
-func (p Period) LostAt(lost, now int64) (full bool, until int64) {
+// that is so: microseconds, or 0 if only an operator can end it. Who held a block when it was lost, and has not heard of it,
+// may spend from it until its lease is over: that is waited for first.
+func (p Period) LostAt(lost, lease, now int64) (full bool, until int64) {
+	lost += lease
 	switch p.Kind {
 	case Sliding:
 		until = lost + p.Length()

@@ -76,6 +76,7 @@ type Counters struct {
 	cells *quota
 	held  *quota
 
+	order   int64           // of the last batch; the goroutine's own
 	opened  int64           // the time when this process took over
 	holders map[string]bool // that have sent something since; the goroutine's own
 	queue   chan *errand

@@ -163,7 +163,8 @@ func (w *work) do(b *ledger.Batch) (*ledger.Receipt, error) {
 			current[i] = b.Reservations[i].New
 		}
 	}
-	receipt.Current = current
+	w.c.order++
+	receipt.Current, receipt.Order = current, w.c.order
 	return receipt, nil
 }
 

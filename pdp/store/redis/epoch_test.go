@@ -22,9 +22,11 @@ var (
 	whole  = ledger.Period{Kind: ledger.Whole, Width: time.Hour.Microseconds()}
 )
 
+const hour = int64(time.Hour / time.Microsecond)
+
 func hard(key string, p ledger.Period, want, most int64) ledger.Line {
 	return ledger.Line{
-		Key: []byte(key), Owner: "owner", Period: p, Want: want, Max: most, Class: ledger.Hard, Lease: time.Hour.Microseconds(),
+		Key: []byte(key), Owner: "owner", Period: p, Want: want, Max: most, Class: ledger.Hard, Lease: hour,
 	}
 }
 
@@ -104,7 +106,7 @@ func TestARedisThatWasRestartedEmptyCountsAsFull(t *testing.T) {
 	if l := got.Lines[3]; l.Used != 15 || l.Block != 15 || l.Amnesia {
 		t.Fatalf("the block: %+v", l)
 	}
-	for i, until := range []int64{got.Now + anHour.Length(), aDay.End(aDay.Index(got.Now)), 0} {
+	for i, until := range []int64{got.Now + hour + anHour.Length(), aDay.End(aDay.Index(got.Now + hour)), 0} {
 		l := got.Lines[i]
 		if !l.Amnesia || !l.Exceeded || l.Charged || l.ResetsAt > until || until-l.ResetsAt > time.Minute.Microseconds() {
 			t.Fatalf("line %d: %+v, want full until %d", i, l, until)
@@ -118,8 +120,8 @@ func TestARedisThatWasRestartedEmptyCountsAsFull(t *testing.T) {
 	if got = do(t, r, free("alert", 3)); got.Verdict != ledger.Allowed || got.Lines[0].Used != 3 {
 		t.Fatalf("%+v", got)
 	}
-	// A window of an hour is over after an hour.
-	r.advance(time.Duration(anHour.Length()-time.Minute.Microseconds()) * time.Microsecond)
+	// A window of an hour is over an hour after the last block that may have been out.
+	r.advance(time.Duration(hour+anHour.Length()-time.Minute.Microseconds()) * time.Microsecond)
 	if got = do(t, r, hard("hour", anHour, 1, 10)); got.Verdict != ledger.Denied {
 		t.Fatalf("too early: %+v", got)
 	}
@@ -221,6 +223,23 @@ func TestLossesAreNoticed(t *testing.T) {
 			spoil: func(_ *testing.T, s *redistest.Server, r *replica) { s.Do("DEL", r.keys("acme").tenant()) }, lost: true,
 		},
 		"a replica took over": {spoil: failover, lost: true},
+		"a first replica was added": { // Redis begins a new history then, and cannot say that nothing was lost in between
+			spoil: func(t *testing.T, s *redistest.Server, _ *replica) {
+				t.Helper()
+				synced(t, redistest.Start(t, "--replicaof", "127.0.0.1 "+s.Port()))
+			}, lost: true,
+		},
+		"a second replica was added": {
+			spoil: func(t *testing.T, s *redistest.Server, r *replica) {
+				t.Helper()
+				synced(t, redistest.Start(t, "--replicaof", "127.0.0.1 "+s.Port()))
+				do(t, r, free("cell", 1))
+				if _, err := r.Recover(t.Context(), "acme"); err != nil {
+					t.Fatal(err)
+				}
+				synced(t, redistest.Start(t, "--replicaof", "127.0.0.1 "+s.Port()))
+			},
+		},
 		"master, replica, master again": {
 			spoil: func(t *testing.T, s *redistest.Server, _ *replica) {
 				t.Helper()

@@ -261,3 +261,18 @@ func TestAReplicaOfRedisIsNoLedger(t *testing.T) {
 	})
 	unavailable(t, r, free("cell", 1))
 }
+
+// TestOneTenantsTroubleStopsNobodyElse: a counter that a later version wrote can't be read, and only that.
+func TestOneTenantsTroubleStopsNobodyElse(t *testing.T) {
+	s := redistest.Start(t)
+	r := join(t, Config{URL: s.URL()})
+	do(t, r, free("cell", 1))
+	s.Do("SET", r.keys("acme").cell(name("cell")), "\x93\x02\x01\x01", "KEEPTTL")
+	for range 2 * failuresToOpen {
+		unavailable(t, r, free("cell", 1))
+	}
+	do(t, r, free("another", 1))
+	if err := r.Status().Err; err != nil {
+		t.Fatal(err)
+	}
+}

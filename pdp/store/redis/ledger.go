@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -52,7 +51,8 @@ func open(cfg Config, source ledger.Source, adapt func(string) string) (*Ledger,
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	l := &Ledger{cfg: cfg, scripts: newScripts(adapt), source: source}
-	l.clock.elapsed = source.Elapsed
+	l.clock.source = source
+	l.clock.wake()
 	l.tenants = tenants{memory: cfg.Memory, all: map[string]*seen{}}
 	l.pages.all = map[string]*page{}
 	l.link = link{options: options, timeout: cfg.Timeout, probe: l.probe, back: l.touch, log: cfg.Log}
@@ -87,7 +87,7 @@ func (l *Ledger) Do(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, erro
 	if err != nil {
 		return nil, fmt.Errorf("%w: read what this process knew: %w", ledger.ErrUnavailable, err)
 	}
-	asked := l.source.Elapsed()
+	asked := l.clock.elapsed()
 	keys, args := l.encode(b, l.caller(known), elsewhere)
 	answer, err := l.run(ctx, l.scripts.batch, keys, args)
 	if err != nil {
@@ -97,7 +97,7 @@ func (l *Ledger) Do(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, erro
 	if err != nil && r == nil {
 		return nil, err
 	}
-	l.clock.learn(r.Now, asked, l.source.Elapsed())
+	l.clock.learn(r.Now, asked, l.clock.elapsed())
 	if told := l.told(b.Tenant, state); told != nil {
 		return nil, told
 	}
@@ -161,8 +161,9 @@ func (l *Ledger) call(ctx context.Context, do func(context.Context, rueidis.Clie
 		l.link.report(nil)
 		return result, nil
 	}
-	// Not where it was the caller who gave up, nor where a script failed on what one tenant has there: Redis is well then.
-	if ctx.Err() == nil && !strings.HasPrefix(err.Error(), "ERR ") {
+	// Only silence opens the breaker: what Redis refuses it refuses at once, perhaps only for one tenant, and if it is unfit as a
+	// whole the probe finds out. Nor where the caller gave up, or one node of several may be silent for its own tenants.
+	if _, refused := rueidis.IsRedisErr(err); !refused && ctx.Err() == nil && !l.cfg.Cluster {
 		l.link.report(err)
 	}
 	return none, fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
@@ -170,8 +171,9 @@ func (l *Ledger) call(ctx context.Context, do func(context.Context, rueidis.Clie
 
 // probe asks for the time, and whether this Redis is fit to keep limits.
 func (l *Ledger) probe(ctx context.Context, c rueidis.Client) error {
+	l.clock.wake()
 	earliest, latest, known := l.clock.bounds()
-	asked := l.source.Elapsed()
+	asked := l.clock.elapsed()
 	if known {
 		latest += slack + l.cfg.Timeout.Microseconds()
 	}
@@ -197,7 +199,7 @@ func (l *Ledger) probe(ctx context.Context, c rueidis.Client) error {
 		return errors.New("the clock of redis has moved while nobody looked: waiting for a replica that knows the time")
 	}
 	l.suspect = l.suspect || known && !was
-	l.clock.learn(now, asked, l.source.Elapsed())
+	l.clock.learn(now, asked, l.clock.elapsed())
 	return nil
 }
 

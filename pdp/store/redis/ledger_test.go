@@ -13,9 +13,11 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/store/redis/redistest"
 )
 
-// The client of a cluster closes connections to nodes that are no more five seconds late, whoever closes it before.
+// The client of a cluster sleeps before it looks at the nodes again, and before it closes connections to those that are no more:
+// up to five seconds, whoever closes it before.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
 }
 
 // replica is a ledger with a clock that a test moves.

@@ -21,7 +21,6 @@ type seen struct {
 	lost       int64 // when its memory was lost; 0: it was not
 	cells      int64
 	held       int64
-	asked      bool // the Memory was
 }
 
 // tenants is what this process knows of each tenant. There are as many as credentials name. Safe for concurrent use.
@@ -35,44 +34,49 @@ type tenants struct {
 
 // of returns what is known of a tenant, and how many cells others have.
 func (t *tenants) of(tenant string) (s seen, elsewhere int64, err error) {
+	if s, elsewhere, ok := t.look(tenant); ok {
+		return s, elsewhere, nil
+	}
+	// Not under the lock: a disk may be slow, and other tenants' calls need it no more.
+	epoch, err := t.memory.Known(tenant)
+	if err != nil {
+		return seen{}, 0, err
+	}
+	t.mu.Lock()
+	if t.all[tenant] == nil {
+		t.all[tenant] = &seen{epoch: epoch}
+	}
+	t.mu.Unlock()
+	s, elsewhere, _ = t.look(tenant)
+	return s, elsewhere, nil
+}
+
+func (t *tenants) look(tenant string) (s seen, elsewhere int64, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	known := t.all[tenant]
-	if known == nil || !known.asked {
-		epoch, err := t.memory.Known(tenant)
-		if err != nil {
-			return seen{}, 0, err
-		}
-		if known == nil {
-			known = &seen{}
-			t.all[tenant] = known
-		}
-		known.epoch, known.asked = max(known.epoch, epoch), true
+	if known == nil {
+		return seen{}, 0, false
 	}
-	return *known, t.cells - known.cells, nil
+	return *known, t.cells - known.cells, true
 }
 
 // told takes in what a script said. lost says that the tenant has lost its memory since it was last asked about.
 func (t *tenants) told(tenant string, now seen) (lost bool, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	known := t.all[tenant]
-	switch {
-	case now.epoch < known.epoch:
-		return false, nil // overtaken by a later answer
-	case now.epoch > known.epoch:
+	if known, _, _ := t.look(tenant); now.epoch > known.epoch {
 		if err := t.memory.Remember(tenant, now.epoch); err != nil {
 			return false, err
 		}
-		lost = now.lost > 0
-	case now.seq < known.seq:
-		return false, nil
-	default:
-		lost = now.lost > 0 && known.lost == 0
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known := t.all[tenant]
+	if now.epoch < known.epoch || now.epoch == known.epoch && now.seq < known.seq {
+		return false, nil // overtaken by a later answer
+	}
+	lost = now.lost > 0 && (now.epoch > known.epoch || known.lost == 0)
 	t.cells += now.cells - known.cells
 	t.held += now.held - known.held
-	now.asked = true
 	*known = now
 	return lost, nil
 }

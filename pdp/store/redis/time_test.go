@@ -110,7 +110,7 @@ func TestTimeNeverGoesBackForAnyone(t *testing.T) {
 
 func TestClockBounds(t *testing.T) {
 	var elapsed time.Duration
-	c := clock{elapsed: func() time.Duration { return elapsed }}
+	c := clock{source: ledger.Source{Elapsed: func() time.Duration { return elapsed }}}
 	at := func(earliest, latest int64) {
 		t.Helper()
 		if e, l, known := c.bounds(); !known || e != earliest || l != latest {
@@ -133,4 +133,30 @@ func TestClockBounds(t *testing.T) {
 	at(3_000_000, 3_001_001)
 	c.learn(9_000_000, elapsed-time.Millisecond, elapsed) // ahead: it never goes back
 	at(9_000_000, 9_001_001)
+}
+
+// TestASuspendedMachineKnowsHowLongItSlept because the boot-time clock counts on.
+func TestASuspendedMachineKnowsHowLongItSlept(t *testing.T) {
+	elapsed, up := time.Duration(0), time.Hour
+	c := clock{source: ledger.Source{
+		Elapsed: func() time.Duration { return elapsed },
+		Boot:    func() (string, time.Duration) { return "boot", up },
+	}}
+	c.wake()
+	pass := func(awake, asleep time.Duration) {
+		elapsed, up = elapsed+awake, up+awake+asleep
+		c.wake()
+	}
+	for _, step := range []struct{ awake, asleep, want time.Duration }{
+		{time.Second, 0, time.Second},
+		{time.Second, 10 * time.Millisecond, 2 * time.Second}, // read a little later
+		{time.Second, 8 * time.Hour, 8*time.Hour + 3*time.Second + 10*time.Millisecond},
+		{time.Second, 0, 8*time.Hour + 4*time.Second + 10*time.Millisecond},
+		{0, 2 * time.Second, 8*time.Hour + 6*time.Second + 10*time.Millisecond},
+	} {
+		pass(step.awake, step.asleep)
+		if got := c.elapsed(); got != step.want {
+			t.Fatalf("%s, want %s", got, step.want)
+		}
+	}
 }

@@ -157,6 +157,7 @@ func decode(b *ledger.Batch, answer []rueidis.RedisMessage) (*ledger.Receipt, se
 	state := seen{epoch: r.Epoch, lost: in.int(), seq: in.int()}
 	r.Verdict, r.Dropped = ledger.Verdict(in.int()), in.int() == 1
 	state.cells, state.held = in.int(), in.int()
+	r.Order = state.seq
 	if what == done {
 		r.Lines = make([]ledger.LineReceipt, len(b.Lines))
 		for i := range r.Lines {

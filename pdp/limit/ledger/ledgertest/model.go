@@ -21,6 +21,7 @@ type Model struct {
 	bounds  Bounds
 	now     int64
 	epoch   int64
+	order   int64
 	cells   map[place]*ledger.Counter
 	held    map[place]ledger.Reservation
 	records map[string]map[string][]byte
@@ -108,7 +109,8 @@ func (m *Model) Do(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, error
 			m.cells[at] = c
 		}
 	}
-	r.Current = current
+	m.order++
+	r.Current, r.Order = current, m.order
 	for i, v := range b.Reservations {
 		r.Dropped = m.swap(b.Tenant, v, &r.Current[i]) || r.Dropped
 	}
@@ -183,7 +185,7 @@ func (m *Model) forgotten(tenant string) func(l *ledger.Line) (bool, int64) {
 	if !there {
 		return nil
 	}
-	return func(l *ledger.Line) (bool, int64) { return l.Period.LostAt(lost, m.now) }
+	return func(l *ledger.Line) (bool, int64) { return l.Period.LostAt(lost, l.Lease, m.now) }
 }
 
 // Reservation reads one.

@@ -31,6 +31,24 @@ var periods = map[string]func(t *testing.T, r *rig){
 		r.verdict(r.do(ask("a", 10, 10)), ledger.Allowed)
 	},
 
+	"who keeps asking gets nearly all": func(t *testing.T, r *rig) {
+		r.settle(window)
+		const most, rounds = 60, 5
+		admitted, from := 0, r.do(note("clock", 0)).Now
+		until := from + rounds*ledger.Parts*window.Width
+		for now := from; now < until; {
+			got := r.do(ask("a", 1, most))
+			if now = got.Now; got.Verdict == ledger.Allowed {
+				admitted++
+			} else {
+				r.Advance(7 * time.Second)
+			}
+		}
+		if least := rounds * most * 59 / 60; admitted < least {
+			t.Fatalf("%d admitted in %d windows of %d, want at least %d", admitted, rounds, most, least)
+		}
+	},
+
 	"a day ends at midnight": func(_ *testing.T, r *rig) { r.calendar(ledger.Period{Kind: ledger.Day}) },
 
 	"a month ends with its last day": func(_ *testing.T, r *rig) {

@@ -38,6 +38,7 @@ func compare(t *testing.T, open func(t *testing.T, b Bounds) Harness) {
 
 // duel is two ledgers that are told the same.
 type duel struct {
+	order int64 // of the last batch
 	rig
 	model *Model
 	epoch int64
@@ -141,7 +142,11 @@ func (d *duel) send(b *ledger.Batch) {
 			d.t.Fatalf("reservation %d is %q, want %q", i, got.Current[i], want.Current[i])
 		}
 	}
-	got.Current, want.Current = nil, nil
+	if got.Order <= d.order && err == nil {
+		d.t.Fatalf("batch %d of its tenant was carried out, after %d", got.Order, d.order)
+	}
+	d.order = got.Order
+	got.Current, want.Current, got.Order, want.Order = nil, nil, 0, 0
 	if len(got.Lines) == 0 {
 		got.Lines, want.Lines = nil, nil
 	}
@@ -186,4 +191,53 @@ func (d *duel) list(t *rapid.T) {
 	if len(got) != len(want) {
 		t.Fatalf("%d cells, want %d", len(got), len(want))
 	}
+}
+
+// watch charges at random times, in all the ways there are, and looks at every interval of a window's length: none may hold
+// more than max, by the times at which units were really spent.
+func watch(t *testing.T, open func(t *testing.T, b Bounds) Harness) {
+	t.Helper()
+	h := open(t, Bounds{})
+	rapid.Check(t, func(t *rapid.T) {
+		const most = 20
+		r := &rig{t: t, Harness: h, tenant: rand.Text(), holder: "holder"}
+		p := ledger.Period{Kind: ledger.Sliding, Width: 60_000_000}
+		var spent []ledger.Stamp // Index is the time
+		block, epoch := int64(0), int64(0)
+		var report []ledger.Stamp
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			l := over(p, ask("cell", rapid.Int64Range(0, 6).Draw(t, "want"), most))
+			l.Need, l.Block, l.Lease = rapid.Int64Range(0, 2).Draw(t, "need"), rapid.Int64Range(0, 9).Draw(t, "block"), hour
+			l.Held, l.Epoch, l.Spent = block, epoch, report
+			if rapid.Bool().Draw(t, "returns") {
+				l.Returned = block
+			}
+			got := r.do(l)
+			if got.Verdict == ledger.Allowed && l.Want > 0 {
+				spent = append(spent, ledger.Stamp{Index: got.Now, Units: l.Want})
+			}
+			block, epoch, report = got.Lines[0].Block, got.Epoch, nil
+			for range rapid.IntRange(0, int(block)).Draw(t, "spends") { // of the block, later, without asking
+				r.Advance(time.Duration(rapid.Int64Range(0, 40_000_000).Draw(t, "µs")) * time.Microsecond)
+				earliest, latest, _ := r.Ledger.Now()
+				if latest >= got.Now+l.Lease {
+					break
+				}
+				spent = append(spent, ledger.Stamp{Index: earliest, Units: 1})
+				report = append(report, ledger.Stamp{Index: p.Index(latest), Units: 1})
+			}
+			r.Advance(time.Duration(rapid.SampledFrom([]int64{0, 1_000_000, 30_000_000, 600_000_000, hour - 1, hour, hour + 240_000_000}).Draw(t, "µs")) * time.Microsecond)
+		}
+		for i := range spent {
+			sum := int64(0)
+			for _, s := range spent[i:] {
+				if s.Index-spent[i].Index < ledger.Parts*p.Width {
+					sum += s.Units
+				}
+			}
+			if sum > most {
+				t.Fatalf("%d units in one window of max %d: %v", sum, most, spent)
+			}
+		}
+	})
 }

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T, b Bounds) Harness) {
 		}
 	}
 	t.Run("random batches mean what the model says", func(t *testing.T) { compare(t, open) })
+	t.Run("no interval of a window's length holds more than max", func(t *testing.T) { watch(t, open) })
 }
 
 // tester is what testing and rapid have in common.

@@ -159,8 +159,8 @@ local verdict = ALLOWED
 for _, l in ipairs(lines) do
   local n = l.counter and used(l.counter) or 0
   l.exceeded = n > l.most or l.want > l.most - n
-  if t.lost > 0 and l.class ~= FREE then
-    local full, till = lost_at(l.kind, l.width, t.lost, now)
+  if t.lost > 0 and (l.class ~= FREE or l.need > 0 or l.block > 0) then
+    local full, till = lost_at(l.kind, l.width, t.lost, l.lease, now)
     if full then
       l.exceeded, l.amnesia, l.resets = true, true, till
     end

@@ -81,8 +81,9 @@ local function end_of(kind, width, index)
 end
 
 -- Whether a cell counts as full because what it was when it was lost may count still, and until when (0: until an operator acts).
-local function lost_at(kind, width, lost, now)
+local function lost_at(kind, width, lost, lease, now)
   local till
+  lost = lost + lease
   if kind == WHOLE then
     return true, 0
   elseif kind == SLIDING then

@@ -42,7 +42,7 @@ func Start(tb testing.TB, options ...string) *Server {
 func Prepare(tb testing.TB, options ...string) *Server {
 	tb.Helper()
 	s := &Server{Addr: vacant(tb), tb: tb, dir: tb.TempDir()}
-	s.args = append([]string{"--port", s.Port(), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--loglevel", "warning"}, options...)
+	s.args = append([]string{"--port", s.Port(), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--loglevel", "warning", "--repl-diskless-sync-delay", "0"}, options...)
 	tb.Cleanup(s.Kill)
 	return s
 }
