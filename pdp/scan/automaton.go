@@ -16,7 +16,7 @@ const (
 	maxStates      = 4096
 	maxStateBytes  = 24 << 20
 	stateCost      = 48 // in steps
-	checkpoint     = 64
+	checkpoint     = 32
 	farCheckpoint  = 4096
 	nearCheckpoint = 2048 // where checkpoints get rare
 )

@@ -56,6 +56,7 @@ func secondHash(word uint32) uint32 { return word * secondFactor >> (32 - second
 
 // gateBuilder gathers what the gates need of all rules.
 type gateBuilder struct {
+	planner  *planner
 	setIndex map[byteset]uint32
 	gate     gramGate
 }
@@ -97,22 +98,22 @@ func (b *gateBuilder) addWords(sets []byteset, at int, id int32) {
 		if j := at + i; j >= 0 && j < len(sets) {
 			set = sets[j]
 		}
-		gram[i] = foldSet(set)
+		gram[i] = b.planner.fold(set)
 	}
 	e := gramEntry{probe: id, at: int16(at)}
-	e.setBeside(sets)
+	e.setBeside(b.planner, sets)
 	for _, e.word = range gramWords(gram) {
 		b.gate.entries = append(b.gate.entries, e)
 	}
 }
 
 // setBeside chooses which of the neighbouring words to compare: the one of which more is known.
-func (e *gramEntry) setBeside(sets []byteset) {
+func (e *gramEntry) setBeside(pl *planner, sets []byteset) {
 	for _, side := range [...]int{gramBytes, -gramBytes} {
 		var word, mask uint32
 		for i := range gramBytes {
 			if j := int(e.at) + side + i; j >= 0 && j < len(sets) {
-				if f := foldSet(sets[j]); len(f.bytes) == 1 {
+				if f := pl.fold(sets[j]); len(f.bytes) == 1 {
 					word |= uint32(f.bytes[0]) << (8 * i)
 					mask |= 0xFF << (8 * i)
 				}
@@ -242,6 +243,9 @@ func (f *Scratch) reach(prefix *byteset, text string, start, least, most int) in
 	}
 	from := start
 	for stop := max(start-most, 0); from > stop && prefix.has(text[from-1]); from-- {
+	}
+	if from == 0 && most >= unbounded {
+		f.overran = f.overran || f.cut
 	}
 	f.budget -= (start - from) / 4
 	return from

@@ -65,7 +65,7 @@ const (
 	maxCost   = 200.0 // nanoseconds a kilobyte that one pattern may cost
 	goodCost  = 1.0   // below that no other plan is looked for
 	rareCost  = 0.03  // below that a route is followed no further
-	fairCost  = 8.0   // below that it is not worth to divide a pattern at its alternations
+	fairCost  = 25.0  // below that it is not worth to divide a pattern at its alternations
 
 	digitsCost   = 3
 	leadCost     = 0.4
@@ -83,10 +83,11 @@ type planner struct {
 	// Of the pattern under way: what was found for what stands behind a place. Branches have their ends in common.
 	nodes map[*syntax.Regexp]int
 	tails map[string][]plan
+	seqs  map[*syntax.Regexp][][]byteset // of its classes
 }
 
 func newPlanner() *planner {
-	return &planner{make(map[byteset]*foldedSet), make(map[[gramBytes]*foldedSet]float32), make(map[byteset]int), nil, nil}
+	return &planner{make(map[byteset]*foldedSet), make(map[[gramBytes]*foldedSet]float32), make(map[byteset]int), nil, nil, nil}
 }
 
 func (pl *planner) fold(s byteset) *foldedSet {
@@ -110,7 +111,7 @@ func (pl *planner) share(gram [gramBytes]*foldedSet) float32 {
 // planFor finds the plans of a regex: one, or one for each branch of an alternation in it. detail says why there is
 // none.
 func (pl *planner) planFor(re *syntax.Regexp) (plans []plan, detail string) {
-	pl.nodes, pl.tails = make(map[*syntax.Regexp]int), make(map[string][]plan)
+	pl.nodes, pl.tails, pl.seqs = make(map[*syntax.Regexp]int), make(map[string][]plan), make(map[*syntax.Regexp][][]byteset)
 	nodes := flatten(nil, re)
 	whole, found := pl.cheapest(nodes)
 	if !found || whole.cost > fairCost {
