@@ -19,7 +19,9 @@ type Tables struct {
 	Limits   []limit.Definition
 	Breakers []limit.BreakerDefinition
 	Patterns []scan.Pattern
-	Memory   MemoryTable
+	// Suppressions take findings back, each until its day.
+	Suppressions []Suppression
+	Memory       MemoryTable
 
 	agents    agentsTable
 	toolNames []string
@@ -83,7 +85,7 @@ func readTables(data map[string]any) (Tables, error) {
 	)
 	err := errors.Join(
 		strict(tree, "limits", &limits), strict(tree, "anomalies", &alerts), strict(tree, "breakers", &breakers),
-		readPatterns(tree, &out.Patterns), strict(tree, "agents", &out.agents),
+		readPatterns(tree, &out.Patterns), readSuppressions(tree, &out.Suppressions), strict(tree, "agents", &out.agents),
 		loose(tree, "memory", &out.Memory), loose(tree, "profiles", &profiles),
 		loose(tree, "tools", &tools), loose(tree, "blocked", &blocked),
 	)
@@ -155,6 +157,7 @@ func (t *Tables) validate() error {
 	if !t.profiles[t.agents.DefaultProfile] {
 		bad("tables/agents: default_profile %s is no profile", t.agents.DefaultProfile)
 	}
+	errs = append(errs, t.checkSuppressions())
 	for _, row := range t.agents.Agents {
 		if !t.profiles[row.Profile] {
 			bad("tables/agents: agent %s has the profile %s, which is none", row.Agent, row.Profile)
