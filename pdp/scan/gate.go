@@ -21,7 +21,7 @@ type gramGate struct {
 }
 
 const (
-	bitmapBits  = 21
+	bitmapBits  = 22
 	bitmapWords = 1 << bitmapBits / 64
 	hashFactor  = 0x9E3779B1
 
