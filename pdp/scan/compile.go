@@ -97,6 +97,7 @@ func newScanner(rules []*compiled, pool *statePool) *Scanner {
 				s.runs.add(rule, p)
 			case planEverywhere:
 				s.everywhere = append(s.everywhere, rule)
+			case planDigits: // see newDigitGate
 			}
 		}
 		c.watch = -1

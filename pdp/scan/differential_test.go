@@ -160,6 +160,7 @@ func (g generator) match(b *strings.Builder, re *syntax.Regexp) {
 			most = re.Min + 12
 		}
 		g.repeat(b, re.Sub[0], re.Min, most)
+	default: // assertions and the empty match
 	}
 }
 

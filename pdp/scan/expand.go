@@ -135,8 +135,8 @@ func (x *expander) advance(w route, depth int) {
 		x.advance(with(&cont{re.Sub[0], next}), depth+1)
 	case syntax.OpConcat:
 		rest := next
-		for i := len(re.Sub) - 1; i >= 0; i-- {
-			rest = &cont{re.Sub[i], rest}
+		for _, sub := range slices.Backward(re.Sub) {
+			rest = &cont{sub, rest}
 		}
 		x.advance(with(rest), depth+1)
 	case syntax.OpAlternate:
@@ -185,7 +185,7 @@ func (x *expander) class(w route, seqs [][]byteset, rest *cont) {
 		return
 	}
 	for _, seq := range seqs {
-		sets := append(w.sets[:len(w.sets):len(w.sets)], seq...)
+		sets := append(slices.Clip(w.sets), seq...)
 		x.out = append(x.out, route{sets: sets, rest: rest, bounded: w.bounded, inside: w.inside})
 	}
 }
@@ -219,8 +219,9 @@ func classRanges(re *syntax.Regexp) []rune {
 		return []rune{0, unicode.MaxRune}
 	case syntax.OpAnyCharNotNL:
 		return []rune{0, '\n' - 1, '\n' + 1, unicode.MaxRune}
+	default:
+		return re.Rune
 	}
-	return re.Rune
 }
 
 // bytesOf are all bytes that a match of re may hold.
@@ -248,6 +249,7 @@ func bytesOf(re *syntax.Regexp) (set byteset) {
 		}
 	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
 		class(classRanges(re))
+	default: // what is below tells
 	}
 	for _, sub := range re.Sub {
 		set.union(bytesOf(sub))
@@ -295,6 +297,7 @@ func byteLength(re *syntax.Regexp) (least, most int) {
 		if re.Max < 0 {
 			most = hi * unbounded
 		}
+	default: // assertions and the empty match take nothing
 	}
 	return min(least, unbounded), min(most, unbounded)
 }

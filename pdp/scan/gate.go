@@ -242,7 +242,8 @@ func (f *Scratch) reach(prefix *byteset, text string, start, least, most int) in
 		return start - most
 	}
 	from := start
-	for stop := max(start-most, 0); from > stop && prefix.has(text[from-1]); from-- {
+	for stop := max(start-most, 0); from > stop && prefix.has(text[from-1]); {
+		from--
 	}
 	if from == 0 && most >= unbounded {
 		f.overran = f.overran || f.cut

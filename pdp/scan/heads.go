@@ -240,9 +240,12 @@ func (g *runGate) all(text string) bool {
 
 // extend is the run of a class around a place.
 func extend(class *byteset, text string, at int) (start, end int) {
-	for start = at; start > 0 && class.has(text[start-1]); start-- {
+	start, end = at, at+1
+	for start > 0 && class.has(text[start-1]) {
+		start--
 	}
-	for end = at + 1; end < len(text) && class.has(text[end]); end++ {
+	for end < len(text) && class.has(text[end]) {
+		end++
 	}
 	return start, end
 }
