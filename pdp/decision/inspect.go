@@ -43,8 +43,15 @@ func (e *Engine) inspect(ctx context.Context, j *judgement) error {
 	limited, cancel := context.WithTimeout(ctx, e.cfg.ScanTimeout)
 	defer cancel()
 	fingerprint := e.fingerprint(j)
-	result := j.snapshot.Scanner.Scan(limited, texts(a), fingerprint, e.cfg.Scan)
+	inspected := texts(a)
+	result := j.snapshot.Scanner.Scan(limited, inspected, fingerprint, e.cfg.Scan)
 	j.findings = result.Findings
+	if arrives(a.Kind) || a.Kind == action.KindMemoryWrite {
+		j.findings = scan.Merge(j.findings, scan.Suspicions(inspected))
+	}
+	j.findings = slices.DeleteFunc(j.findings, func(f scan.Finding) bool {
+		return j.snapshot.Tables.Suppressed(f, j.req.Principal.Tenant, a.Tool, j.now)
+	})
 	j.hide = hider(j.findings, fingerprint)
 	hideNames(j.findings, j.facts, fingerprint)
 	if result.Incomplete {
@@ -109,7 +116,7 @@ func keyOf(a *action.Action, pointer string) string {
 // labels are what a session has come into contact with through this action: what arrived, not what was sent.
 func (j *judgement) labels() []string {
 	var out []string
-	if arrives := []action.Kind{action.KindToolResult, action.KindMemoryRead, action.KindMessage}; slices.Contains(arrives, j.req.Action.Kind) {
+	if arrives(j.req.Action.Kind) {
 		for _, f := range j.findings {
 			if !strings.HasPrefix(f.Rule, anomalyPrefix) {
 				out = append(out, "seen:"+f.Category)
@@ -120,6 +127,11 @@ func (j *judgement) labels() []string {
 		out = append(out, "seen:tool_result")
 	}
 	return append(out, j.memory.labels...)
+}
+
+// arrives says whether an action of the kind brings something to the agent.
+func arrives(k action.Kind) bool {
+	return k == action.KindToolResult || k == action.KindMemoryRead || k == action.KindMessage
 }
 
 // timely gives state engines a bound: no decision waits longer for one.

@@ -62,7 +62,7 @@ func NewManager(ctx context.Context, cfg ManagerConfig) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Swap(s)
+	m.swap(s)
 	return m, nil
 }
 
@@ -89,10 +89,19 @@ func (m *Manager) Reload(ctx context.Context) (revision string, changed bool, er
 		}
 		return active.Revision, false, nil
 	}
-	m.Swap(next)
+	m.swap(next)
 	m.log.Info("bundle loaded", "source", m.origin.Name(), "revision", next.Revision, "before", active.Revision)
 	m.onLoad(next.Revision, nil)
 	return next.Revision, true, nil
+}
+
+// swap makes s active, and says which of its suppressions do nothing any more.
+func (m *Manager) swap(s *Snapshot) {
+	m.Swap(s)
+	for _, old := range s.Tables.Expired(m.now()) {
+		m.log.Warn("suppression has expired; the findings count again",
+			"name", old.Name, "rule", old.Rule, "owner", old.Owner, "until", old.Until)
+	}
 }
 
 // load returns nil if the content is what is active.

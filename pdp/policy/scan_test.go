@@ -132,7 +132,7 @@ func hostile(r *rapid.T) []scan.Text {
 
 // TestProveTheScannerFindsWhatRegoFinds: {rule, pointer, count} on the views that the engine builds (I11).
 func TestProveTheScannerFindsWhatRegoFinds(t *testing.T) {
-	cases, left, found, split := proof(300, 10_000), 0, 0, 0
+	cases, left, found, split := proof(1000, 100_000), 0, 0, 0
 	for left = cases; left > 0; {
 		rapid.Check(t, func(r *rapid.T) {
 			if left--; left < 0 {

@@ -118,7 +118,7 @@ type shapes struct {
 // controls are the packages below data.portcullis.rules.
 func checkShapes(data map[string]any, controls map[string]bool) error {
 	tree, _ := data["tables"].(map[string]any)
-	s := &shapes{tree: tree, levels: map[string]bool{}, patterns: []string{scan.RuleUndecoded, scan.RuleDisguised}}
+	s := &shapes{tree: tree, levels: map[string]bool{}, patterns: []string{scan.RuleUndecoded, scan.RuleDisguised, scan.RuleSuspicion}}
 	var patterns []scan.Pattern
 	if readPatterns(tree, &patterns) == nil { // else it is said where the table is read
 		for _, p := range patterns {
@@ -391,6 +391,7 @@ func (s *shapes) controls(packages map[string]bool) {
 // shippedTables are read by the engine or checked above.
 var shippedTables = []string{
 	"limits", "anomalies", "breakers", "estimates", "prices", "loops", "patterns", "agents", "memory", "profiles", "tools", "blocked",
+	"suppressions",
 	"risk", "approvals", "size", "controls", "effects", "meant", "paths", "urls", "commands", "degraded",
 }
 

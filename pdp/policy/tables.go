@@ -21,8 +21,10 @@ type Tables struct {
 	LimitSet *limit.Set // the same, ready to be charged
 	Breakers []breaker.Definition
 	Patterns []scan.Pattern
-	Memory   MemoryTable
-	Loops    Loops
+	// Suppressions take findings back, each until its day.
+	Suppressions []Suppression
+	Memory       MemoryTable
+	Loops        Loops
 
 	estimates []estimateRow
 	prices    map[string]price
@@ -90,7 +92,7 @@ func readTables(data map[string]any) (Tables, error) {
 	)
 	err := errors.Join(
 		strict(tree, "limits", &limits), strict(tree, "anomalies", &alerts), strict(tree, "breakers", &breakers),
-		readPatterns(tree, &out.Patterns), strict(tree, "agents", &out.agents),
+		readPatterns(tree, &out.Patterns), readSuppressions(tree, &out.Suppressions), strict(tree, "agents", &out.agents),
 		strict(tree, "estimates", &expected), strict(tree, "prices", &prices), strict(tree, "loops", &out.Loops),
 		loose(tree, "memory", &out.Memory), loose(tree, "profiles", &profiles),
 		loose(tree, "tools", &tools), loose(tree, "blocked", &blocked),
@@ -169,6 +171,7 @@ func (t *Tables) validate() error {
 	if !t.profiles[t.agents.DefaultProfile] {
 		bad("tables/agents: default_profile %s is no profile", t.agents.DefaultProfile)
 	}
+	errs = append(errs, t.checkSuppressions())
 	for _, row := range t.agents.Agents {
 		if !t.profiles[row.Profile] {
 			bad("tables/agents: agent %s has the profile %s, which is none", row.Agent, row.Profile)

@@ -6,6 +6,7 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Bounds of a table. They are far above what a pack of patterns needs, and keep a hostile bundle from
@@ -31,6 +32,9 @@ type Scanner struct {
 	everywhere []int32 // rules that are tried at every place
 	watches    int     // numbered behind the rules
 	pool       *statePool
+
+	keywordOnce  sync.Once // for streams
+	keywordIndex *keywordIndex
 }
 
 // compiled is one pattern, ready to run.
@@ -78,7 +82,7 @@ func Compile(patterns []Pattern) (*Scanner, error) {
 // newScanner builds the gates for rules that have plans.
 func newScanner(rules []*compiled, pool *statePool) *Scanner {
 	s := &Scanner{rules: rules, pool: pool}
-	b := &gateBuilder{setIndex: make(map[byteset]uint32)}
+	b := &gateBuilder{planner: newPlanner(), setIndex: make(map[byteset]uint32)}
 	for i, c := range rules {
 		rule := int32(i)
 		for j := range c.plans {
@@ -93,6 +97,7 @@ func newScanner(rules []*compiled, pool *statePool) *Scanner {
 				s.runs.add(rule, p)
 			case planEverywhere:
 				s.everywhere = append(s.everywhere, rule)
+			case planDigits: // see newDigitGate
 			}
 		}
 		c.watch = -1

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -159,6 +160,7 @@ func (g generator) match(b *strings.Builder, re *syntax.Regexp) {
 			most = re.Min + 12
 		}
 		g.repeat(b, re.Sub[0], re.Min, most)
+	default: // assertions and the empty match
 	}
 }
 
@@ -354,4 +356,36 @@ func (g generator) words() (words []string) {
 func (g generator) sound(expr string) bool {
 	_, reason, _ := parseRegex(expr)
 	return reason == ""
+}
+
+// FuzzFind looks for a text, and for a pattern, on which the engine and regexp differ.
+func FuzzFind(f *testing.F) {
+	f.Add(`\bab[a-z]{2,4}\b`, "ab abcd xabc")
+	f.Add(`(?i)key\s*=\s*[a-z0-9]{8,}`, "KEY = abcdefgh1\nſKey=")
+	f.Add(`\b\d{3}-\d{4}\b`, "555-1234 1555-1234")
+	f.Add(`[\x{200b}-\x{200f}]{2}`, "a\u200b\u200bb\xe2\x80")
+	f.Add(`[a-z.]+@[a-z]+`, "a.b@c @d")
+	f.Add(`(?m)^abcd$|wxyz[^x]*?x`, "abcd\nwxyz\xffx")
+	f.Fuzz(func(t *testing.T, expr, text string) {
+		if len(expr) > 200 || len(text) > 1<<14 {
+			return
+		}
+		if _, reason, _ := parseRegex(expr); reason != "" {
+			return
+		}
+		var scratch Scratch
+		for _, slow := range []bool{false, true} {
+			s := scannerOf(t, []Pattern{{Regex: expr, Slow: slow}})
+			if len(s.rules) == 0 {
+				continue
+			}
+			if d := s.difference(text, &scratch, nil); d != "" {
+				t.Error(d)
+			}
+			want, whole := s.Find(context.Background(), text, &scratch)
+			if got, complete := streamed(s, text, 11); whole && complete && !slices.Equal(got, want) {
+				t.Errorf("streamed: %v, want %v", got, want)
+			}
+		}
+	})
 }

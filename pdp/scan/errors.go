@@ -22,6 +22,7 @@ const (
 	ReasonBadRegex          Reason = "BAD_REGEX"
 	ReasonNotRE2            Reason = "NOT_RE2"
 	ReasonMatchesEmpty      Reason = "MATCHES_EMPTY"
+	ReasonWordInClass       Reason = "WORD_IN_CLASS"
 	ReasonNoPlan            Reason = "NO_PLAN"
 	ReasonBadKeyword        Reason = "BAD_KEYWORD"
 	ReasonBadContext        Reason = "BAD_CONTEXT"

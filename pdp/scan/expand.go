@@ -9,9 +9,9 @@ import (
 
 // Bounds of the expansion of a pattern into grams.
 const (
-	expandBytes = 10   // of each route that are looked at
+	expandBytes = 8    // of each route that are looked at
 	rareBytes   = 5    // at least, before a rare gram is good enough
-	maxRoutes   = 200  // in which a pattern may go on
+	maxRoutes   = 120  // in which a pattern may go on
 	maxClass    = 8    // sequences of bytes that one class may come to; a wider one ends the route
 	maxWide     = 4096 // characters beyond ASCII, the same
 )
@@ -45,7 +45,7 @@ func (pl *planner) expand(nodes *cont) []route {
 				longer = append(longer, w)
 				continue
 			}
-			x := expander{}
+			x := expander{pl: pl}
 			x.advance(w, 0)
 			if x.failed {
 				w.frozen = true
@@ -89,6 +89,7 @@ func undominated(routes []route) []route {
 
 // expander takes one route one rune further.
 type expander struct {
+	pl     *planner
 	out    []route
 	failed bool
 }
@@ -120,15 +121,22 @@ func (x *expander) advance(w route, depth int) {
 		if len(re.Rune) > 1 {
 			rest = &cont{&syntax.Regexp{Op: syntax.OpLiteral, Flags: re.Flags, Rune: re.Rune[1:]}, next}
 		}
-		x.class(w, literalRanges(re.Rune[0], re.Flags), rest)
+		x.class(w, narrow(literalRanges(re.Rune[0], re.Flags)), rest)
 	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		x.class(w, classRanges(re), next)
+		seqs, known := x.pl.seqs[re]
+		if !known {
+			seqs = narrow(classRanges(re))
+			if x.pl.seqs != nil {
+				x.pl.seqs[re] = seqs
+			}
+		}
+		x.class(w, seqs, next)
 	case syntax.OpCapture:
 		x.advance(with(&cont{re.Sub[0], next}), depth+1)
 	case syntax.OpConcat:
 		rest := next
-		for i := len(re.Sub) - 1; i >= 0; i-- {
-			rest = &cont{re.Sub[i], rest}
+		for _, sub := range slices.Backward(re.Sub) {
+			rest = &cont{sub, rest}
 		}
 		x.advance(with(rest), depth+1)
 	case syntax.OpAlternate:
@@ -170,21 +178,29 @@ func (x *expander) repeat(with func(*cont) route, re *syntax.Regexp, next *cont,
 	}
 }
 
-// class reads one rune of a class.
-func (x *expander) class(w route, ranges []rune, rest *cont) {
-	wide := 0
-	for i := 0; i+1 < len(ranges); i += 2 {
-		wide += int(ranges[i+1] - max(ranges[i], utf8.RuneSelf) + 1)
-	}
-	seqs, ok := byteSequences(ranges, maxClass)
-	if !ok || wide > maxWide {
+// class reads one rune of a class; none means that the class is too wide.
+func (x *expander) class(w route, seqs [][]byteset, rest *cont) {
+	if seqs == nil {
 		x.failed = true
 		return
 	}
 	for _, seq := range seqs {
-		sets := append(w.sets[:len(w.sets):len(w.sets)], seq...)
+		sets := append(slices.Clip(w.sets), seq...)
 		x.out = append(x.out, route{sets: sets, rest: rest, bounded: w.bounded, inside: w.inside})
 	}
+}
+
+// narrow gives the sequences of a class, or none if that is too wide for the expansion.
+func narrow(ranges []rune) [][]byteset {
+	wide := 0
+	for i := 0; i+1 < len(ranges); i += 2 {
+		wide += int(max(ranges[i+1]-max(ranges[i], utf8.RuneSelf)+1, 0))
+	}
+	seqs, ok := byteSequences(ranges, maxClass)
+	if !ok || wide > maxWide {
+		return nil
+	}
+	return seqs
 }
 
 func literalRanges(r rune, flags syntax.Flags) []rune {
@@ -203,8 +219,9 @@ func classRanges(re *syntax.Regexp) []rune {
 		return []rune{0, unicode.MaxRune}
 	case syntax.OpAnyCharNotNL:
 		return []rune{0, '\n' - 1, '\n' + 1, unicode.MaxRune}
+	default:
+		return re.Rune
 	}
-	return re.Rune
 }
 
 // bytesOf are all bytes that a match of re may hold.
@@ -232,6 +249,7 @@ func bytesOf(re *syntax.Regexp) (set byteset) {
 		}
 	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
 		class(classRanges(re))
+	default: // what is below tells
 	}
 	for _, sub := range re.Sub {
 		set.union(bytesOf(sub))
@@ -279,6 +297,7 @@ func byteLength(re *syntax.Regexp) (least, most int) {
 		if re.Max < 0 {
 			most = hi * unbounded
 		}
+	default: // assertions and the empty match take nothing
 	}
 	return min(least, unbounded), min(most, unbounded)
 }

@@ -16,7 +16,7 @@ type Match struct {
 // The budget of Find, once for the gates and once for what they find, in steps of an automaton, which take a nanosecond or two. Ordinary text needs less than one a
 // byte. Beyond it the result is incomplete.
 const (
-	stepsPerByte = 16
+	stepsPerByte = 32
 	stepsAlways  = 1 << 18
 	// plainSteps is what a byte costs when regexp itself runs.
 	plainSteps = 24
@@ -39,6 +39,8 @@ type Scratch struct {
 	budget     int  // what is left; negative once it is used up
 	room       int  // for candidates
 	full       bool // there was none
+	cut        bool // the text is a later part of a stream
+	overran    bool // a match may begin in front of that part
 
 	memo   []memoEntry
 	dirty  []int32
@@ -190,7 +192,7 @@ func (f *Scratch) begin(s *Scanner, text string) {
 	}
 	f.budget = stepsAlways + stepsPerByte*len(text)
 	f.room = 1024 + int(candidatesPerByte*float64(len(text)))
-	f.lower, f.folded, f.full = "", false, false
+	f.lower, f.folded, f.full, f.cut, f.overran = "", false, false, false, false
 }
 
 func (f *Scratch) end() {
@@ -297,14 +299,15 @@ func (c *compiled) skip(f *Scratch, text string, from, to int) int {
 
 // perRule is what one rule may spend on a text before regexp is asked to go through it once, which is linear whatever
 // the text is.
-func perRule(n int) int { return 4*n + 1<<14 }
+func perRule(n int) int { return 8*n + 1<<14 }
 
 // plainly runs regexp over the text for the matches of a rule that begin at from or later.
 func (s *Scanner) plainly(f *Scratch, text string, rule int32, from, count int) (complete bool) {
 	c := s.rules[rule]
-	if f.budget -= plainSteps * len(text); f.budget < 0 {
+	if f.budget < plainSteps*len(text) {
 		return false
 	}
+	f.budget -= plainSteps * len(text)
 	wanted := keywordsUnknown
 	for _, m := range c.re.FindAllStringIndex(text, maxMatches+1) {
 		start, end := m[0], m[1]

@@ -97,7 +97,8 @@ func kindOf(b byte) int {
 var frequency = func() (f struct {
 	one   [byteKinds]float32
 	after [byteKinds][byteKinds]float32
-}) {
+},
+) {
 	total := float32(0)
 	for a := range byteKinds {
 		for b := range byteKinds {

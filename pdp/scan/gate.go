@@ -11,7 +11,9 @@ import (
 // bit of a bitmap. What gets through is compared byte by byte with the route that the gram stands for.
 type gramGate struct {
 	bitmap *[bitmapWords]uint64
-	second *[secondWords]uint64 // by another hash, for what gets through the first
+	// second is for what gets through the first: a word with the two bytes behind it, or before it, or by itself where
+	// neither pair is known.
+	second *[secondWords]uint64
 	// index[h>>shift] to index[h>>shift+1] are the entries of hash h and its neighbours.
 	index   []uint32
 	shift   uint
@@ -21,11 +23,11 @@ type gramGate struct {
 }
 
 const (
-	bitmapBits  = 21
+	bitmapBits  = 22
 	bitmapWords = 1 << bitmapBits / 64
 	hashFactor  = 0x9E3779B1
 
-	secondBits   = 18
+	secondBits   = 20
 	secondWords  = 1 << secondBits / 64
 	secondFactor = 0x85EBCA6B
 
@@ -40,6 +42,7 @@ type gramEntry struct {
 	// The word so many bytes further on must be beside, as far as mask goes: most hits end here.
 	side         int16
 	beside, mask uint32
+	pair         uint32 // for the second bitmap
 }
 
 // probe is a route of a rule, to compare the text with.
@@ -52,10 +55,36 @@ type probe struct {
 
 func gramHash(word uint32) uint32 { return word * hashFactor >> (32 - bitmapBits) }
 
-func secondHash(word uint32) uint32 { return word * secondFactor >> (32 - secondBits) }
+// Beside which bytes of a word the second bitmap was told of.
+const (
+	noPair    = 0
+	rightPair = 1 << 16
+	leftPair  = 2 << 16
+)
+
+func secondHash(word, pair uint32) uint32 {
+	return (word ^ pair*hashFactor) * secondFactor >> (32 - secondBits)
+}
+
+func (g *gramGate) passesSecond(word, pair uint32) bool {
+	h := secondHash(word, pair)
+	return g.second[h/64]>>(h%64)&1 != 0
+}
+
+// promising says whether an entry may be beside the bytes that it needs.
+func (g *gramGate) promising(text string, at int, word uint32) bool {
+	if at+gramBytes+2 <= len(text) && g.passesSecond(word, rightPair|uint32(text[at+4])|uint32(text[at+5])<<8|0x2020) {
+		return true
+	}
+	if at >= 2 && g.passesSecond(word, leftPair|uint32(text[at-2])|uint32(text[at-1])<<8|0x2020) {
+		return true
+	}
+	return g.passesSecond(word, noPair)
+}
 
 // gateBuilder gathers what the gates need of all rules.
 type gateBuilder struct {
+	planner  *planner
 	setIndex map[byteset]uint32
 	gate     gramGate
 }
@@ -97,22 +126,22 @@ func (b *gateBuilder) addWords(sets []byteset, at int, id int32) {
 		if j := at + i; j >= 0 && j < len(sets) {
 			set = sets[j]
 		}
-		gram[i] = foldSet(set)
+		gram[i] = b.planner.fold(set)
 	}
 	e := gramEntry{probe: id, at: int16(at)}
-	e.setBeside(sets)
+	e.setBeside(b.planner, sets)
 	for _, e.word = range gramWords(gram) {
 		b.gate.entries = append(b.gate.entries, e)
 	}
 }
 
 // setBeside chooses which of the neighbouring words to compare: the one of which more is known.
-func (e *gramEntry) setBeside(sets []byteset) {
+func (e *gramEntry) setBeside(pl *planner, sets []byteset) {
 	for _, side := range [...]int{gramBytes, -gramBytes} {
 		var word, mask uint32
 		for i := range gramBytes {
 			if j := int(e.at) + side + i; j >= 0 && j < len(sets) {
-				if f := foldSet(sets[j]); len(f.bytes) == 1 {
+				if f := pl.fold(sets[j]); len(f.bytes) == 1 {
 					word |= uint32(f.bytes[0]) << (8 * i)
 					mask |= 0xFF << (8 * i)
 				}
@@ -120,6 +149,24 @@ func (e *gramEntry) setBeside(sets []byteset) {
 		}
 		if bits.OnesCount32(mask) > bits.OnesCount32(e.mask) {
 			e.side, e.beside, e.mask = int16(side), word, mask
+		}
+	}
+	known := func(j int) (c uint32, ok bool) {
+		if j < 0 || j >= len(sets) {
+			return 0, false
+		}
+		f := pl.fold(sets[j])
+		return uint32(f.bytes[0]), len(f.bytes) == 1
+	}
+	for _, p := range [...]struct {
+		at   int
+		kind uint32
+	}{{int(e.at) + gramBytes, rightPair}, {int(e.at) - 2, leftPair}} {
+		a, first := known(p.at)
+		b, second := known(p.at + 1)
+		if first && second {
+			e.pair = p.kind | a | b<<8
+			return
 		}
 	}
 }
@@ -139,7 +186,7 @@ func (b *gateBuilder) finish() gramGate {
 		h := gramHash(e.word)
 		g.bitmap[h/64] |= 1 << (h % 64)
 		g.index[h>>g.shift+1]++
-		second := secondHash(e.word)
+		second := secondHash(e.word, e.pair)
 		g.second[second/64] |= 1 << (second % 64)
 	}
 	for i := range len(g.index) - 1 {
@@ -198,8 +245,7 @@ func (g *gramGate) edge(f *Scratch, text string) {
 
 // hit compares what stands at a place with the routes that have the word there.
 func (g *gramGate) hit(f *Scratch, text string, at int, word uint32) {
-	second := secondHash(word)
-	if f.budget--; g.second[second/64]>>(second%64)&1 == 0 || f.budget < 0 {
+	if f.budget--; f.budget < 0 || !g.promising(text, at, word) {
 		return
 	}
 	bucket := gramHash(word) >> g.shift
@@ -241,7 +287,11 @@ func (f *Scratch) reach(prefix *byteset, text string, start, least, most int) in
 		return start - most
 	}
 	from := start
-	for stop := max(start-most, 0); from > stop && prefix.has(text[from-1]); from-- {
+	for stop := max(start-most, 0); from > stop && prefix.has(text[from-1]); {
+		from--
+	}
+	if from == 0 && most >= unbounded {
+		f.overran = f.overran || f.cut
 	}
 	f.budget -= (start - from) / 4
 	return from

@@ -2,7 +2,6 @@ package scan
 
 import (
 	"fmt"
-	"math"
 	"regexp/syntax"
 	"slices"
 )
@@ -65,7 +64,7 @@ const (
 	maxCost   = 200.0 // nanoseconds a kilobyte that one pattern may cost
 	goodCost  = 1.0   // below that no other plan is looked for
 	rareCost  = 0.03  // below that a route is followed no further
-	fairCost  = 8.0   // below that it is not worth to divide a pattern at its alternations
+	fairCost  = 25.0  // below that it is not worth to divide a pattern at its alternations
 
 	digitsCost   = 3
 	leadCost     = 0.4
@@ -83,10 +82,11 @@ type planner struct {
 	// Of the pattern under way: what was found for what stands behind a place. Branches have their ends in common.
 	nodes map[*syntax.Regexp]int
 	tails map[string][]plan
+	seqs  map[*syntax.Regexp][][]byteset // of its classes
 }
 
 func newPlanner() *planner {
-	return &planner{make(map[byteset]*foldedSet), make(map[[gramBytes]*foldedSet]float32), make(map[byteset]int), nil, nil}
+	return &planner{make(map[byteset]*foldedSet), make(map[[gramBytes]*foldedSet]float32), make(map[byteset]int), nil, nil, nil}
 }
 
 func (pl *planner) fold(s byteset) *foldedSet {
@@ -110,7 +110,7 @@ func (pl *planner) share(gram [gramBytes]*foldedSet) float32 {
 // planFor finds the plans of a regex: one, or one for each branch of an alternation in it. detail says why there is
 // none.
 func (pl *planner) planFor(re *syntax.Regexp) (plans []plan, detail string) {
-	pl.nodes, pl.tails = make(map[*syntax.Regexp]int), make(map[string][]plan)
+	pl.nodes, pl.tails, pl.seqs = make(map[*syntax.Regexp]int), make(map[string][]plan), make(map[*syntax.Regexp][][]byteset)
 	nodes := flatten(nil, re)
 	whole, found := pl.cheapest(nodes)
 	if !found || whole.cost > fairCost {
@@ -213,8 +213,8 @@ func (pl *planner) tail(nodes []*syntax.Regexp, first bool) []plan {
 	plans, known := pl.tails[string(key)]
 	if !known {
 		var rest *cont
-		for j := len(nodes) - 1; j >= 0; j-- {
-			rest = &cont{nodes[j], rest}
+		for _, node := range slices.Backward(nodes) {
+			rest = &cont{node, rest}
 		}
 		plans = pl.plansAt(nodes[0], rest, first)
 		pl.tails[string(key)] = plans
@@ -258,8 +258,9 @@ func flatten(nodes []*syntax.Regexp, re *syntax.Regexp) []*syntax.Regexp {
 			nodes = flatten(nodes, sub)
 		}
 		return nodes
+	default:
+		return append(nodes, re)
 	}
-	return append(nodes, re)
 }
 
 func (pl *planner) plansAt(node *syntax.Regexp, rest *cont, first bool) []plan {
@@ -276,6 +277,7 @@ func (pl *planner) plansAt(node *syntax.Regexp, rest *cont, first bool) []plan {
 		if !first {
 			return out // the next node says the same
 		}
+	default:
 	}
 	routes := pl.expand(rest)
 	if p, ok := pl.gramPlan(routes); ok {
@@ -296,149 +298,6 @@ func (pl *planner) plansAt(node *syntax.Regexp, rest *cont, first bool) []plan {
 }
 
 var leadBytes = func() (s byteset) { s.add(0xC2, 0xF4); return s }()
-
-// gramPlan gives each route its two cheapest grams, one for each parity of the place.
-func (pl *planner) gramPlan(routes []route) (plan, bool) {
-	routes = pl.merge(routes)
-	p := plan{kind: planGrams}
-	entries := 0
-	for i := range routes {
-		g := pl.grams(&routes[i])
-		if g.size[0] == 0 || g.size[1] == 0 {
-			return plan{}, false
-		}
-		if entries += g.size[0] + g.size[1]; entries > maxGrams {
-			return plan{}, false
-		}
-		p.cost += g.cost[0] + g.cost[1]
-		p.routes = append(p.routes, plannedRoute{routes[i].sets, g.at[0], g.at[1]})
-	}
-	return p, len(routes) > 0
-}
-
-// merge cuts routes that differ only behind what finds them, so that there are few: to tell them apart is the
-// automaton's work.
-func (pl *planner) merge(routes []route) []route {
-	for k := expandBytes - 1; k >= gramBytes; k-- {
-		groups := make(map[string][]int)
-		for i := range routes {
-			if len(routes[i].sets) >= k {
-				key := pl.key(routes[i].sets[:k])
-				groups[key] = append(groups[key], i)
-			}
-		}
-		cut := make([]bool, len(routes))
-		merged := false
-		for _, members := range groups {
-			if len(members) < 2 {
-				continue
-			}
-			apart := float32(0)
-			for _, i := range members {
-				apart += pl.grams(&routes[i]).total()
-			}
-			short := routes[members[0]]
-			short.sets, short.frozen = short.sets[:k:k], true
-			if pl.grams(&short).total() > apart {
-				continue
-			}
-			merged = true
-			routes[members[0]] = short
-			for _, i := range members[1:] {
-				cut[i] = true
-			}
-		}
-		if merged {
-			var left []route
-			for i := range routes {
-				if !cut[i] {
-					left = append(left, routes[i])
-				}
-			}
-			routes = left
-		}
-	}
-	return routes
-}
-
-func (pl *planner) key(sets []byteset) string {
-	key := make([]byte, 0, 2*expandBytes)
-	for _, s := range sets {
-		id, known := pl.ids[s]
-		if !known {
-			id = len(pl.ids)
-			pl.ids[s] = id
-		}
-		key = append(key, byte(id), byte(id>>8), byte(id>>16))
-	}
-	return string(key)
-}
-
-// gramChoice has the cheapest gram of a route for each parity: its cost, place and number of spellings (0: none).
-type gramChoice struct {
-	cost     [2]float32
-	at, size [2]int
-}
-
-func (g gramChoice) total() float32 {
-	if g.size[0] == 0 || g.size[1] == 0 {
-		return math.MaxFloat32 / maxRoutes
-	}
-	return g.cost[0] + g.cost[1]
-}
-
-// grams chooses them for a route.
-func (pl *planner) grams(r *route) (g gramChoice) {
-	wild := pl.fold(anyByte)
-	var buf [expandBytes + 4*gramBytes]*foldedSet
-	folded := append(buf[:0], wild)
-	for _, s := range r.sets {
-		folded = append(folded, pl.fold(s))
-	}
-	for range gramBytes {
-		folded = append(folded, wild)
-	}
-	for o := -1; o < max(len(r.sets), 1); o++ {
-		rest := float32(1)
-		if r.frozen {
-			rest = openCost / passCost
-		}
-		for i, s := range folded[1 : 1+len(r.sets)] {
-			if i < o || i >= o+gramBytes {
-				rest *= min(1, 4*s.common)
-			}
-		}
-		g.take(pl, [gramBytes]*foldedSet(folded[o+1:]), o, rest)
-	}
-	return g
-}
-
-// consider takes the grams of a route into account that end behind its first bytes.
-func (pl *planner) consider(r *route, known int) {
-	for o := max(known-gramBytes+1, 0); o+gramBytes <= len(r.sets); o++ {
-		var gram [gramBytes]*foldedSet
-		for i := range gram {
-			gram[i] = pl.fold(r.sets[o+i])
-		}
-		r.inside.take(pl, gram, o, 0)
-	}
-}
-
-// take keeps a gram at place o if it is the cheapest of its parity. rest is how likely the rest of the route stands there
-// too.
-func (g *gramChoice) take(pl *planner, gram [gramBytes]*foldedSet, o int, rest float32) {
-	n := 1
-	for _, s := range gram {
-		n *= len(s.bytes)
-	}
-	if n > maxGrams {
-		return
-	}
-	c := perKB*(hitCost+passCost*rest)*pl.share(gram) + entryCost*float32(n)
-	if k := o & 1; g.size[k] == 0 || c < g.cost[k] {
-		g.cost[k], g.at[k], g.size[k] = c, o, n
-	}
-}
 
 // bytePlan is for routes that all begin with the one byte that is rare enough to be looked for by itself.
 func bytePlan(routes []route) (plan, bool) {

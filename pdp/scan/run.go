@@ -97,7 +97,7 @@ func nextCheckpoint(p, pos int) int {
 }
 
 func memoSlot(pos int, a *automaton) int {
-	return int((uint64(pos)>>6*0x9E3779B97F4A7C15 + a.salt) >> 40 % memoSize)
+	return int((uint64(pos)>>5*0x9E3779B97F4A7C15 + a.salt) >> 40 % memoSize)
 }
 
 // forget drops what belongs to one text, so that a scratch in a pool keeps nothing of a text or a policy alive.

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -16,7 +17,7 @@ func (c *compiled) setRegex(p Pattern, pl *planner, pool *statePool) (reason Rea
 	if reason != "" {
 		return reason, detail
 	}
-	c.plans, detail = pl.planFor(tree)
+	c.plans, detail = planned.planFor(p.Regex, tree, pl)
 	switch {
 	case detail == "":
 	case p.Slow:
@@ -61,10 +62,75 @@ func parseRegex(expr string) (*syntax.Regexp, Reason, string) {
 		}
 		return nil, ReasonBadRegex, err.Error()
 	}
+	if class := wordInClass(expr); class != "" {
+		return nil, ReasonWordInClass, fmt.Sprintf("%.40q names a letter twice: a class is one character out of a set; for a word write a group, (?:…)", class)
+	}
 	if minLength(tree) == 0 {
 		return nil, ReasonMatchesEmpty, "matches the empty string, so it would match everywhere"
 	}
 	return tree, "", ""
+}
+
+// wordInClass finds a class such as `[^ourcompany.com]`, in which somebody meant a word (THREATS F4): no class needs a
+// letter twice. The expression is valid.
+func wordInClass(expr string) string {
+	for i := 0; i < len(expr); i++ {
+		switch {
+		case strings.HasPrefix(expr[i:], `\Q`):
+			if end := strings.Index(expr[i:], `\E`); end >= 0 {
+				i += end
+				continue
+			}
+			return ""
+		case expr[i] == '\\':
+			i++
+		case expr[i] == '[':
+			end, twice := readClass(expr, i)
+			if twice {
+				return expr[i:end]
+			}
+			i = end - 1
+		}
+	}
+	return ""
+}
+
+// readClass gives the end of the class that begins at expr[start], and whether a letter stands there twice by itself.
+func readClass(expr string, start int) (end int, twice bool) {
+	var seen byteset
+	i := start + 1
+	if strings.HasPrefix(expr[i:], "^") {
+		i++
+	}
+	for first := true; i < len(expr) && (first || expr[i] != ']'); first = false {
+		switch c := expr[i]; {
+		case strings.HasPrefix(expr[i:], "[:"):
+			if n := strings.Index(expr[i:], ":]"); n > 0 {
+				i += n + 2
+				continue
+			}
+			i++
+		case c == '\\' && strings.HasPrefix(expr[i+1:], "x{"), c == '\\' && (strings.HasPrefix(expr[i+1:], "p{") || strings.HasPrefix(expr[i+1:], "P{")):
+			i += strings.IndexByte(expr[i:], '}') + 1
+		case c == '\\' && strings.HasPrefix(expr[i+1:], "x"):
+			i += 4
+		case c == '\\':
+			i += 2
+		case i+2 < len(expr) && expr[i+1] == '-' && expr[i+2] != ']':
+			i += 2 // a range; what ends it is read as a letter by itself, once more at most
+			if expr[i] == '\\' {
+				i--
+			}
+			i++
+		default:
+			if isAlnum(c) && seen.has(c) {
+				twice = true
+			}
+			seen.add(c, c)
+			i++
+		}
+	}
+	return min(i+1, len(expr)), twice
 }
 
 // pcreOnly names the construct that made RE2 refuse, if it is one that other engines have.

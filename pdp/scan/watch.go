@@ -36,7 +36,7 @@ func (pl *planner) watchFor(c *compiled) (watched []plan) {
 }
 
 // maxWatch is what to watch for one word may cost, in nanoseconds a kilobyte.
-const maxWatch = 60
+const maxWatch = 8
 
 // loweredTo are the characters that lower-casing turns into r, as ranges.
 func loweredTo(r rune) []rune {

@@ -1,0 +1,271 @@
+package scan_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/portcullis-pdp/portcullis/bundles"
+	"github.com/portcullis-pdp/portcullis/gen/schema"
+	"github.com/portcullis-pdp/portcullis/pdp/policy"
+	"github.com/portcullis-pdp/portcullis/pdp/scan"
+	"github.com/portcullis-pdp/portcullis/policies"
+)
+
+// shipped are the patterns of the policies inside the program.
+var shipped = sync.OnceValue(func() []scan.Pattern {
+	tools, err := policy.NewToolchain(bundles.Capabilities, schema.Input)
+	if err != nil {
+		panic(err)
+	}
+	b, err := policy.ReadFS(policies.FS, "built in")
+	if err != nil {
+		panic(err)
+	}
+	s, err := policy.Load(context.Background(), b, policy.LoadOptions{Toolchain: tools, SkipTests: true, Now: time.Now})
+	if err != nil {
+		panic(err)
+	}
+	return s.Tables.Patterns
+})
+
+var engine = sync.OnceValue(func() *scan.Scanner {
+	s, err := scan.Compile(shipped())
+	if err != nil {
+		panic(err)
+	}
+	return s
+})
+
+// ownTexts reads this repository as what it is made of: code, JSON and prose, a megabyte of each at most.
+func ownTexts(tb testing.TB) map[string]string {
+	tb.Helper()
+	kinds := map[string]string{".go": "code", ".json": "json", ".md": "prose", ".rego": "code"}
+	texts := map[string]*strings.Builder{"code": {}, "json": {}, "prose": {}}
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() {
+			if slices.Contains([]string{"node_modules", "testdata", "bin", ".venv", ".git", "scan"}, name) {
+				return fs.SkipDir // pdp/scan's own tests are full of secrets
+			}
+			return nil
+		}
+		into := texts[kinds[filepath.Ext(name)]]
+		if into == nil || into.Len() > 1<<20 {
+			return nil
+		}
+		data, err := os.ReadFile(path) // #nosec G304 -- this repository
+		into.Write(data)
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	out := map[string]string{}
+	for kind, b := range texts {
+		text := b.String()
+		for len(text) < 1<<20 {
+			text += text
+		}
+		out[kind] = strings.ToValidUTF8(text[:1<<20], "?")
+	}
+	return out
+}
+
+// rival times two ways of going through the same bytes, in turns, and reports the best of each and their ratio: on a
+// machine with other work that is all one can trust.
+func rival(b *testing.B, size int, one, other func()) {
+	b.Helper()
+	best := [2]time.Duration{time.Hour, time.Hour}
+	for b.Loop() {
+		for i, f := range []func(){one, other} {
+			start := time.Now()
+			f()
+			best[i] = min(best[i], time.Since(start))
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(best[0].Nanoseconds())/float64(size)*1024, "scan-ns/KB")
+	b.ReportMetric(float64(best[1].Nanoseconds())/float64(size)*1024, "sha256-ns/KB")
+	b.ReportMetric(float64(best[0])/float64(best[1]), "times-sha256")
+}
+
+// BenchmarkPack scans text of several kinds and sizes with all shipped patterns, against SHA-256 of the same bytes.
+func BenchmarkPack(b *testing.B) {
+	s, texts := engine(), ownTexts(b)
+	for _, kind := range []string{"code", "json", "prose"} {
+		for _, size := range []int{1 << 10, 16 << 10, 100 << 10, 1 << 20} {
+			var parts []string
+			var raw [][]byte
+			for at := 0; at+size <= len(texts[kind]) && len(parts) < 256; at += size {
+				parts = append(parts, texts[kind][at:at+size])
+				raw = append(raw, []byte(texts[kind][at:at+size]))
+			}
+			var f scan.Scratch
+			found := 0
+			b.Run(fmt.Sprintf("%s/%dKB", kind, size>>10), func(b *testing.B) {
+				rival(b, size*len(parts), func() {
+					found = 0
+					for _, p := range parts {
+						m, _ := s.Find(context.Background(), p, &f)
+						found += len(m)
+					}
+				}, func() {
+					for _, r := range raw {
+						sha256.Sum256(r)
+					}
+				})
+				b.ReportMetric(float64(found)/float64(size*len(parts)>>10), "found/KB")
+			})
+		}
+	}
+}
+
+// BenchmarkCleanAction is a kilobyte in which nothing is found, once.
+func BenchmarkCleanAction(b *testing.B) {
+	s := engine()
+	text := strings.Repeat("The quarterly report is ready; please review section two before Friday, and tell Ann what you think. ", 12)[:1024]
+	raw := []byte(text)
+	var f scan.Scratch
+	b.ReportAllocs()
+	rival(b, 1024*64, func() {
+		for range 64 {
+			if found, complete := s.Find(context.Background(), text, &f); len(found) > 0 || !complete {
+				b.Fatal("not clean")
+			}
+		}
+	}, func() {
+		for range 64 {
+			sha256.Sum256(raw)
+		}
+	})
+}
+
+// BenchmarkOneByOne is what the engine saves: each regex over the same text by itself.
+func BenchmarkOneByOne(b *testing.B) {
+	s, text := engine(), ownTexts(b)["prose"][:32<<10]
+	var plain []*regexp.Regexp
+	for _, p := range shipped() {
+		plain = append(plain, regexp.MustCompile(p.Regex))
+	}
+	var f scan.Scratch
+	start := time.Now()
+	for _, re := range plain {
+		re.FindAllStringIndex(text, -1)
+	}
+	slow := time.Since(start)
+	best := time.Hour
+	for b.Loop() {
+		start := time.Now()
+		s.Find(context.Background(), text, &f)
+		best = min(best, time.Since(start))
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(slow)/float64(best), "times-faster")
+}
+
+// BenchmarkGrowth compares 3,000 patterns with 300, all of a shape that credentials have.
+func BenchmarkGrowth(b *testing.B) {
+	build := func(n int) *scan.Scanner {
+		var rows []scan.Pattern
+		for i := range n {
+			name := fmt.Sprintf("%c%c%c%c", 'b'+i%19, 'a'+i/19%23, 'f'+i/437%17, 'a'+i*7%26)
+			token := name + "_live_" + strings.Repeat("A1b2", 6)
+			rows = append(rows, scan.Pattern{
+				ID: fmt.Sprintf("credential.kind-%d", i), Category: "credential", Severity: "high", Confidence: "high",
+				Regex:    `\b` + name + `_(?:live|test)_[A-Za-z0-9]{24,40}\b`,
+				Examples: scan.Examples{Match: []string{token, token + " ", "x=" + token}, NoMatch: []string{"a", "b", name}},
+			})
+		}
+		s, err := scan.Compile(rows)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return s
+	}
+	few, many := build(300), build(3000)
+	text := ownTexts(b)["prose"]
+	var f, g scan.Scratch
+	best := [2]time.Duration{time.Hour, time.Hour}
+	for b.Loop() {
+		for i, s := range []*scan.Scanner{few, many} {
+			start := time.Now()
+			s.Find(context.Background(), text, []*scan.Scratch{&f, &g}[i])
+			best[i] = min(best[i], time.Since(start))
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(best[0].Nanoseconds())/1024, "ns/KB-300")
+	b.ReportMetric(float64(best[1].Nanoseconds())/1024, "ns/KB-3000")
+	b.ReportMetric(float64(best[1])/float64(best[0]), "times")
+}
+
+// BenchmarkHostile scans what makes scanners slow, with all shipped patterns.
+func BenchmarkHostile(b *testing.B) {
+	s := engine()
+	const size = 256 << 10
+	texts := scan.HostileTexts(size)
+	names := make([]string, 0, len(texts))
+	for name := range texts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		b.Run(strings.ReplaceAll(name, " ", "-"), func(b *testing.B) {
+			var f scan.Scratch
+			best, incomplete := time.Hour, 0.0
+			for b.Loop() {
+				start := time.Now()
+				_, complete := s.Find(context.Background(), texts[name], &f)
+				best = min(best, time.Since(start))
+				if !complete {
+					incomplete = 1
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(size/1e6/best.Seconds(), "MB/s")
+			b.ReportMetric(incomplete, "incomplete")
+		})
+	}
+}
+
+// BenchmarkReload compiles 500 shipped patterns, each of them edited, so that no plan is known.
+func BenchmarkReload(b *testing.B) {
+	rows := slices.Clone(shipped()[:min(500, len(shipped()))])
+	best := time.Hour
+	var held uint64
+	for edit := 1; b.Loop(); edit++ {
+		for i := range rows {
+			rows[i].Regex += "(?:)"
+		}
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		start := time.Now()
+		s, err := scan.Compile(rows)
+		best = min(best, time.Since(start))
+		if err != nil {
+			b.Fatal(err)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		held = after.HeapAlloc - before.HeapAlloc
+		runtime.KeepAlive(s)
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(best.Milliseconds()), "ms")
+	b.ReportMetric(float64(held)/1e6, "MB")
+}

@@ -1,0 +1,203 @@
+package scan
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// hostileTexts are what broke prototypes and other scanners: every hit leads to a long look that finds nothing.
+func hostileTexts(size int) map[string]string {
+	fill := func(s string) string { return strings.Repeat(s, size/len(s)+1)[:size] }
+	rnd := rand.New(rand.NewPCG(3, 4))
+	of := func(alphabet string) string {
+		b := make([]byte, size)
+		for i := range b {
+			b[i] = alphabet[rnd.IntN(len(alphabet))]
+		}
+		return string(b)
+	}
+	letters := "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"
+	var words strings.Builder
+	for _, p := range pack() {
+		words.WriteString(strings.Join(p.Keywords, " ") + " ")
+		for _, e := range p.Examples.NoMatch {
+			words.WriteString(e + " ")
+		}
+	}
+	return map[string]string{
+		"spaces": fill(" "), "one letter": fill("a"), "zeros": fill("0"), "digits": of("0123456789"), "hex": of("0123456789abcdef"),
+		"base64": of(letters), "key=": fill("key="), "keys": fill("api.key.auth-"), "curl": fill("curl -u a:b "),
+		"begin": fill("-----BEGIN PRIVATE KEY-----"), "at": fill("@"), "mail": fill("a@b."), "long mail": fill(strings.Repeat("a", 300) + "@"),
+		"ignore": fill("ignore "), "ignore all": fill("ignore   all   "), "numbers": fill("1 2-3.4 5-6 "), "card": fill("4111 1111 1111 111x "),
+		"words": fill(words.String()), "found": fill(canary + " "), "half found": fill(canary[:20]), "CJK": fill("中文字"),
+		"mixed scripts": fill("aжbλ"), "invalid": fill("\xff\xc3"), "long s": fill("ſKſK"), "quotes": fill(`"password":"`),
+	}
+}
+
+func TestThreat_E1_HostileTextsCostLinearWork(t *testing.T) {
+	s := mustCompile(t, pack())
+	slow := pack()[:1]
+	slow[0].Regex, slow[0].Slow = `(?:\w+[ ])+pct_live_[A-Za-z0-9]{24}\b|pct_live_[A-Za-z0-9]{24}`, true
+	slow[0].Examples.NoMatch[2] = "x"
+	plain := mustCompile(t, slow)
+	for name, text := range hostileTexts(1 << 20) {
+		for kind, engine := range map[string]*Scanner{"pack": s, "slow": plain} {
+			var f Scratch
+			found, complete := engine.Find(t.Context(), text, &f)
+			// A run looks at its budget at each checkpoint, so it may overdraw it by one stretch and its states.
+			if f.budget < -1<<20 {
+				t.Errorf("%s, %s: budget overdrawn by %d", name, kind, -f.budget)
+			}
+			if len(f.candidates) > len(text)/4+1024 {
+				t.Errorf("%s, %s: %d candidates for %d bytes", name, kind, len(f.candidates), len(text))
+			}
+			if held := engine.pool.bytes.Load(); held > maxStateBytes+1<<20 {
+				t.Errorf("%s, %s: automata hold %d bytes", name, kind, held)
+			}
+			if complete {
+				var g Scratch
+				if d := engine.difference(text[:32<<10], &g, nil); d != "" {
+					t.Errorf("%s, %s: %.300s", name, kind, d)
+				}
+			} else if kind == "pack" && len(found) <= maxMatches && name != "found" && name != "words" {
+				t.Logf("%s, %s: incomplete", name, kind)
+			}
+		}
+	}
+}
+
+// TestThreat_E1_ARunTwiceOverTheSameStretchIsTakenFromTheMemo: the cure for a suffix without bound, which each of many
+// hits would otherwise follow to the end of the text.
+func TestThreat_E1_ARunTwiceOverTheSameStretchIsTakenFromTheMemo(t *testing.T) {
+	s := scannerOf(t, []Pattern{{Regex: `token=[a-z =]*[0-9]`}})
+	text := strings.Repeat("token=abc ", 100_000)
+	var f Scratch
+	if _, complete := s.Find(t.Context(), text, &f); !complete {
+		t.Fatal("incomplete")
+	}
+	spent := stepsAlways + stepsPerByte*len(text) - f.budget
+	if spent > 12*len(text) {
+		t.Errorf("%d steps for %d bytes", spent, len(text))
+	}
+}
+
+func TestThreat_E2_AThousandPatternsCostWhatAHundredDo(t *testing.T) {
+	work := func(n int) int {
+		var rows []Pattern
+		for i := range n {
+			rows = append(rows, Pattern{Regex: fmt.Sprintf(`\b%s_(?:live|test)_[A-Za-z0-9]{24,40}\b`, syllables(i))})
+		}
+		s := scannerOf(t, rows)
+		if len(s.rules) != n {
+			t.Fatalf("%d of %d patterns have a plan", len(s.rules), n)
+		}
+		text := strings.Repeat("The quarterly report is ready; please review section two before Friday. ", 1000)
+		var f Scratch
+		if found, complete := s.Find(t.Context(), text, &f); len(found) > 0 || !complete {
+			t.Fatal("not clean")
+		}
+		return stepsAlways + stepsPerByte*len(text) - f.budget
+	}
+	if few, many := work(100), work(1000); many > few+3000 {
+		t.Errorf("%d steps with 100 patterns, %d with 1,000", few, many)
+	}
+}
+
+// syllables is a short name that no other number has.
+func syllables(i int) string {
+	const consonants, vowels = "bdfgklmnprstvz", "aeiou"
+	var b strings.Builder
+	for range 4 {
+		b.WriteByte(consonants[i%len(consonants)])
+		i /= len(consonants)
+		b.WriteByte(vowels[i%len(vowels)])
+		i /= len(vowels)
+	}
+	return b.String()
+}
+
+func TestThreat_E2_TheProgramOfAPatternIsBounded(t *testing.T) {
+	for _, expr := range []string{`((a{100}){100}){100}`, strings.Repeat("a", maxRegexBytes+1), `(?:a|b|c|` + strings.Repeat("(", 1100)} {
+		if _, reason, _ := parseRegex(expr); reason != ReasonBadRegex {
+			t.Errorf("%.30s…: %q", expr, reason)
+		}
+	}
+}
+
+func TestThreat_F4_AWordInAClassIsRefused(t *testing.T) {
+	for expr, want := range map[string]Reason{
+		`.*@[^ourcompany.com$].*`: ReasonWordInClass, `[^example]x`: ReasonWordInClass, `@[^(a.com)|(b.com)]b`: ReasonWordInClass,
+		`[]a]bcd`: "", `[a-zA-Z]abc`: "", `[^a\]a]bcd`: ReasonWordInClass, `\[aa\]bcd`: "", `\Q[aa]\Ebcd`: "", `[\x{200b}-\x{200f}a]bcd`: "",
+		`[[:alpha:]l]abc`: "", `[\x41a]b`: "", `[\pLp]abc`: "", `(?:abba)[abcde]`: "", `[A-CEGHJ-PR-TW-Z]x`: "",
+	} {
+		if _, reason, detail := parseRegex(expr); reason != want {
+			t.Errorf("%s: %q, %s; want %q", expr, reason, detail, want)
+		}
+	}
+}
+
+func TestThreat_F4_ARowNeedsExamplesOfBothKinds(t *testing.T) {
+	p := pack()[:1]
+	p[0].Examples = Examples{Match: p[0].Examples.Match}
+	if _, err := Compile(p); err == nil || !strings.Contains(err.Error(), "examples.no_match") {
+		t.Errorf("without examples that must not match: %v", err)
+	}
+}
+
+func TestFind_AllocatesNothingOnCleanText(t *testing.T) {
+	s := mustCompile(t, pack())
+	text := strings.Repeat("The quarterly report, 12 pages from 2024, is ready; ignore the draft. ", 15)[:1024]
+	var f Scratch
+	if n := testing.AllocsPerRun(100, func() {
+		if found, complete := s.Find(t.Context(), text, &f); len(found) > 0 || !complete {
+			t.Fatal("not clean")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestFind_IsSafeForConcurrentUse builds the automata from many goroutines at once.
+func TestFind_IsSafeForConcurrentUse(t *testing.T) {
+	s := mustCompile(t, pack())
+	var texts []string
+	for _, text := range hostileTexts(4 << 10) {
+		texts = append(texts, text)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			var f Scratch
+			for _, text := range texts {
+				if d := s.difference(text, &f, nil); d != "" {
+					t.Error(d)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestFind_AutomataStartAfreshWhenTheyAreFull resets one in the midst of a text.
+func TestFind_AutomataStartAfreshWhenTheyAreFull(t *testing.T) {
+	s := scannerOf(t, []Pattern{{Regex: `key[ab]{0,60}x[ab]{3,70}y|key[ab]*a[ab]{12}z`}})
+	g := newGenerator(5)
+	var f Scratch
+	for range 300 {
+		var b strings.Builder
+		for range 40 {
+			b.WriteString(g.pick("key", "a", "b", "ab", "aab", "x", "y", "z", "baab"))
+		}
+		if d := s.difference(b.String(), &f, nil); d != "" {
+			t.Fatal(d)
+		}
+		if g.IntN(10) == 0 {
+			s.rules[0].dfa.mu.Lock()
+			s.rules[0].dfa.reset()
+			s.rules[0].dfa.mu.Unlock()
+		}
+	}
+}
