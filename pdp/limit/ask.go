@@ -63,10 +63,6 @@ func (it *item) write(e *Engine, l *ledger.Line, now int64) {
 		c.term = micros(e.cfg.LocalLease)
 	}
 	l.Lease = c.term
-	// If that shortens the lease, and the answer is lost, the ledger ends it sooner than is known here.
-	if earliest, _, _ := e.ledger.Now(); c.expires > earliest+c.term {
-		c.expires = earliest + c.term
-	}
 	if !c.pinned && e.pending.Load() > int64(e.cfg.MaxPending)/2 {
 		return // a flood of new keys must not fill the table with blocks
 	}
