@@ -88,6 +88,7 @@ func BenchmarkReplicasOnOneRedis(b *testing.B) {
 				ledgers, list = append(ledgers, l), append(list, replica(b, l, Config{}))
 			}
 			var next atomic.Int64
+			b.SetParallelism(6)
 			b.RunParallel(func(pb *testing.PB) {
 				e := list[int(next.Add(1))%n]
 				var h Hold
