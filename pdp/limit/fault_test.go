@@ -54,6 +54,13 @@ func (s *shared) once(do func() (before, after error)) {
 
 func (s *shared) loseAnswer() { s.once(func() (error, error) { return nil, errDisk }) }
 
+// answered sends a batch about something else, so that the ledger does not count as gone.
+func answered(e *Engine, s *Set) {
+	another := who("s")
+	another.Tenant = "u"
+	_ = e.Reserve(ctx, s, another, &Amounts{Calls: 50}, ReserveOptions{}, new(Hold))
+}
+
 // left is what is still in the window of the calls of session s.
 func left(t *testing.T, l *shared) int64 {
 	t.Helper()
@@ -89,9 +96,7 @@ func TestALostAnswerMovesNothingToAnEarlierTime(t *testing.T) {
 			l.move(16 * time.Second)
 			l.loseAnswer()
 			_ = tellAll(e)
-			another := who("s")
-			another.Tenant = "u" // whose batch is answered: the ledger is not gone
-			_ = e.Reserve(ctx, s, another, &Amounts{Calls: 100}, ReserveOptions{}, new(Hold))
+			answered(e, s)
 		}
 		l.move(16 * time.Second)
 		if n := admit(t, e, s, 4, 1); n != 4 {
@@ -152,9 +157,44 @@ func TestWhatWasGivenBackMayBeSomebodyElses(t *testing.T) {
 	n := admit(t, a, s, 1, 1) // draws four
 	l.loseAnswer()
 	n += admit(t, a, s, 1, 10) // gives them back
+	answered(a, s)
 	n += admit(t, b, s, 100, 1) + admit(t, a, s, 100, 1)
 	if n > 64 {
 		t.Fatalf("%d calls, the limit is 64", n)
+	}
+}
+
+func TestARefundWhoseAnswerWasLostIsNotToldAgain(t *testing.T) {
+	l := newShared()
+	e, s := still(t, l), set(t, calls(15)) // too few for blocks
+	var holds [3]Hold
+	for i := range holds {
+		if err := e.Reserve(ctx, s, who("s"), &Amounts{Calls: 1}, ReserveOptions{}, &holds[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.Refund(&holds[0])
+	l.loseAnswer()
+	_ = tellAll(e)
+	_ = tellAll(e)
+	_ = e.Close(ctx)
+	if n := left(t, l); n != 2 {
+		t.Fatalf("%d calls count, two went through", n)
+	}
+}
+
+func TestABlockIsNotSpentBehindItsLease(t *testing.T) {
+	l := newShared()
+	e, s := still(t, l), set(t, calls(1600))
+	admit(t, e, s, 1, 1) // draws four
+	l.move(time.Hour + 50*time.Second)
+	if n := admit(t, e, s, 3, 1); n != 3 {
+		t.Fatalf("%d of 3", n)
+	}
+	_ = tellAll(e)
+	l.move(15 * time.Second) // what was in the block leaves
+	if n := left(t, l); n < 3 {
+		t.Fatalf("%d calls count, three are fifteen seconds old", n)
 	}
 }
 
