@@ -342,6 +342,7 @@ func TestADebtThatFindsNoRoomIsNotForgotten(t *testing.T) {
 	if out, err := e.Settle(ctx, s, "t", "1", Amounts{CostMicroUSD: 500}); err != nil || out.Charged.CostMicroUSD != 500 {
 		t.Fatalf("%+v, %v", out, err)
 	}
+	_ = tellAll(e)        // nor is there room now
 	l.move(2 * time.Hour) // the others leave
 	_ = e.reportAll(ctx, false)
 	if got := used(t, e, who("s"), s); got != 500 {
