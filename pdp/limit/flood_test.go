@@ -118,5 +118,5 @@ func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc) //nolint:gosec // not that large
+	return int64(m.HeapAlloc)
 }

@@ -80,11 +80,11 @@ func TestProveHistoriesAreLinear(t *testing.T) {
 type yielding struct{ *shared }
 
 func (y yielding) Do(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, error) {
-	for range rand.IntN(4) { //nolint:gosec // chance
+	for range rand.IntN(4) {
 		runtime.Gosched()
 	}
 	r, err := y.shared.Do(ctx, b)
-	for range rand.IntN(4) { //nolint:gosec // chance
+	for range rand.IntN(4) {
 		runtime.Gosched()
 	}
 	return r, err
@@ -129,10 +129,10 @@ func linear(t *testing.T, number int, join func() ledger.Ledger) {
 	for caller := range callers {
 		wg.Go(func() {
 			for range each {
-				e := engines[rand.IntN(len(engines))]                                                            //nolint:gosec // chance
-				op := linearCharge{session: rand.IntN(linearSessions), units: []int64{1, 1, 2, 5}[rand.IntN(4)]} //nolint:gosec // chance
+				e := engines[rand.IntN(len(engines))]
+				op := linearCharge{session: rand.IntN(linearSessions), units: []int64{1, 1, 2, 5}[rand.IntN(4)]}
 				var h Hold
-				if charge(e, caller, op, &h) && rand.IntN(4) == 0 { //nolint:gosec // chance
+				if charge(e, caller, op, &h) && rand.IntN(4) == 0 {
 					op.units = -op.units
 					record(caller, op, func() bool { e.Refund(&h); return true })
 				}
