@@ -284,19 +284,18 @@ func TestACallThatFailsOrAsksTakesBackWhatItTook(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newShared()
 			e := still(t, l)
-			admit(t, e, set(t, tc.second), 1, 1) // the soft one is full
-			hard := set(t, calls(1600), tc.second)
-			admit(t, e, set(t, calls(1600)), 1, 1)
-			l.move(time.Second) // what was said of the soft one is not believed any more
+			both := set(t, calls(1600), tc.second)
+			admit(t, e, both, 1, 1) // draws calls, and fills the soft one
+			l.move(time.Second)     // what was said of that is not believed any more
 			if tc.breaks {
 				l.once(func() (error, error) { return errDisk, nil })
 			}
 			var h Hold
-			err := e.Reserve(ctx, hard, who("s"), &Amounts{Calls: 1, CostMicroUSD: 1}, ReserveOptions{}, &h)
+			err := e.Reserve(ctx, both, who("s"), &Amounts{Calls: 1, CostMicroUSD: 1}, ReserveOptions{}, &h)
 			if (err != nil) != tc.breaks {
 				t.Fatal(err)
 			}
-			if got := used(t, e, who("s"), set(t, calls(1600))); got != 1 {
+			if got := used(t, e, who("s"), both); got != 1 {
 				t.Fatalf("%d calls count, one went through", got)
 			}
 		})
