@@ -228,7 +228,7 @@ func (j *judgement) sessionID() provenance.ID {
 func (j *judgement) subject() limit.Subject {
 	p := j.req.Principal
 	return limit.Subject{
-		Tenant: p.Tenant, Agent: p.Agent, User: p.User, Session: p.Session,
+		Tenant: p.Tenant, Agent: p.Agent, User: j.countedUser(), Session: p.Session,
 		Tool: j.countedTool(), Kind: string(j.req.Action.Kind),
 	}
 }
@@ -252,6 +252,15 @@ func httpBytes(h *action.HTTPRequest) int64 {
 		n += len(header.Name) + len(header.Value)
 	}
 	return int64(n)
+}
+
+// countedUser is the user whose limits count. Only a gateway knows on whose behalf an agent acts: names that agents give
+// themselves share the counter of nobody, or a new name would clear a user's slate, and another's would spend theirs.
+func (j *judgement) countedUser() string {
+	if !j.caller.Has(identity.RoleGateway) {
+		return ""
+	}
+	return j.req.Principal.User
 }
 
 // countedTool is the tool under which limits count. Names that the bundle does not know share one counter, so that

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
 )
 
 // TestWhatLimitsSayIsCounted: by the limit's name and by what it said, once an action, whoever acts.
@@ -62,5 +64,28 @@ func TestWhatLimitsSayIsCounted(t *testing.T) {
 	}
 	if got := r.heard.limited(); !slices.Contains(got, "hard unavailable 1") || slices.Contains(got, "of_another_tool unavailable 1") {
 		t.Errorf("with a broken ledger: %q", got)
+	}
+}
+
+// A user's limit follows the credential: an agent that speaks for itself neither leaves a user's counter by naming another
+// user, nor spends one that is not its own.
+func TestThreat_A6_AnAgentDoesNotChooseWhoseLimitCounts(t *testing.T) {
+	r := newRoom(t, withTables(limitTable(limitRow("of_user", 2, map[string]any{"scope": []any{"tenant", "user"}}))))
+	own := gateway
+	own.Roles, own.Agents, own.CredentialID = []identity.Role{identity.RoleAgent}, []string{"demo-basic"}, "c2"
+	for i, tc := range []struct {
+		caller identity.Caller
+		user   string
+		want   Effect
+	}{
+		{own, "ann", Allow}, {own, "bob", Allow}, {own, "cem", Deny}, {own, "", Deny},
+		{gateway, "ann", Allow}, {gateway, "ann", Allow}, {gateway, "ann", Deny}, {gateway, "bob", Allow},
+	} {
+		req := add()
+		req.Principal.User = tc.user
+		resp, err := r.engine.Decide(t.Context(), tc.caller, req)
+		if err != nil || resp.Effect != tc.want {
+			t.Fatalf("call %d for %q by a %s: %s %v, error %v; want %s", i, tc.user, tc.caller.Roles[0], resp.Effect, codes(resp.Reasons), err, tc.want)
+		}
 	}
 }

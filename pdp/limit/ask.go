@@ -35,9 +35,9 @@ func (e *Engine) ask(ctx context.Context, s *scratch, hold *Hold, now int64) err
 		}
 	}
 	if err == nil {
-		err = s.obey(e, receipt)
+		err = s.obey(e, hold, receipt)
 	} else {
-		s.undo(e, func(*item) bool { return false })
+		s.undo(e, hold, func(*item) bool { return false })
 	}
 	if err == nil || !s.mayGoOnAlone() {
 		s.conclude(hold, err == nil)
@@ -63,10 +63,6 @@ func (it *item) write(e *Engine, l *ledger.Line, now int64) {
 		c.term = micros(e.cfg.LocalLease)
 	}
 	l.Lease = c.term
-	// If that shortens the lease, and the answer is lost, the ledger ends it sooner than is known here.
-	if earliest, _, _ := e.ledger.Now(); c.expires > earliest+c.term {
-		c.expires = earliest + c.term
-	}
 	if !c.pinned && e.pending.Load() > int64(e.cfg.MaxPending)/2 {
 		return // a flood of new keys must not fill the table with blocks
 	}
@@ -117,15 +113,15 @@ func (it *item) read(e *Engine, l *ledger.Line, receipt *ledger.Receipt, err err
 }
 
 // obey does with what was charged here as the ledger did with the rest.
-func (s *scratch) obey(e *Engine, receipt *ledger.Receipt) error {
+func (s *scratch) obey(e *Engine, hold *Hold, receipt *ledger.Receipt) error {
 	switch receipt.Verdict {
 	case ledger.Allowed:
 	case ledger.Asked:
-		s.undo(e, func(it *item) bool { return it.rule.attempts })
+		s.undo(e, hold, func(it *item) bool { return it.rule.attempts })
 	case ledger.Denied:
-		s.undo(e, func(*item) bool { return false })
+		s.undo(e, hold, func(*item) bool { return false })
 	case ledger.Full:
-		s.undo(e, func(*item) bool { return false })
+		s.undo(e, hold, func(*item) bool { return false })
 		return fmt.Errorf("%w: this agent, its tenant or all together have as many as they may", ErrStateFull)
 	}
 	return nil

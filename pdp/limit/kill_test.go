@@ -64,7 +64,7 @@ func spender(dir string) {
 			fail(err)
 		}
 	}
-	for _, id := range strings.Fields(os.Getenv(resettle)) {
+	for id := range strings.FieldsSeq(os.Getenv(resettle)) {
 		settle(id)
 	}
 	var wg sync.WaitGroup
@@ -171,7 +171,7 @@ func runKills(t *testing.T, dir string, kills int, worst, lost *atomic.Int64) {
 // killOne runs the process for a random while.
 func killOne(t *testing.T, dir string, a *account) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0]) //nolint:gosec // itself
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), spenderVariable+"="+dir, resettle+"="+strings.Join(a.recent[max(len(a.recent)-5, 0):], " "))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -186,7 +186,7 @@ func killOne(t *testing.T, dir string, a *account) {
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(out)
-	grants := rand.IntN(3_000) //nolint:gosec // where it is killed is chance
+	grants := rand.IntN(3_000)
 	for n := 0; lines.Scan(); n++ {
 		if err := a.hear(lines.Text()); err != nil {
 			t.Error(err)

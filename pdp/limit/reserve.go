@@ -326,17 +326,16 @@ func (s *scratch) carryOut(e *Engine, hold *Hold, now int64) error {
 	return nil
 }
 
-// undo takes back what carryOut charged of the limits that keep says no to.
-func (s *scratch) undo(e *Engine, keep func(*item) bool) {
+// undo takes back what carryOut charged of the limits that keep says no to. Those cells were not in the batch: meanwhile they
+// may have been reported, left to the cache and made anew, or resized, as with a refund.
+func (s *scratch) undo(e *Engine, hold *Hold, keep func(*item) bool) {
 	for i := range s.items {
 		it := &s.items[i]
 		if !it.charged || it.plan != take && it.plan != owe || keep(it) {
 			continue
 		}
 		it.charged = false
-		if it.cell.unspent(it.index, it.want) {
-			e.urge(it.cell)
-		}
+		e.refund(it, hold)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -271,18 +272,18 @@ func (w *world) reserve(ctx context.Context, n *node) bool {
 // sum is what the log says of a limit now. While a bundle has changed the window a while ago, the shortest that was in force
 // is what is promised: the ledger keeps no more.
 func (w *world) sum(d *Definition, session string) (sum int64) {
-	from := int64(0)
+	var from int64
 	if d.Period == PerDay {
 		from = w.now() / 86_400_000_000 * 86_400_000_000
 	} else {
 		window := d.WindowSeconds
-		for i := len(w.regimes) - 1; i >= 0; i-- {
-			for _, other := range w.regimes[i].defs {
+		for _, r := range slices.Backward(w.regimes) {
+			for _, other := range r.defs {
 				if other.Name == d.Name {
 					window = min(window, other.WindowSeconds)
 				}
 			}
-			if w.now()-w.regimes[i].from > 1_000_000_000 { // longer than any lease and window
+			if w.now()-r.from > 1_000_000_000 { // longer than any lease and window
 				break
 			}
 		}
@@ -416,7 +417,10 @@ func play(t *rapid.T, seen map[string]int) {
 		"reserve": reserve, "reserve again": reserve,
 		"reserve until denied": w.act(func() {
 			n := w.node()
-			for i := 0; i < 60 && w.reserve(ctx, n); i++ {
+			for range 60 {
+				if !w.reserve(ctx, n) {
+					return
+				}
 			}
 		}),
 		"refund": w.act(func() { w.refund(w.node()) }),

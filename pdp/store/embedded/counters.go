@@ -83,7 +83,7 @@ type Counters struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	trouble atomic.Pointer[error]
-	busy    atomic.Int64 // when the commit under way began, microseconds of the ledger's time; 0: none is
+	busy    commitWatch
 	sweepAt [2][]byte
 }
 
@@ -99,7 +99,6 @@ var (
 	_ ledger.Ledger = (*Counters)(nil)
 
 	errClosed = errors.New("the ledger is closed")
-	errHangs  = errors.New("a commit to the disk hangs")
 )
 
 const (

@@ -79,7 +79,7 @@ func (c *Counters) Status() ledger.Status {
 	if err := c.trouble.Load(); err != nil {
 		s.Err = *err
 	}
-	if began := c.busy.Load(); began != 0 && c.clock.Now()-began > c.cfg.Timeout.Microseconds() {
+	if c.busy.hangs(c.cfg.Timeout) {
 		s.Err = errHangs
 	}
 	select {

@@ -49,8 +49,8 @@ func (c *Counters) gather(group []*errand) []*errand {
 
 // carryOut does a group. If the disk fails, none of it has happened.
 func (c *Counters) carryOut(group []*errand) {
-	c.busy.Store(c.clock.Now())
-	defer c.busy.Store(0)
+	c.busy.start()
+	defer c.busy.stop()
 	w := work{c: c}
 	err := w.begin()
 	if err == nil {

@@ -43,7 +43,7 @@ type Records struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	trouble atomic.Pointer[error]
-	busy    atomic.Int64 // when the commit under way began, microseconds of the ledger's time; 0: none is
+	busy    commitWatch
 
 	mu      sync.RWMutex
 	size    int
@@ -236,7 +236,7 @@ func (r *Records) Health() error {
 	if err := r.trouble.Load(); err != nil {
 		return *err
 	}
-	if began := r.busy.Load(); began != 0 && r.clock.Now()-began > recordsTimeout.Microseconds() {
+	if r.busy.hangs(recordsTimeout) {
 		return errHangs
 	}
 	return nil

@@ -73,8 +73,8 @@ func (r *Records) over() []*swap {
 // carryOut does a group. If the disk fails, none of it has happened, as far as anybody can tell: memory is not read until
 // the disk works again.
 func (r *Records) carryOut(group []*swap) {
-	r.busy.Store(r.clock.Now())
-	defer r.busy.Store(0)
+	r.busy.start()
+	defer r.busy.stop()
 	wrote, err := r.write(group)
 	if err == nil && r.trouble.Load() != nil {
 		err = r.load() // what the failed commit left behind
