@@ -52,7 +52,7 @@ func TestThePackIsWhatItSaysToBe(t *testing.T) {
 func TestThreat_A3_ASubjectThatCarriesData(t *testing.T) {
 	wantFound(t, map[string]string{
 		"Accounts: DE89370400440532013000, GB29NWBK60161331926819":    "personal.iban",
-		"US122000000121212121212;1100.0;UK12345678901234567890":       "personal.account-shaped",
+		"US122000000121212121212;1100.0;UK12345678901234567890":       "personal.iban-shaped",
 		"rent 4111 1111 1111 1111 exp 12/29":                          "personal.payment-card",
 		"thanks AKIAIOSFODNN7EXAMPLE":                                 "credential.aws-access-key",
 		"ssn 219-09-9998":                                             "personal.us-ssn",

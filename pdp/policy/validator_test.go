@@ -38,9 +38,9 @@ var validators = sync.OnceValue(func() rego.PreparedEvalQuery {
 })
 
 // validated compares both sides over all cases, and says how many are accepted.
-func validated(t interface {
+func validated(ctx context.Context, t interface {
 	Fatalf(format string, args ...any)
-}, ctx context.Context, cases [][2]string,
+}, cases [][2]string,
 ) (accepted int) {
 	list := make([]any, len(cases))
 	for i, c := range cases {
@@ -95,7 +95,7 @@ func TestProveValidatorsAgreeWithRego(t *testing.T) {
 			cases = append(cases, [2]string{name, text})
 		}
 	}
-	validated(t, t.Context(), cases)
+	validated(t.Context(), t, cases)
 	for left := proof(60, 20_000); left > 0; {
 		rapid.Check(t, func(r *rapid.T) {
 			if left--; left < 0 {
@@ -108,7 +108,7 @@ func TestProveValidatorsAgreeWithRego(t *testing.T) {
 			}
 			// Every last digit or letter, so that one of them is right.
 			var cases [][2]string
-			for _, last := range strings.Split("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", "") {
+			for last := range strings.SplitSeq("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", "") {
 				tried := string(text[:len(text)-1]) + last
 				for _, name := range names {
 					if name != "none" {
@@ -121,7 +121,7 @@ func TestProveValidatorsAgreeWithRego(t *testing.T) {
 					cases = append(cases, [2]string{name, odd})
 				}
 			}
-			accepted += validated(r, t.Context(), cases)
+			accepted += validated(t.Context(), r, cases)
 		})
 		if t.Failed() {
 			return

@@ -11,7 +11,8 @@
 //
 // What Scan means, for the Rego reference to agree with: a rule looks at a view if it has no keywords, or if
 // one of them occurs in the lower-cased text. Its matches are those of FindAllString(text, -1) whose whole
-// text passes the validator. A finding is one (rule, pointer); its count is the largest over the views of that
+// text passes the validator, is not allowed, and has a word of the rule's context near it. Find does that for one
+// text and Stream for one in pieces, by gates and automata (docs/scanning.md) rather than regex after regex. A finding is one (rule, pointer); its count is the largest over the views of that
 // pointer. The view of chain `concat` (all texts strung together, at pointer "", there to see what was split over
 // two of them) is for rules with keywords only, and a match in it does not count if it contains, or lies within,
 // a match of the same rule elsewhere.

@@ -201,3 +201,48 @@ func TestFind_AutomataStartAfreshWhenTheyAreFull(t *testing.T) {
 		}
 	}
 }
+
+// TestThreat_E2_AutomataForgetWhenTheyAreFull: patterns that have to remember many characters make a state for nearly
+// each one that they read.
+func TestThreat_E2_AutomataForgetWhenTheyAreFull(t *testing.T) {
+	var rows []Pattern
+	for i := range 80 {
+		rows = append(rows, Pattern{Regex: syllables(i+1) + `[ab]*a[ab]{14}z`})
+	}
+	s := scannerOf(t, rows)
+	g := newGenerator(9)
+	var f Scratch
+	most := int64(0)
+	for i := range s.rules {
+		b := []byte(syllables(i + 1))
+		for range 60_000 {
+			b = append(b, "ab"[g.IntN(2)])
+		}
+		if _, complete := s.Find(t.Context(), string(b), &f); complete {
+			t.Fatal("cheaper than it can be")
+		}
+		if f.budget < -1<<16 {
+			t.Fatalf("budget overdrawn by %d", -f.budget)
+		}
+		if n := len(s.rules[i].dfa.states); n > maxStates {
+			t.Fatalf("%d states in one automaton", n)
+		}
+		if held := s.pool.bytes.Load(); held > maxStateBytes+1<<16 {
+			t.Fatalf("%d bytes of states in all", held)
+		} else {
+			most = max(most, held)
+		}
+	}
+	if most < maxStateBytes/2 {
+		t.Errorf("%d bytes at most: the test is too tame", most)
+	}
+}
+
+func TestThreat_E2_PlacesToTryAreBounded(t *testing.T) {
+	s := scannerOf(t, []Pattern{{Regex: `abcde`}, {Regex: `abcde[a-z]`}, {Regex: `abcde\w`}})
+	text := strings.Repeat("abcde", 20_000)
+	var f Scratch
+	if _, complete := s.Find(t.Context(), text, &f); complete || len(f.candidates) > 1024+len(text)/4 {
+		t.Errorf("complete %t with %d places in %d bytes", complete, len(f.candidates), len(text))
+	}
+}

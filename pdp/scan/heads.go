@@ -73,6 +73,10 @@ func (g *digitGate) scan(f *Scratch, text string, from, to int) {
 		x := load64(text[i:i+8]) ^ '0'*low
 		// The high bit of each byte that is 0 to 9.
 		digits := ^(x | (x&^high + (0x80-10)*low)) & high
+		if digits == 0 {
+			carry = 0
+			continue
+		}
 		starts := digits &^ (digits<<8 | carry)
 		carry = digits >> 56
 		for ; starts != 0; starts &= starts - 1 {

@@ -104,3 +104,14 @@ func TestStream_AKeywordMayComeLater(t *testing.T) {
 		}
 	}
 }
+
+// TestStream_TheContextMayComeLater: a long match ends just before the stream is cut, and its word stands behind.
+func TestStream_TheContextMayComeLater(t *testing.T) {
+	s := scannerOf(t, []Pattern{{Regex: `\bkey=x+;`, Context: &Context{Words: []string{"secret"}, Within: 20}}})
+	head := strings.Repeat("lorem ipsum ", streamChunk/12)[:streamChunk-2*streamAfter]
+	match := " key=" + strings.Repeat("x", 2*streamAfter-10) + "; "
+	text := head + match + "s secret" + strings.Repeat(" lorem", 1000)
+	if found, complete := streamed(s, text, 1000); !complete || len(found) != 1 {
+		t.Errorf("%d found, complete %t", len(found), complete)
+	}
+}

@@ -1,5 +1,7 @@
 package scan
 
+import "strings"
+
 // maxLettered is longer than any number with letters that a validator knows.
 const maxLettered = 48
 
@@ -88,8 +90,13 @@ var fiscalOdd = [26]int{1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 
 
 func validCodiceFiscale(match string) bool {
 	l := letteredOf(match)
-	if !l.shape("AAAAAA**A**A***A") {
+	if !l.shape("AAAAAA**A**A***A") || strings.IndexByte("ABCDEHLMPRST", l.c[8]) < 0 {
 		return false
+	}
+	for _, i := range [7]int{6, 7, 9, 10, 12, 13, 14} { // digits, or the letters that replace them where two people would share a code
+		if c := l.c[i]; isUpper(c) && strings.IndexByte("LMNPQRSTUV", c) < 0 {
+			return false
+		}
 	}
 	sum := 0
 	for i, c := range l.c[:15] {

@@ -102,6 +102,7 @@ func TestValidators_Refuse(t *testing.T) {
 		"es_nif": {"12345678A", "A1234567L", "Z"}, "fi_hetu": {"131052-308U"}, "fr_nir": {"255081416802539", "2550814168025"},
 		"hk_hkid": {"A123456(4)", "ABC123456"}, "ie_pps": {"1234567A", "1234567TT"}, "in_aadhaar": {"1341 2341 2346", "234123412345"},
 		"luhn_number": {"0", "00000000", "1111111111111111111111111111111111111111111111", "490154203237519"},
+		"br_cpf":      {"111.111.111-11"},
 		"mrz":         {"L898902C36UTO7408122F1204159ZE184226B<<<<<11", "L898902C3<UTO"},
 		"sg_nric":     {"S1234567A", "A1234567D"}, "tw_id": {"A123456788", "1123456789"}, "vin": {"1M8GDM9AXKP04278I", "1M8GDM9AXKP042789"},
 		"iban": {"XX89370400440532013000", "DE893704004405320130", "DE89 3704 0044 0532 0130 00 0", "D", ""},
@@ -159,5 +160,32 @@ func TestValidatorsDoNotAllocate(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(20, func() { looksRandom("api_key = EXAMPLE0EXAMPLE0") }); n > 0 {
 		t.Errorf("secret allocates %v times", n)
+	}
+}
+
+// The tables are what Verhoeff's scheme makes of the group D5 and one permutation.
+func TestVerhoeffTables(t *testing.T) {
+	for i := range int8(10) {
+		for j := range int8(10) {
+			want := (i + j) % 5
+			switch {
+			case i < 5 && j >= 5:
+				want = 5 + (i+j)%5
+			case i >= 5 && j < 5:
+				want = 5 + (i-j)%5
+			case i >= 5:
+				want = (i - j + 5) % 5
+			}
+			if got := verhoeffD[i][j]; got != want {
+				t.Errorf("%d·%d = %d, want %d", i, j, got, want)
+			}
+		}
+	}
+	for i := 1; i < 8; i++ {
+		for j := range 10 {
+			if got, want := verhoeffP[i][j], verhoeffP[1][verhoeffP[i-1][j]]; got != want {
+				t.Errorf("permutation %d of %d is %d, want %d", i, j, got, want)
+			}
+		}
 	}
 }

@@ -37,7 +37,7 @@ nir(text) if {
 fiscal_odd := [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23]
 
 codice_fiscale(text) if {
-	regex.match(`^[A-Z]{6}[A-Z0-9]{2}[A-Z][A-Z0-9]{2}[A-Z][A-Z0-9]{3}[A-Z]$`, text)
+	regex.match(`^[A-Z]{6}[0-9L-NP-V]{2}[A-EHLMPRST][0-9L-NP-V]{2}[A-Z][0-9L-NP-V]{3}[A-Z]$`, text)
 	counted := sum([v | some i, c in split(substring(text, 0, 15), ""); v := fiscal(i, fiscal_value(c))])
 	values[substring(text, 15, 1)] - 10 == counted % 26
 }

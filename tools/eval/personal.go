@@ -55,7 +55,7 @@ func readSample(name string) ([]labelledText, error) {
 // they find something: the sample has nothing of theirs.
 var kindOf = map[string]string{
 	"personal.email": "email", "personal.phone-international": "phone", "personal.phone-us": "phone", "personal.phone-labelled": "phone",
-	"personal.iban": "account", "personal.iban-labelled": "account", "personal.account-shaped": "account", "personal.bank-account": "account",
+	"personal.iban": "account", "personal.iban-labelled": "account", "personal.iban-shaped": "account", "personal.bank-account": "account",
 	"personal.payment-card": "card", "personal.payment-card-grouped": "card", "personal.payment-card-labelled": "card", "personal.card-security-code": "card-code",
 	"personal.street-address": "address", "personal.street-address-number-last": "address",
 	"personal.birth-date": "birth-date", "personal.birth-date-in-words": "birth-date", "personal.medical-record": "medical",

@@ -1,0 +1,28 @@
+package scan_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/portcullis-pdp/portcullis/pdp/scan"
+)
+
+// TestProve_I11_ShippedPatternsFindWhatRegexpFinds plants what the shipped patterns look for, whole and damaged.
+func TestProve_I11_ShippedPatternsFindWhatRegexpFinds(t *testing.T) {
+	s := engine()
+	trees := scan.Trees(s)
+	rnd := rand.New(rand.NewPCG(4, 15)) // #nosec G404 -- cases that can be repeated
+	var f scan.Scratch
+	found := 0
+	cases := scan.Proof(40_000, 4_000_000)
+	for i := range cases {
+		d, n := scan.Planted(s, trees, rnd, &f)
+		if d != "" {
+			t.Fatalf("case %d: %s", i, d)
+		}
+		found += n
+	}
+	if found < cases/4 {
+		t.Errorf("%d matches in %d cases: the texts are too tame", found, cases)
+	}
+}
