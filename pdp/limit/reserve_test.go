@@ -95,7 +95,7 @@ func TestRefundGivesBackAllButAttempts(t *testing.T) {
 		"at once": func(*Engine) {}, "after a report": func(e *Engine) { flush(t, e) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := replica(t, newShared(), Config{})
+			e := still(t, newShared()) // no report of its own is under way
 			var h Hold
 			for range 3 { // the second from a block
 				if err := e.Reserve(ctx, set(t, calls(10), cost(10), attempts), who("s"), &Amounts{Calls: 1, CostMicroUSD: 5}, ReserveOptions{}, &h); err != nil {
