@@ -15,8 +15,8 @@ const maxIDBytes = 128
 
 // ReserveOptions steer one reservation.
 type ReserveOptions struct {
-	// Approved says that a person approved this very action: it may pass limits that ask.
-	Approved bool
+	// Approved names the limits that ask and that a person has let this very action pass. Others go on asking.
+	Approved []string
 }
 
 // Hold is what an action holds until it is known whether it is allowed: then Keep or Refund it, once. The zero value is
@@ -74,7 +74,7 @@ func (s *scratch) key(it *item) []byte { return s.keys[it.start:it.end] }
 
 // gather finds the limits that apply, and the shards to lock. With only, it takes those whose measure is among what is to
 // be charged.
-func (s *scratch) gather(e *Engine, set *Set, who *Subject, want *Amounts, approved, only bool) error {
+func (s *scratch) gather(e *Engine, set *Set, who *Subject, want *Amounts, approved []string, only bool) error {
 	s.keys, s.items, s.locks = s.keys[:0], s.items[:0], lockSet{}
 	if err := who.validate(); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (s *scratch) gather(e *Engine, set *Set, who *Subject, want *Amounts, appro
 		s.keys = r.appendKey(s.keys, who)
 		hash := maphash.Bytes(e.seed, s.keys[start:])
 		class := r.class
-		if only || approved && class == ledger.Soft {
+		if only || class == ledger.Soft && slices.Contains(approved, r.def.Name) {
 			class = ledger.Free
 		}
 		s.locks.add(hash)

@@ -172,7 +172,7 @@ func (e *Engine) settledHere(from *charge, r *reservation, l *ledger.Line, recei
 // the bounds on distinct counters, since what has happened cannot be refused; ErrStateFull beyond.
 func (e *Engine) Add(ctx context.Context, set *Set, who *Subject, amounts *Amounts) ([]Status, error) {
 	s := new(scratch)
-	if err := s.gather(e, set, who, amounts, false, true); err != nil {
+	if err := s.gather(e, set, who, amounts, nil, true); err != nil {
 		return nil, err
 	}
 	if len(s.items) == 0 {
