@@ -329,6 +329,36 @@ func TestASoftLimitAsks(t *testing.T) {
 	}
 }
 
+// A yes to going past one limit is no yes to going past another.
+func TestThreat_B5_AnApprovalLiftsOnlyTheLimitThatAsked(t *testing.T) {
+	soft := map[string]any{"on_exceed": "require_approval"}
+	of := func(scope ...any) map[string]any {
+		return map[string]any{"on_exceed": "require_approval", "scope": scope}
+	}
+	for name, options := range map[string]func(*room){
+		"as shipped":                 withTables(limitTable(limitRow("first", 1, soft), limitRow("second", 2, of("agent")))),
+		"whatever the bundle says":   laxed(t, "limits", limitTable(limitRow("first", 1, soft), limitRow("second", 2, of("agent")))),
+		"the other one stands first": withTables(limitTable(limitRow("second", 2, of("agent")), limitRow("first", 1, soft))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRoom(t, options)
+			r.want(Allow, "", add())
+			redeem := r.approve(add(), r.want(RequireApproval, "LIMIT_NEEDS_APPROVAL", add())) // the first is used up
+			elsewhere := add()
+			elsewhere.Principal.Session = "s2"
+			r.want(Allow, "", elsewhere) // now the second is, too
+			asked := r.want(RequireApproval, "LIMIT_NEEDS_APPROVAL", redeem)
+			if first, second := r.used("first", add()), r.used("second", add()); first != 1 || second != 2 {
+				t.Fatalf("%d and %d used", first, second)
+			}
+			r.want(Allow, "", r.approve(add(), asked)) // this one asked for both
+			if first, second := r.used("first", add()), r.used("second", add()); first != 2 || second != 3 {
+				t.Fatalf("%d and %d used after it was redeemed", first, second)
+			}
+		})
+	}
+}
+
 // A yes to a risky tool is no yes to going past a limit that nobody spoke of then.
 func TestThreat_B5_AnApprovalLiftsOnlyWhatAsked(t *testing.T) {
 	soft := limitRow("soft", 1, map[string]any{"on_exceed": "require_approval", "counts": "allowed"})

@@ -20,9 +20,9 @@ func (e *Engine) evaluate(ctx context.Context, j *judgement) error {
 	limited, cancel := context.WithTimeout(ctx, e.cfg.EvalTimeout)
 	defer cancel()
 	// First as if nobody had approved: an approval lifts only what asked when the person said yes. What asks now besides
-	// needs a person of its own.
+	// needs a person of its own, who is asked about all of it: that approval is used in this one's place.
 	answer, err := e.Evaluator.Evaluate(limited, j.snapshot, j.input(false))
-	if err == nil && j.approval != nil && coveredBy(answer, j.approval.Rules) {
+	if err == nil && j.approval != nil && !j.softNo && coveredBy(answer, j.approval.Rules) {
 		answer, err = e.Evaluator.Evaluate(limited, j.snapshot, j.input(true))
 	}
 	if err != nil {
@@ -83,11 +83,15 @@ func (j *judgement) merge(answer *policyv1.Decision) {
 	}
 	if j.softNo && j.effect == Allow {
 		j.effect = RequireApproval
-		j.ask.rules = append(j.ask.rules, "engine.limits")
-		j.reasons = append(j.reasons, Reason{
-			Code: "LIMIT_NEEDS_APPROVAL", Rule: "engine.limits", Severity: "medium",
-			Message: "A limit is used up that a person may lift for this action.",
-		})
+		for _, name := range j.soft {
+			j.reasons = append(j.reasons, Reason{
+				Code: "LIMIT_NEEDS_APPROVAL", Rule: limitsRule, Severity: "medium",
+				Message: "The limit " + name + " is used up; going past it needs a person's approval.",
+			})
+		}
+	}
+	for _, name := range j.soft { // also those that an earlier approval lifted: this one may be used in its place
+		j.ask.rules = append(j.ask.rules, limitsRule+"/"+name)
 	}
 	if j.effect == Allow {
 		j.reasons = nil

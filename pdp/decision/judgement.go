@@ -52,7 +52,8 @@ type judgement struct {
 	hold        limit.Hold // what it has charged
 	reserved    bool
 	limits      []limit.Status
-	softNo      bool // a limit that asks is exceeded and nobody approved
+	soft        []string // limits that ask and are exceeded, by name
+	softNo      bool     // nobody approved one of them
 	probing     bool
 	ask         askTerms
 	effect      Effect

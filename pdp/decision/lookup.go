@@ -110,11 +110,11 @@ func (e *Engine) findReplied(j *judgement) (*record, error) {
 func (e *Engine) reserve(ctx context.Context, j *judgement) error {
 	ctx, cancel := timely(ctx)
 	defer cancel()
-	who, want := j.subject(), j.wants()
+	who, want, lifted := j.subject(), j.wants(), j.limitsLifted()
 	if j.charged != "" { // by the first answer to this request id
 		want = limit.Amounts{}
 	}
-	err := e.Limits.Reserve(ctx, j.snapshot.Tables.LimitSet, &who, &want, limit.ReserveOptions{Approved: j.limitsLifted()}, &j.hold)
+	err := e.Limits.Reserve(ctx, j.snapshot.Tables.LimitSet, &who, &want, limit.ReserveOptions{Approved: lifted}, &j.hold)
 	j.limits = j.hold.Statuses()
 	if j.hold.Local {
 		j.degrade(limitsLocal)
@@ -143,7 +143,8 @@ func (e *Engine) reserve(ctx context.Context, j *judgement) error {
 				j.retryAfter = wait
 			}
 		case limit.RequireApproval:
-			j.softNo = !j.limitsLifted()
+			j.soft = append(j.soft, s.Name)
+			j.softNo = j.softNo || !slices.Contains(lifted, s.Name)
 		case limit.Alert:
 			e.anomaly(j, s)
 		}
@@ -151,17 +152,23 @@ func (e *Engine) reserve(ctx context.Context, j *judgement) error {
 	return nil
 }
 
-// limitsLifted says whether a person has approved that a limit which asks is passed: one asked then, too.
-func (j *judgement) limitsLifted() bool {
-	return j.approval != nil && slices.ContainsFunc(j.approval.Rules, func(rule string) bool {
-		return rule == limitsRule || strings.HasPrefix(rule, "limits.")
-	})
+// limitsLifted names the limits that a person has approved to pass: those that asked then. Others have to ask themselves.
+func (j *judgement) limitsLifted() (names []string) {
+	if j.approval == nil {
+		return nil
+	}
+	for _, rule := range j.approval.Rules {
+		if name, of := strings.CutPrefix(rule, limitsRule+"/"); of {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // limitsLocal says that a limit went on with what was leased before, because the shared ledger did not answer.
 const limitsLocal = "limits_local"
 
-// limitsRule is the engine's own check of limits; rules of the bundle's control `limits` begin with `limits.`.
+// limitsRule is the engine's own check of limits. An approval has it with the name of each limit that asked.
 const limitsRule = "engine.limits"
 
 // anomaly raises a crossed threshold: a finding that policy can act on, a metric and an event.

@@ -12,7 +12,7 @@ import (
 func (e *Engine) ask(ctx context.Context, s *scratch, hold *Hold, now int64) error {
 	if err := s.carryOut(e, hold, now); err != nil {
 		s.conclude(hold, false)
-		s.locks.unlock(e)
+		s.unlock(e)
 		return err
 	}
 	f := &flight{done: make(chan struct{})}
@@ -26,9 +26,9 @@ func (e *Engine) ask(ctx context.Context, s *scratch, hold *Hold, now int64) err
 			e.pin(it.cell)
 		}
 	}
-	s.locks.unlock(e)
+	s.unlock(e)
 	receipt, err := e.send(ctx, b)
-	s.locks.lock(e)
+	s.lock(e)
 	for i := range s.items {
 		if it := &s.items[i]; it.plan == ask {
 			it.read(e, &b.Lines[it.line], receipt, err)
@@ -42,7 +42,7 @@ func (e *Engine) ask(ctx context.Context, s *scratch, hold *Hold, now int64) err
 	if err == nil || !s.mayGoOnAlone() {
 		s.conclude(hold, err == nil)
 	}
-	s.locks.unlock(e)
+	s.unlock(e)
 	close(f.done)
 	return err
 }

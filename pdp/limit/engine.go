@@ -123,7 +123,12 @@ func (e *Engine) unpin(c *cell) {
 	delete(e.shard(c.hash).cells, c.hash)
 	e.pending.Add(-1)
 	if !e.shut.Load() {
-		e.hot.Set(c.hash, c, 1)
+		// A set waits in a queue. Who looked before it is done would make the cell anew, and find this one again later, with
+		// what was known of the counter before.
+		if is, _ := e.hot.Get(c.hash); is != c {
+			e.hot.Set(c.hash, c, 1)
+			e.hot.Wait()
+		}
 	}
 }
 

@@ -14,8 +14,8 @@ func (e *Engine) Refund(hold *Hold) {
 	}
 	hold.open = false
 	s := &hold.work
-	s.locks.lock(e)
-	defer s.locks.unlock(e)
+	s.lock(e)
+	defer s.unlock(e)
 	for i := range s.items {
 		if it := &s.items[i]; it.charged && !it.rule.attempts {
 			e.refund(it, hold)

@@ -49,6 +49,29 @@ func TestThreat_E6_ConcurrentCallersOnOneRedis(t *testing.T) {
 	}
 }
 
+// TestThreat_E12_ALocalShareIsWholeWhileRedisIsGone: reports that were not even sent take nothing out of it.
+func TestThreat_E12_ALocalShareIsWholeWhileRedisIsGone(t *testing.T) {
+	s := redistest.Start(t)
+	local := calls(1_000)
+	local.OnUnavailable, local.LocalSharePercent = "local", 50
+	l := redisLedger(t, s.URL())
+	e, table := still(t, l), set(t, local)
+	n := admit(t, e, table, 1, 1)
+	_, share := booked(t, l)
+	s.Kill()
+	redistest.Until(t, "it is known that redis is gone", func() bool { return l.Status().Err != nil })
+	if share < 400 {
+		t.Fatalf("a share of %d was drawn", share)
+	}
+	for range share {
+		n += admit(t, e, table, 1, 1)
+		_ = tellAll(e)
+	}
+	if more := admit(t, e, table, 1, 1); n != share+1 || more != 0 {
+		t.Fatalf("%d calls and %d more went through with a share of %d", n, more, share)
+	}
+}
+
 // TestABusyKeyCostsFewRoundTrips counts what goes to Redis while a caller spends a limit to its end.
 func TestABusyKeyCostsFewRoundTrips(t *testing.T) {
 	s := redistest.Start(t)

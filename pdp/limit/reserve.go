@@ -15,8 +15,8 @@ const maxIDBytes = 128
 
 // ReserveOptions steer one reservation.
 type ReserveOptions struct {
-	// Approved says that a person approved this very action: it may pass limits that ask.
-	Approved bool
+	// Approved names the limits that ask and that a person has let this very action pass. Others go on asking.
+	Approved []string
 }
 
 // Hold is what an action holds until it is known whether it is allowed: then Keep or Refund it, once. The zero value is
@@ -74,7 +74,7 @@ func (s *scratch) key(it *item) []byte { return s.keys[it.start:it.end] }
 
 // gather finds the limits that apply, and the shards to lock. With only, it takes those whose measure is among what is to
 // be charged.
-func (s *scratch) gather(e *Engine, set *Set, who *Subject, want *Amounts, approved, only bool) error {
+func (s *scratch) gather(e *Engine, set *Set, who *Subject, want *Amounts, approved []string, only bool) error {
 	s.keys, s.items, s.locks = s.keys[:0], s.items[:0], lockSet{}
 	if err := who.validate(); err != nil {
 		return err
@@ -92,13 +92,27 @@ func (s *scratch) gather(e *Engine, set *Set, who *Subject, want *Amounts, appro
 		s.keys = r.appendKey(s.keys, who)
 		hash := maphash.Bytes(e.seed, s.keys[start:])
 		class := r.class
-		if only || approved && class == ledger.Soft {
+		if only || class == ledger.Soft && slices.Contains(approved, r.def.Name) {
 			class = ledger.Free
 		}
 		s.locks.add(hash)
-		s.items = append(s.items, item{rule: r, start: start, end: len(s.keys), hash: hash, want: units, class: class})
+		it := s.another()
+		it.rule, it.start, it.end, it.hash, it.want, it.class = r, start, len(s.keys), hash, units, class
 	}
 	return nil
+}
+
+// another is the next item, as good as new. It is written where it stands: a copy would cost as much as the charge.
+func (s *scratch) another() *item {
+	n := len(s.items)
+	if n == cap(s.items) {
+		s.items = append(s.items, item{})
+		return &s.items[n]
+	}
+	s.items = s.items[:n+1]
+	it := &s.items[n]
+	*it = item{}
+	return it
 }
 
 // Reserve charges all limits that apply to an action, or none; hold says where they stand then. Exceeded marks those that
@@ -121,9 +135,9 @@ func (e *Engine) Reserve(ctx context.Context, set *Set, who *Subject, want *Amou
 func (e *Engine) reserve(ctx context.Context, s *scratch, hold *Hold) error {
 	tried := false
 	for {
-		s.locks.lock(e)
+		s.lock(e)
 		if err := e.usable(); err != nil {
-			s.locks.unlock(e)
+			s.unlock(e)
 			return err
 		}
 		_, now, known := e.ledger.Now() // under the locks: the order of locks is the order of time
@@ -131,19 +145,19 @@ func (e *Engine) reserve(ctx context.Context, s *scratch, hold *Hold) error {
 			now = 0 // nothing is held yet
 		}
 		if s.spend(e, now) {
-			s.conclude(hold, true)
-			s.locks.unlock(e)
+			s.unlock(e)
+			hold.open, hold.allowed = true, true
 			return nil
 		}
 		wait, err := s.decide(e, hold, now)
 		if err != nil {
-			s.locks.unlock(e)
+			s.unlock(e)
 			return err
 		}
 		if wait == nil && s.toAsk() == 0 {
 			err := s.carryOut(e, hold, now)
 			s.conclude(hold, err == nil)
-			s.locks.unlock(e)
+			s.unlock(e)
 			return err
 		}
 		if wait != nil {
@@ -176,11 +190,13 @@ func (s *scratch) spend(e *Engine, now int64) bool {
 	}
 	for i := range s.items {
 		it := &s.items[i]
+		c := it.cell
 		it.plan, it.charged, it.exceeded = take, true, false
-		it.index = it.cell.take(now, it.want)
-		if it.cell.left < it.cell.size/2 {
-			e.topUp(it.cell)
+		it.index = c.take(now, it.want)
+		if c.left < c.size/2 {
+			e.topUp(c)
 		}
+		it.note()
 	}
 	return true
 }
@@ -193,21 +209,21 @@ func (s *scratch) await(ctx context.Context, e *Engine, f *flight) error {
 			it.cell.waiting = ledger.Add(it.cell.waiting, it.want)
 		}
 	}
-	s.locks.unlock(e)
+	s.unlock(e)
 	var err error
 	select {
 	case <-f.done:
 	case <-ctx.Done():
 		err = fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 	}
-	s.locks.lock(e)
+	s.lock(e)
 	for i := range s.items {
 		if it := &s.items[i]; it.plan == ask {
 			it.cell.waiting = max(it.cell.waiting-it.want, 0)
 			e.unpin(it.cell)
 		}
 	}
-	s.locks.unlock(e)
+	s.unlock(e)
 	return err
 }
 
@@ -377,4 +393,21 @@ func (it *item) status() Status {
 		out.ResetsAt = instant(it.resetsAt)
 	}
 	return out
+}
+
+// lock takes the locks of all limits of the call; most have one.
+func (s *scratch) lock(e *Engine) {
+	if len(s.items) == 1 {
+		e.shards[s.items[0].hash>>56].mu.Lock()
+		return
+	}
+	s.locks.lock(e)
+}
+
+func (s *scratch) unlock(e *Engine) {
+	if len(s.items) == 1 {
+		e.shards[s.items[0].hash>>56].mu.Unlock()
+		return
+	}
+	s.locks.unlock(e)
 }

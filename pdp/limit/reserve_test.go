@@ -42,7 +42,7 @@ func TestReserveAsks(t *testing.T) {
 		t.Fatalf("without approval only attempts are charged: %+v", s)
 	}
 	var h Hold
-	if err := e.Reserve(ctx, defs, who("s"), &want, ReserveOptions{Approved: true}, &h); err != nil {
+	if err := e.Reserve(ctx, defs, who("s"), &want, ReserveOptions{Approved: []string{soft.Name}}, &h); err != nil {
 		t.Fatal(err)
 	}
 	if s = h.Statuses(); !s[0].Exceeded || s[0].Used != 2 || s[1].Used != 3 || s[2].Used != 20 {
@@ -50,7 +50,7 @@ func TestReserveAsks(t *testing.T) {
 	}
 	hard := allowed
 	hard.Name, hard.Max = "hard", 5
-	if err := e.Reserve(ctx, set(t, soft, attempts, allowed, hard), who("s"), &want, ReserveOptions{Approved: true}, &h); err != nil || h.Statuses()[0].Used != 2 {
+	if err := e.Reserve(ctx, set(t, soft, attempts, allowed, hard), who("s"), &want, ReserveOptions{Approved: []string{soft.Name}}, &h); err != nil || h.Statuses()[0].Used != 2 {
 		t.Fatalf("no approval lets anything past a hard limit: %+v, %v", h.Statuses(), err)
 	}
 }
@@ -95,7 +95,7 @@ func TestRefundGivesBackAllButAttempts(t *testing.T) {
 		"at once": func(*Engine) {}, "after a report": func(e *Engine) { flush(t, e) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := replica(t, newShared(), Config{})
+			e := still(t, newShared()) // no report of its own is under way
 			var h Hold
 			for range 3 { // the second from a block
 				if err := e.Reserve(ctx, set(t, calls(10), cost(10), attempts), who("s"), &Amounts{Calls: 1, CostMicroUSD: 5}, ReserveOptions{}, &h); err != nil {

@@ -228,7 +228,13 @@ func (w *world) reserve(ctx context.Context, n *node) bool {
 	want := Amounts{Calls: 1, CostMicroUSD: choose(w, []int64{0, 1, 1, 2, 5})}
 	hold := &Hold{}
 	approved := choose(w, []bool{false, false, false, true})
-	if err := n.e.Reserve(ctx, table.set, subject, &want, ReserveOptions{Approved: approved}, hold); err != nil {
+	var opt ReserveOptions
+	if approved {
+		for _, d := range table.set.Definitions() {
+			opt.Approved = append(opt.Approved, d.Name)
+		}
+	}
+	if err := n.e.Reserve(ctx, table.set, subject, &want, opt, hold); err != nil {
 		return false
 	}
 	asked := false

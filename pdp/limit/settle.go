@@ -172,21 +172,21 @@ func (e *Engine) settledHere(from *charge, r *reservation, l *ledger.Line, recei
 // the bounds on distinct counters, since what has happened cannot be refused; ErrStateFull beyond.
 func (e *Engine) Add(ctx context.Context, set *Set, who *Subject, amounts *Amounts) ([]Status, error) {
 	s := new(scratch)
-	if err := s.gather(e, set, who, amounts, false, true); err != nil {
+	if err := s.gather(e, set, who, amounts, nil, true); err != nil {
 		return nil, err
 	}
 	if len(s.items) == 0 {
 		return nil, nil
 	}
 	for {
-		s.locks.lock(e)
+		s.lock(e)
 		if err := e.usable(); err != nil {
-			s.locks.unlock(e)
+			s.unlock(e)
 			return nil, err
 		}
 		_, now, _ := e.ledger.Now()
 		under, b, err := s.addition(e, who, now)
-		s.locks.unlock(e)
+		s.unlock(e)
 		if err != nil {
 			return nil, err
 		}
@@ -244,8 +244,8 @@ func (s *scratch) tellAddition(ctx context.Context, e *Engine, b *bundle) ([]Sta
 	_, now, _ := e.ledger.Now()
 	full := err == nil && receipt.Verdict == ledger.Full
 	statuses := make([]Status, 0, len(s.items))
-	s.locks.lock(e)
-	defer s.locks.unlock(e)
+	s.lock(e)
+	defer s.unlock(e)
 	for i, c := range b.cells {
 		it := &s.items[i]
 		c.flight, c.full = nil, 0

@@ -30,6 +30,31 @@ func (r *replica) open(t *testing.T) {
 	})
 }
 
+// TestItSaysWhereNothingWasSent, so that a sender keeps what it holds whole. Where Redis may have got it, it must not say so.
+func TestItSaysWhereNothingWasSent(t *testing.T) {
+	s := redistest.Prepare(t)
+	r := start(t, Config{URL: s.URL(), Timeout: 100 * time.Millisecond})
+	unsent := func(ctx context.Context, want bool) {
+		t.Helper()
+		trips := r.Status().RoundTrips
+		_, err := r.Do(ctx, batch(free("cell", 1)))
+		if !errors.Is(err, ledger.ErrUnavailable) || errors.Is(err, ledger.ErrUnsent) != want {
+			t.Fatalf("after %d round trips: %v; want it unsent: %v", trips, err, want)
+		}
+	}
+	unsent(t.Context(), true) // never reached
+	s.Run()
+	again(t, r)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	unsent(gone, true)
+	do(t, r, free("cell", 1))
+	s.Do("CLIENT", "PAUSE", "600000")
+	unsent(t.Context(), false)
+	r.open(t)
+	unsent(t.Context(), true)
+}
+
 // TestADownRedisIsNoCrash starts before Redis does.
 func TestADownRedisIsNoCrash(t *testing.T) {
 	s := redistest.Prepare(t)

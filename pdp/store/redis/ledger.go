@@ -85,7 +85,7 @@ func (l *Ledger) Do(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, erro
 	}
 	known, elsewhere, err := l.tenants.of(b.Tenant)
 	if err != nil {
-		return nil, fmt.Errorf("%w: read what this process knew: %w", ledger.ErrUnavailable, err)
+		return nil, unsent(fmt.Errorf("read what this process knew: %w", err))
 	}
 	asked := l.clock.elapsed()
 	keys, args := l.encode(b, l.caller(known), elsewhere)
@@ -146,11 +146,11 @@ func (l *Ledger) run(ctx context.Context, script *rueidis.Lua, keys, args []stri
 func (l *Ledger) call(ctx context.Context, do func(context.Context, rueidis.Client) rueidis.RedisResult) (rueidis.RedisResult, error) {
 	var none rueidis.RedisResult
 	if err := ctx.Err(); err != nil {
-		return none, fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
+		return none, unsent(err)
 	}
 	c, err := l.link.use()
 	if err != nil {
-		return none, fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
+		return none, unsent(err)
 	}
 	timed, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
 	defer cancel()
@@ -168,6 +168,9 @@ func (l *Ledger) call(ctx context.Context, do func(context.Context, rueidis.Clie
 	}
 	return none, fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
 }
+
+// unsent is an error before anything was sent: a sender who knows need not take what it holds for spent.
+func unsent(err error) error { return fmt.Errorf("%w: %w: %w", ledger.ErrUnavailable, ledger.ErrUnsent, err) }
 
 // probe asks for the time, and whether this Redis is fit to keep limits.
 func (l *Ledger) probe(ctx context.Context, c rueidis.Client) error {
