@@ -78,8 +78,14 @@ func TestThreat_A6_AnAgentDoesNotChooseWhoseLimitCounts(t *testing.T) {
 		user   string
 		want   Effect
 	}{
-		{own, "ann", Allow}, {own, "bob", Allow}, {own, "cem", Deny}, {own, "", Deny},
-		{gateway, "ann", Allow}, {gateway, "ann", Allow}, {gateway, "ann", Deny}, {gateway, "bob", Allow},
+		{own, "ann", Allow},
+		{own, "bob", Allow},
+		{own, "cem", Deny},
+		{own, "", Deny},
+		{gateway, "ann", Allow},
+		{gateway, "ann", Allow},
+		{gateway, "ann", Deny},
+		{gateway, "bob", Allow},
 	} {
 		req := add()
 		req.Principal.User = tc.user

@@ -156,11 +156,30 @@ func TestWhatWasGivenBackMayBeSomebodyElses(t *testing.T) {
 	a, b, s := still(t, l), still(t, l), set(t, calls(64))
 	n := admit(t, a, s, 1, 1) // draws four
 	l.loseAnswer()
-	n += admit(t, a, s, 1, 10) // gives them back
+	n += admit(t, a, s, 1, 100) // gives them back, and would be denied
 	answered(a, s)
 	n += admit(t, b, s, 100, 1) + admit(t, a, s, 100, 1)
 	if n > 64 {
 		t.Fatalf("%d calls, the limit is 64", n)
+	}
+}
+
+// TestACallerWhoGivesUpTakesNobodyAlong: others have their units in its batch.
+func TestACallerWhoGivesUpTakesNobodyAlong(t *testing.T) {
+	l := newShared()
+	e, s := still(t, l), set(t, calls(1600))
+	admit(t, e, s, 1, 1) // draws four
+	admit(t, e, s, 1, 1)
+	gone, cancel := context.WithCancel(ctx)
+	l.once(func() (error, error) { cancel(); return nil, nil })
+	if err := e.Reserve(gone, s, who("s"), &Amounts{Calls: 50}, ReserveOptions{}, new(Hold)); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := left(t, l); n != 52 {
+		t.Fatalf("%d units count of 52", n)
 	}
 }
 
@@ -306,22 +325,42 @@ func TestOneBatchAtATimeForACounter(t *testing.T) {
 	l := newShared()
 	e := still(t, l)
 	s := set(t, cost(1600))
-	var h Hold
+	var h, earlier Hold
 	reserve := func() error {
 		return e.Reserve(ctx, s, who("s"), &Amounts{CostMicroUSD: 1}, ReserveOptions{}, &h)
 	}
 	if err := errors.Join(reserve(), e.Keep(&h, "1", micros(time.Hour)), reserve()); err != nil {
 		t.Fatal(err)
 	}
-	flush(t, e)
+	if err := tellAll(e); err != nil {
+		t.Fatal(err)
+	}
+	counter := func() (c *cell) {
+		for i := range e.shards {
+			for _, c = range e.shards[i].cells {
+				return c
+			}
+		}
+		return nil
+	}
+	// giveBack makes the counter owe the ledger something while a batch for it is under way.
+	giveBack := func() { e.Refund(&earlier) }
 	gone, cancel := context.WithCancel(ctx)
 	cancel()
 	for name, meanwhile := range map[string]func(){
-		"report":     func() { _ = e.report(ctx, true, true) },
+		"report":     func() { giveBack(); counter().urgent = true; _ = e.report(ctx, true, true) },
+		"refund":     func() { giveBack(); _ = e.report(ctx, false, false) },
+		"draw":       func() { e.draw(ctx, counter()) },
 		"settlement": func() { _, _ = e.Settle(gone, s, "t", "1", Amounts{CostMicroUSD: 1}) },
 		"debt":       func() { _, _ = e.Add(gone, s, who("s"), &Amounts{CostMicroUSD: 1}) },
 	} {
 		ran := false
+		if err := e.Reserve(ctx, s, who("s"), &Amounts{CostMicroUSD: 1}, ReserveOptions{}, &earlier); err != nil {
+			t.Fatal(err)
+		}
+		if err := tellAll(e); err != nil {
+			t.Fatal(err)
+		}
 		l.once(func() (error, error) { ran = true; meanwhile(); return nil, nil })
 		if err := e.Reserve(ctx, s, who("s"), &Amounts{CostMicroUSD: 110}, ReserveOptions{}, &h); err != nil || !ran {
 			t.Fatalf("beside a %s: %v, %v", name, err, ran)

@@ -111,6 +111,18 @@ func (r *reader) int() int64 {
 	return n
 }
 
+// count is a number of what there are at most so many of: a script says nothing else, so what is outside is not from one.
+func (r *reader) count(most int64) int64 {
+	n := r.int()
+	if n < 0 || n > most {
+		r.fail(fmt.Errorf("%d is not 0 to %d", n, most))
+		return 0
+	}
+	return n
+}
+
+func (r *reader) flag() bool { return r.count(1) == 1 }
+
 func (r *reader) text() string {
 	if r.err != nil {
 		return ""
@@ -149,27 +161,31 @@ const (
 // decode reads the answer of lua/batch.lua. With a conflict there are both, a receipt and an error.
 func decode(b *ledger.Batch, answer []rueidis.RedisMessage) (*ledger.Receipt, seen, error) {
 	in := reader{rest: answer}
-	what := in.int()
-	if what == unfit {
+	what := in.count(unfit)
+	if in.err == nil && what == unfit {
 		return nil, seen{}, fmt.Errorf("%w: redis does not say who it is (run_id and master_replid in INFO)", ledger.ErrUnavailable)
 	}
-	r := &ledger.Receipt{Now: in.int(), Epoch: in.int()}
-	state := seen{epoch: r.Epoch, lost: in.int(), seq: in.int()}
-	r.Verdict, r.Dropped = ledger.Verdict(in.int()), in.int() == 1
-	state.cells, state.held = in.int(), in.int()
+	number := func() int64 { return in.count(ledger.MaxUnits) }
+	r := &ledger.Receipt{Now: number(), Epoch: number()}
+	state := seen{epoch: r.Epoch, lost: number(), seq: number()}
+	r.Verdict, r.Dropped = ledger.Verdict(in.count(int64(ledger.Full))), in.flag()
+	state.cells, state.held = number(), number()
 	r.Order = state.seq
 	if what == done {
 		r.Lines = make([]ledger.LineReceipt, len(b.Lines))
 		for i := range r.Lines {
 			r.Lines[i] = ledger.LineReceipt{
-				Used: in.int(), Block: in.int(), Index: in.int(), ResetsAt: in.int(),
-				Exceeded: in.int() == 1, Charged: in.int() == 1, Amnesia: in.int() == 1,
+				Used: number(), Block: number(), Index: number(), ResetsAt: number(),
+				Exceeded: in.flag(), Charged: in.flag(), Amnesia: in.flag(),
 			}
 		}
 	}
 	r.Current = make([][]byte, len(b.Reservations))
 	for i := range r.Current {
 		r.Current[i] = in.record()
+	}
+	if n := len(in.rest); n > 0 {
+		in.fail(fmt.Errorf("%d values too many", n))
 	}
 	switch {
 	case in.err != nil:
