@@ -226,8 +226,15 @@ func TestColours(t *testing.T) {
 		amnesia      bool
 		want         string
 	}{
-		{79, 0, false, green}, {80, 0, false, yellow}, {100, 0, false, red}, {130, 0, false, red},
-		{100, 25, false, green}, {100, 20, false, yellow}, {100, 200, false, green}, {100, -5, false, red}, {1, 0, true, red},
+		{79, 0, false, green},
+		{80, 0, false, yellow},
+		{100, 0, false, red},
+		{130, 0, false, red},
+		{100, 25, false, green},
+		{100, 20, false, yellow},
+		{100, 200, false, green},
+		{100, -5, false, red},
+		{1, 0, true, red},
 	} {
 		row := &pb.UsageRow{Status: &pb.LimitStatus{Used: c.used, Max: 100}, Booked: c.booked, Amnesia: c.amnesia}
 		if got := colourOf(usageLine{row: row}); got != c.want {

@@ -93,7 +93,8 @@ func (u *urlFinder) scan(text string, yield func(found URL, from, to int)) bool 
 	for i := 0; i < len(text); i++ {
 		var found URL
 		var ok bool
-		raw, start := "", i
+		var raw string
+		start := i
 		switch text[i] {
 		case ':':
 			start = schemeStart(text, i)
