@@ -184,6 +184,11 @@ func TestNobodyIsAskedForWhatIsDeniedAnyway(t *testing.T) {
 	if s := call(who("s")); !s[1].Exceeded || s[1].Used != 10 {
 		t.Fatalf("a person would be asked in vain: %+v", s)
 	}
+	third := who("s")
+	third.User = "third"
+	if s := call(third); !s[0].Exceeded || s[1].Exceeded || s[1].Used != 0 {
+		t.Fatalf("what is asked for is charged already: %+v", s)
+	}
 }
 
 // TestThreat_E8_SumsStayAtTheirEnd: whatever is reported, no counter wraps around, and none comes back from its end.
