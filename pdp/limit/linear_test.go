@@ -90,6 +90,16 @@ func (y yielding) Do(ctx context.Context, b *ledger.Batch) (*ledger.Receipt, err
 	return r, err
 }
 
+// passing is an engine that nothing holds on to until the test ends, as there will be tens of thousands.
+func passing(t *testing.T, l ledger.Ledger) *Engine {
+	t.Helper()
+	e, err := New(Config{HotCells: 64}, l, fmt.Sprint("passing ", engines.Add(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 func linear(t *testing.T, number int, join func() ledger.Ledger) {
 	t.Helper()
 	const callers, each = 6, 10
@@ -98,9 +108,9 @@ func linear(t *testing.T, number int, join func() ledger.Ledger) {
 	perSession.WindowSeconds, perTenant.WindowSeconds = 86_400, 86_400
 	perTenant.Name, perTenant.Scope = "tenant", []Dimension{Tenant}
 	table := set(t, perSession, perTenant)
-	engines := make([]*Engine, 1+number%3)
-	for i := range engines {
-		engines[i] = replica(t, join(), Config{})
+	replicas := make([]*Engine, 1+number%3)
+	for i := range replicas {
+		replicas[i] = passing(t, join())
 	}
 	begin := time.Now()
 	var mu sync.Mutex
@@ -129,7 +139,7 @@ func linear(t *testing.T, number int, join func() ledger.Ledger) {
 	for caller := range callers {
 		wg.Go(func() {
 			for range each {
-				e := engines[rand.IntN(len(engines))]
+				e := replicas[rand.IntN(len(replicas))]
 				op := linearCharge{session: rand.IntN(linearSessions), units: []int64{1, 1, 2, 5}[rand.IntN(4)]}
 				var h Hold
 				if charge(e, caller, op, &h) && rand.IntN(4) == 0 {
@@ -140,12 +150,12 @@ func linear(t *testing.T, number int, join func() ledger.Ledger) {
 		})
 	}
 	wg.Wait()
-	for _, e := range engines { // all blocks go back
+	for _, e := range replicas { // all blocks go back
 		if err := e.Close(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
-	last := replica(t, join(), Config{})
+	last := passing(t, join())
 	for i := range 2 * linearOfTenant {
 		var h Hold
 		charge(last, callers, linearCharge{session: i % linearSessions, units: 1, quiet: true}, &h)
@@ -157,6 +167,6 @@ func linear(t *testing.T, number int, join func() ledger.Ledger) {
 		for _, op := range history {
 			t.Logf("%d %8d-%8d %+v %v", op.ClientId, op.Call, op.Return, op.Input, op.Output)
 		}
-		t.Fatalf("history %d, %d replicas: no plain counter could have said that", number, len(engines))
+		t.Fatalf("history %d, %d replicas: no plain counter could have said that", number, len(replicas))
 	}
 }

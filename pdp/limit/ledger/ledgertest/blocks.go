@@ -72,6 +72,8 @@ var blocks = map[string]func(t *testing.T, r *rig){
 		}
 		r.until(window.End(index), minute/2)
 		r.stands(r.look("a", window), 3, 0) // what is left of the block counts as spent when its lease ended
+		r.until(window.End(index+2), minute/2)
+		r.stands(r.look("a", window), 1, 0) // what was later than now counted from then
 	},
 
 	"what a block does not hold is left out": func(_ *testing.T, r *rig) {
