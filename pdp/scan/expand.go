@@ -9,7 +9,7 @@ import (
 
 // Bounds of the expansion of a pattern into grams.
 const (
-	expandBytes = 8    // of each route that are looked at
+	expandBytes = 12   // of each route that are looked at
 	rareBytes   = 5    // at least, before a rare gram is good enough
 	maxRoutes   = 120  // in which a pattern may go on
 	maxClass    = 8    // sequences of bytes that one class may come to; a wider one ends the route
@@ -26,6 +26,21 @@ type route struct {
 	frozen  bool       // it goes on, but nobody knows how
 	inside  gramChoice // of the grams that do not reach over its ends
 }
+
+// alone says that a word character before the route refutes it.
+func (r *route) alone() bool {
+	return r.bounded && len(r.sets) > 0 && !r.sets[0].intersects(aroundWords)
+}
+
+// aroundWords are the bytes that are no word characters.
+var aroundWords = func() (s byteset) {
+	for c := range 256 {
+		if !isWord(byte(c)) {
+			s.add(byte(c), byte(c))
+		}
+	}
+	return s
+}()
 
 // cont is what of a pattern is still to come.
 type cont struct {

@@ -51,6 +51,7 @@ type probe struct {
 	sets        []uint32 // index of each byte's set
 	least, most int32    // how far after the begin of a match the route stands
 	prefix      uint32   // index of the set of what may stand between
+	alone       bool     // no word character may stand before it
 }
 
 func gramHash(word uint32) uint32 { return word * hashFactor >> (32 - bitmapBits) }
@@ -60,6 +61,7 @@ const (
 	noPair    = 0
 	rightPair = 1 << 16
 	leftPair  = 2 << 16
+	startPair = 3 << 16 // no word character before
 )
 
 func secondHash(word, pair uint32) uint32 {
@@ -79,6 +81,9 @@ func (g *gramGate) promising(text string, at int, word uint32) bool {
 	if at >= 2 && g.passesSecond(word, leftPair|uint32(text[at-2])|uint32(text[at-1])<<8|0x2020) {
 		return true
 	}
+	if (at == 0 || !isWord(text[at-1])) && g.passesSecond(word, startPair) {
+		return true
+	}
 	return g.passesSecond(word, noPair)
 }
 
@@ -90,12 +95,12 @@ type gateBuilder struct {
 }
 
 // probeOf registers a route and gives its probe's index.
-func (b *gateBuilder) probeOf(rule int32, p *plan, sets []byteset) int32 {
-	ids := make([]uint32, len(sets))
-	for i, s := range sets {
+func (b *gateBuilder) probeOf(rule int32, p *plan, r *plannedRoute) int32 {
+	ids := make([]uint32, len(r.sets))
+	for i, s := range r.sets {
 		ids[i] = b.setID(s)
 	}
-	b.gate.probes = append(b.gate.probes, probe{rule, ids, int32(p.least), int32(p.most), b.setID(p.prefix)})
+	b.gate.probes = append(b.gate.probes, probe{rule, ids, int32(p.least), int32(p.most), b.setID(p.prefix), r.alone})
 	return int32(len(b.gate.probes) - 1)
 }
 
@@ -110,26 +115,33 @@ func (b *gateBuilder) setID(s byteset) uint32 {
 }
 
 func (b *gateBuilder) addGrams(rule int32, p *plan) {
-	for _, w := range p.routes {
-		id := b.probeOf(rule, p, w.sets)
-		for _, at := range [...]int{w.even, w.odd} {
-			b.addWords(w.sets, at, id)
+	for i := range p.routes {
+		r := &p.routes[i]
+		id := b.probeOf(rule, p, r)
+		for _, at := range [...]int{r.even, r.odd} {
+			b.addWords(r, at, id)
 		}
 	}
 }
 
 // addWords enters every word that the route can have at a place.
-func (b *gateBuilder) addWords(sets []byteset, at int, id int32) {
+func (b *gateBuilder) addWords(r *plannedRoute, at int, id int32) {
+	sets := r.sets
 	var gram [gramBytes]*foldedSet
 	for i := range gram {
 		set := anyByte
-		if j := at + i; j >= 0 && j < len(sets) {
+		if at+i < 0 && r.alone {
+			set = aroundWords
+		} else if j := at + i; j >= 0 && j < len(sets) {
 			set = sets[j]
 		}
 		gram[i] = b.planner.fold(set)
 	}
 	e := gramEntry{probe: id, at: int16(at)}
 	e.setBeside(b.planner, sets)
+	if e.pair == noPair && at == 0 && r.alone {
+		e.pair = startPair
+	}
 	for _, e.word = range gramWords(gram) {
 		b.gate.entries = append(b.gate.entries, e)
 	}
@@ -268,7 +280,7 @@ func (g *gramGate) hit(f *Scratch, text string, at int, word uint32) {
 // probe notes the places where a match may begin if the text at start is the probe's route.
 func (g *gramGate) probe(f *Scratch, text string, start int, id int32) {
 	p := &g.probes[id]
-	if start < 0 || start+len(p.sets) > len(text) {
+	if start < 0 || start+len(p.sets) > len(text) || p.alone && start > 0 && isWord(text[start-1]) {
 		return
 	}
 	t := text[start : start+len(p.sets)]

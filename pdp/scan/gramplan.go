@@ -16,7 +16,7 @@ func (pl *planner) gramPlan(routes []route) (plan, bool) {
 			return plan{}, false
 		}
 		p.cost += g.cost[0] + g.cost[1]
-		p.routes = append(p.routes, plannedRoute{routes[i].sets, g.at[0], g.at[1]})
+		p.routes = append(p.routes, plannedRoute{routes[i].sets, g.at[0], g.at[1], routes[i].alone()})
 	}
 	return p, len(routes) > 0
 }
@@ -44,6 +44,9 @@ func (pl *planner) merge(routes []route) []route {
 			}
 			short := routes[members[0]]
 			short.sets, short.frozen = short.sets[:k:k], true
+			for _, i := range members {
+				short.bounded = short.bounded && routes[i].bounded
+			}
 			if pl.grams(&short).total() > apart {
 				continue
 			}
@@ -97,6 +100,10 @@ func (pl *planner) grams(r *route) (g gramChoice) {
 	wild := pl.fold(anyByte)
 	var buf [expandBytes + 4*gramBytes]*foldedSet
 	folded := append(buf[:0], wild)
+	chance := float32(1)
+	if r.alone() {
+		folded[0], chance = pl.fold(aroundWords), aloneShare
+	}
 	for _, s := range r.sets {
 		folded = append(folded, pl.fold(s))
 	}
@@ -104,9 +111,9 @@ func (pl *planner) grams(r *route) (g gramChoice) {
 		folded = append(folded, wild)
 	}
 	for o := -1; o < max(len(r.sets), 1); o++ {
-		rest := float32(1)
+		rest := chance
 		if r.frozen {
-			rest = openCost / passCost
+			rest *= openCost / passCost
 		}
 		for i, s := range folded[1 : 1+len(r.sets)] {
 			if i < o || i >= o+gramBytes {

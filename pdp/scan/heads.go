@@ -119,8 +119,9 @@ func (g *leadGate) add(b *gateBuilder, rule int32, p *plan) {
 		g.pairs = new([1 << 16 / 64]uint64)
 		g.entries = make(map[uint16][]leadEntry)
 	}
-	for _, w := range p.routes {
-		id := b.probeOf(rule, p, w.sets)
+	for i := range p.routes {
+		w := &p.routes[i]
+		id := b.probeOf(rule, p, w)
 		for first := range 256 {
 			for second := range 256 {
 				if w.sets[w.even].has(byte(first)) && w.sets[w.even+1].has(byte(second)) {
@@ -162,8 +163,8 @@ func (g *leadGate) scan(f *Scratch, grams *gramGate, text string, from, to int) 
 type byteGate struct{ probes []int32 }
 
 func (g *byteGate) add(b *gateBuilder, rule int32, p *plan) {
-	for _, r := range p.routes {
-		g.probes = append(g.probes, b.probeOf(rule, p, r.sets))
+	for i := range p.routes {
+		g.probes = append(g.probes, b.probeOf(rule, p, &p.routes[i]))
 	}
 }
 

@@ -47,6 +47,8 @@ type plannedRoute struct {
 	// every second place only; either may reach one byte to the left of the route, or past its end. Digits and lead: at even
 	// stands the first digit, or the lead byte.
 	even, odd int
+	// alone says that no word character may stand before the route.
+	alone bool
 }
 
 const (
@@ -56,15 +58,16 @@ const (
 	maxHeadroom = 8      // bytes before the first digit, or the lead byte
 	minRun      = 16
 
-	hitCost   = 12.0  // nanoseconds for a gram that stands in the text
-	passCost  = 60.0  // nanoseconds more where all of its route does
-	openCost  = 240.0 // the same for a route that goes on into a wide class
-	entryCost = 0.005 // nanoseconds a kilobyte for each gram in the gate, which makes more other grams look like one
-	perKB     = 512.0 // places of a kilobyte that the gate looks at
-	maxCost   = 200.0 // nanoseconds a kilobyte that one pattern may cost
-	goodCost  = 1.0   // below that no other plan is looked for
-	rareCost  = 0.03  // below that a route is followed no further
-	fairCost  = 25.0  // below that it is not worth to divide a pattern at its alternations
+	hitCost    = 12.0  // nanoseconds for a gram that stands in the text
+	passCost   = 60.0  // nanoseconds more where all of its route does
+	openCost   = 240.0 // the same for a route that goes on into a wide class
+	aloneShare = 0.4   // how often no word character stands before a place that begins like a word
+	entryCost  = 0.005 // nanoseconds a kilobyte for each gram in the gate, which makes more other grams look like one
+	perKB      = 512.0 // places of a kilobyte that the gate looks at
+	maxCost    = 200.0 // nanoseconds a kilobyte that one pattern may cost
+	goodCost   = 1.0   // below that no other plan is looked for
+	rareCost   = 0.03  // below that a route is followed no further
+	fairCost   = 25.0  // below that it is not worth to divide a pattern at its alternations
 
 	digitsCost   = 3
 	leadCost     = 0.4
@@ -273,7 +276,7 @@ func (pl *planner) plansAt(node *syntax.Regexp, rest *cont, first bool) []plan {
 		out = append(out, p)
 	}
 	switch node.Op {
-	case syntax.OpBeginLine, syntax.OpBeginText, syntax.OpWordBoundary, syntax.OpNoWordBoundary, syntax.OpEmptyMatch:
+	case syntax.OpBeginLine, syntax.OpBeginText, syntax.OpNoWordBoundary, syntax.OpEmptyMatch:
 		if !first {
 			return out // the next node says the same
 		}
@@ -306,7 +309,7 @@ func bytePlan(routes []route) (plan, bool) {
 		if len(r.sets) == 0 || r.sets[0] != rareByteSet {
 			return plan{}, false
 		}
-		p.routes = append(p.routes, plannedRoute{sets: r.sets})
+		p.routes = append(p.routes, plannedRoute{sets: r.sets, alone: r.alone()})
 	}
 	return p, len(routes) > 0
 }
@@ -340,7 +343,7 @@ func headPlan(routes []route, kind planKind, cost float32, wanted byteset) (plan
 			kind == planLead && at+1 >= len(w.sets):
 			return plan{}, false
 		}
-		p.routes = append(p.routes, plannedRoute{w.sets, at, 0})
+		p.routes = append(p.routes, plannedRoute{w.sets, at, 0, w.alone()})
 	}
 	return p, len(routes) > 0
 }
