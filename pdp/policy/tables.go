@@ -141,10 +141,10 @@ func (t *Tables) validate() error {
 	seen := map[string]bool{}
 	for _, d := range t.Limits {
 		if err := d.Validate(); err != nil {
-			bad("tables/limits or tables/anomalies: %s: %w", d.Name, err)
+			bad("tables/limits or tables/anomalies: %q: %w", d.Name, err)
 		}
 		if seen[d.Name] {
-			bad("tables/limits or tables/anomalies: %s stands there twice", d.Name)
+			bad("tables/limits or tables/anomalies: %q stands there twice", d.Name)
 		}
 		seen[d.Name] = true
 		errs = append(errs, t.checkNarrowing("tables/limits or tables/anomalies: "+d.Name, d.Tools, d.Kinds))
@@ -156,10 +156,10 @@ func (t *Tables) validate() error {
 	clear(seen)
 	for _, d := range t.Breakers {
 		if err := d.Validate(); err != nil {
-			bad("tables/breakers: %s: %w", d.Name, err)
+			bad("tables/breakers: %q: %w", d.Name, err)
 		}
 		if seen[d.Name] {
-			bad("tables/breakers: %s stands there twice", d.Name)
+			bad("tables/breakers: %q stands there twice", d.Name)
 		}
 		seen[d.Name] = true
 		errs = append(errs, t.checkNarrowing("tables/breakers: "+d.Name, d.Tools, d.Kinds))
