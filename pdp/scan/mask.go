@@ -2,7 +2,6 @@ package scan
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -85,11 +84,11 @@ func (s *Scanner) found(v *viewer, o Occurrence) Found {
 	return Found{Rule: s.Rule(o.rule), Pointer: o.Pointer, Value: identity(value, s.rules[o.rule].checkedBy), Bytes: o.To - o.From}
 }
 
-// Mask returns text with every match of the given categories replaced by a mark of its length, for people who must
+// Mask returns text with every match of the rules that masks says yes to replaced by a mark of its length, for people who must
 // see where something stands but not what.
-func (s *Scanner) Mask(text string, categories ...string) string {
+func (s *Scanner) Mask(text string, masks func(Rule) bool) string {
 	out, _ := s.Redact(context.Background(), []Text{{Value: text}}, Budget{MaxBytes: max(DefaultMaxBytes, 2*len(text))}, func(f Found) (string, bool) {
-		return MaskOf(f.Bytes), slices.Contains(categories, f.Rule.Category)
+		return MaskOf(f.Bytes), masks(f.Rule)
 	})
 	return out[0]
 }
