@@ -70,7 +70,7 @@ func TestProveHistoriesAreLinear(t *testing.T) {
 			ledgers[i] = l
 		}
 		next := 0
-		for i := range proof(50, 2_000) {
+		for i := range proof(50, 10_000) {
 			linear(t, i, func() ledger.Ledger { next++; return ledgers[next%len(ledgers)] })
 		}
 	})
