@@ -59,11 +59,11 @@ func TestLimitsOnATerminal(t *testing.T) {
 		width      uint16
 		have, lack []string
 	}{
-		"wide":     {nil, 200, []string{"\x1b[?1049h", "\x1b[?25l", "RESETS IN", "▕·", "\x1b[32m", "1 / 100 calls"}, []string{"[####"}},
-		"narrow":   {nil, 50, []string{"▕", "  1 / 100 calls, 1m window,"}, []string{"RESETS IN"}},
+		"wide":     {nil, 200, []string{"\x1b[?1049h", "\x1b[?25l", "RESETS IN", "▕·", "\x1b[32m", "$0.0001 / $10.00"}, []string{"[####"}},
+		"narrow":   {nil, 50, []string{"▕", "  $0.0001 / $10.00, session,"}, []string{"RESETS IN"}},
 		"NO_COLOR": {[]string{"NO_COLOR=1"}, 200, []string{"▕·", "\x1b[?1049h"}, []string{"\x1b[32m", "\x1b[1m"}},
 		"ASCII":    {[]string{"LC_ALL=C"}, 200, []string{"[....", "\x1b[32m"}, []string{"▕", "█"}},
-		"dumb":     {[]string{"TERM=dumb"}, 200, []string{"RESETS IN", "1 / 100 calls"}, []string{"\x1b"}},
+		"dumb":     {[]string{"TERM=dumb"}, 200, []string{"RESETS IN", "$0.0001 / $10.00"}, []string{"\x1b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
