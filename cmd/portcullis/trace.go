@@ -142,6 +142,7 @@ func (t *tracePlay) play(ctx context.Context, c *corpus.Corpus) (*corpus.Summary
 	go func() { workers.Wait(); close(results) }()
 
 	s := corpus.NewSummary(c, t.cmd.Oracle)
+	s.PromptsObserved = !t.cmd.NoPrompt
 	broken := brokenRuns{file: c.Name}
 	t.progress.begin(c.Name, c.Count(which))
 	for p := range results {

@@ -131,7 +131,7 @@ func (j *judgement) input(approved bool) policy.Input {
 			Price:          string(j.bill.price),
 			Memory:         &policyv1.Memory{Seal: j.memory.seal, Labels: j.memory.labels},
 			InReplyToKnown: j.repliedTo != nil,
-			Role:           &policyv1.ToolRole{Source: j.role.Source, Writes: j.role.Writes},
+			Role:           &policyv1.ToolRole{Source: j.role.Source, Writes: j.role.Writes, Fetches: j.fetches},
 			Sinks:          j.sinks,
 		},
 		Session: &policyv1.Session{

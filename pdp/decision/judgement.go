@@ -43,9 +43,10 @@ type judgement struct {
 	degraded []string
 
 	// trace
-	role   toolrole.Role
-	traced []traced
-	sinks  string
+	role    toolrole.Role
+	fetches bool
+	traced  []traced
+	sinks   string
 
 	// look up
 	session     provenance.Facts

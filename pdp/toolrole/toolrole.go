@@ -1,7 +1,7 @@
 // Package toolrole says what a tool is, and which of its arguments decide who is affected: its sinks. It goes by the table
 // `sinks` where somebody wrote a row for the tool, and by names where nobody did, so that a toolkit which nobody has heard
 // of is judged too. What the names do not tell is taken for the worse: a tool that is not known to read writes, and of one
-// that writes without an argument that is known for a sink, every argument is one.
+// that writes without an argument that is known for a sink, every argument that is not named as content is one.
 //
 // It knows nothing of sessions. pdp/policy reads the table, pdp/decision asks.
 package toolrole
@@ -18,6 +18,9 @@ import (
 type Table struct {
 	// Sinks are words in names of arguments whose value decides who or what is affected.
 	Sinks []string `json:"sinks"`
+	// Addresses are words in names of arguments that hold an address to fetch from: a tool that only reads carries data out
+	// through it.
+	Addresses []string `json:"addresses"`
 	// Contents are words that, at the end of a name, say that it holds content and no sink.
 	Contents []string `json:"contents"`
 	// Reads and Writes are words in names of tools.
@@ -49,7 +52,7 @@ func (t *Table) Validate() error {
 		}
 		seen[r.Tool] = true
 	}
-	for name, list := range map[string][]string{"sinks": t.Sinks, "contents": t.Contents, "reads": t.Reads, "writes": t.Writes} {
+	for name, list := range map[string][]string{"sinks": t.Sinks, "addresses": t.Addresses, "contents": t.Contents, "reads": t.Reads, "writes": t.Writes} {
 		for _, w := range list {
 			if w == "" || w != strings.ToLower(w) || len(nameWords(w)) != 1 {
 				errs = append(errs, fmt.Errorf("tables/sinks: %s: %q is not one word in lower case", name, w))
@@ -61,13 +64,14 @@ func (t *Table) Validate() error {
 
 // Lexicon is the table, ready to be asked. Nil knows nothing, which is the strictest. It does not change.
 type Lexicon struct {
-	sinks, contents, reads, writes map[string]bool
-	tools                          map[string]Row
+	sinks, addresses, contents, reads, writes map[string]bool
+
+	tools map[string]Row
 }
 
 // Compile makes a lexicon of a valid table.
 func Compile(t Table) *Lexicon {
-	l := &Lexicon{sinks: set(t.Sinks), contents: set(t.Contents), reads: set(t.Reads), writes: set(t.Writes), tools: map[string]Row{}}
+	l := &Lexicon{sinks: set(t.Sinks), addresses: set(t.Addresses), contents: set(t.Contents), reads: set(t.Reads), writes: set(t.Writes), tools: map[string]Row{}}
 	for _, r := range t.Tools {
 		l.tools[r.Tool] = r
 	}
@@ -132,7 +136,7 @@ func (l *Lexicon) Sinks(tool string, arguments []Argument) []bool {
 		return out
 	}
 	for i, a := range arguments {
-		out[i] = a.Text != ""
+		out[i] = a.Text != "" && !l.content(a.Name)
 	}
 	return out
 }
@@ -154,11 +158,23 @@ func (l *Lexicon) sink(tool string, a Argument) bool {
 	if len(words) == 0 {
 		return false
 	}
-	last := words[len(words)-1]
-	if l.sinks[last] {
+	if l.sinks[words[len(words)-1]] {
 		return true
 	}
-	return !l.contents[last] && slices.ContainsFunc(words, func(w string) bool { return l.sinks[w] })
+	return !l.content(a.Name) && slices.ContainsFunc(words, func(w string) bool { return l.sinks[w] })
+}
+
+// content says whether an argument is named for what it says, and so not for whom it affects.
+func (l *Lexicon) content(name string) bool {
+	words := nameWords(name)
+	return l != nil && len(words) > 0 && l.contents[words[len(words)-1]]
+}
+
+// Fetches says whether any argument holds an address that the tool would go to.
+func (l *Lexicon) Fetches(arguments []Argument) bool {
+	return slices.ContainsFunc(arguments, func(a Argument) bool {
+		return a.Text != "" && (a.Address || l == nil || slices.ContainsFunc(nameWords(a.Name), func(w string) bool { return l.addresses[w] }))
+	})
 }
 
 // nameWords takes a name apart: `to_account`, `toAccount`, `ToAccount` and `to-account` are two words each.

@@ -11,7 +11,7 @@ func lexicon(t *testing.T) *toolrole.Lexicon {
 	t.Helper()
 	no := false
 	table := toolrole.Table{
-		Sinks: []string{"recipient", "to", "email", "id"}, Contents: []string{"body", "subject"},
+		Addresses: []string{"url"}, Sinks: []string{"recipient", "to", "email", "id"}, Contents: []string{"body", "subject"},
 		Reads: []string{"get", "search"}, Writes: []string{"send", "update"},
 		Tools: []toolrole.Row{{Tool: "send_nothing", Writes: &no, Sinks: []string{}}, {Tool: "odd", Writes: new(true), Sinks: []string{"x"}}},
 	}
@@ -52,6 +52,7 @@ func TestSinks(t *testing.T) {
 		{"send_mail", []toolrole.Argument{{Name: "recipientEmail", Text: "a"}, {Name: "email_body", Text: "b"}, {Name: "amount", Text: "1"}}, []bool{true, false, false}},
 		{"send_mail", []toolrole.Argument{{Name: "to"}, {Name: "x", Text: "b"}}, []bool{false, true}},
 		{"frobnicate", []toolrole.Argument{{Name: "x", Text: "a"}, {Name: "y", Text: "b"}}, []bool{true, true}},
+		{"frobnicate", []toolrole.Argument{{Name: "x", Text: "a"}, {Name: "subject", Text: "b"}}, []bool{true, false}},
 		{"get_x", []toolrole.Argument{{Name: "x", Text: "a"}, {Name: "customer_id", Text: "b"}}, []bool{false, true}},
 		{"get_x", []toolrole.Argument{{Name: "x", Text: "https://a.b", Address: true}}, []bool{true}},
 		{"odd", []toolrole.Argument{{Name: "x", Text: "a"}, {Name: "to", Text: "b"}}, []bool{true, false}},
@@ -63,6 +64,23 @@ func TestSinks(t *testing.T) {
 	}
 	if got := (*toolrole.Lexicon)(nil).Sinks("get_x", []toolrole.Argument{{Name: "x", Text: "a"}}); !got[0] {
 		t.Error("without a table a value is known to be no sink")
+	}
+}
+
+func TestFetches(t *testing.T) {
+	l := lexicon(t)
+	for _, c := range []struct {
+		arg  toolrole.Argument
+		want bool
+	}{
+		{toolrole.Argument{Name: "pageUrl", Text: "a.com"}, true},
+		{toolrole.Argument{Name: "url"}, false},
+		{toolrole.Argument{Name: "x", Text: "https://a.com", Address: true}, true},
+		{toolrole.Argument{Name: "to", Text: "a"}, false},
+	} {
+		if got := l.Fetches([]toolrole.Argument{c.arg}); got != c.want {
+			t.Errorf("%+v: %v", c.arg, got)
+		}
 	}
 }
 

@@ -3,7 +3,7 @@ package portcullis.rules.provenance_test
 import data.portcullis.rules.provenance
 
 given(writes, sinks, degraded) := {
-	"action": {"kind": "TOOL_CALL", "role": {"writes": writes, "source": "name"}, "sinks": sinks},
+	"action": {"kind": "TOOL_CALL", "role": {"writes": writes, "fetches": false, "source": "name"}, "sinks": sinks},
 	"degraded": degraded,
 }
 
@@ -25,6 +25,12 @@ test_what_is_proven_does_not_ask if {
 test_reading_does_not_ask if {
 	codes(false, "tainted", []) == set()
 	codes(false, "unproven", ["no_user_request", "provenance_incomplete"]) == set()
+}
+
+test_threat_a10_an_address_to_fetch_from_asks if {
+	fetching := json.patch(given(false, "tainted", []), [{"op": "replace", "path": "/action/role/fetches", "value": true}])
+	reasons := provenance.ask with input as fetching
+	{r.code | some r in reasons} == {"SINK_UNPROVEN"}
 }
 
 test_threat_a1_without_a_user_request_only_taint_asks if {

@@ -99,10 +99,23 @@ func (s *session) source(from Source) int {
 
 // speak adds the words of a text that can vouch.
 func (s *session) speak(to *spoken, source uint8, text string) bool {
-	list, _ := words(text)
-	if len(to.words)+2*len(list)+1 > maxVouching {
-		return false
+	phrases := []string{text}
+	if from := s.sources[source]; from.Kind == Trusted {
+		phrases = lines(text)
 	}
+	for _, phrase := range phrases {
+		list, _ := words(phrase)
+		if len(to.words)+2*len(list)+2 > maxVouching {
+			return false
+		}
+		s.phrase(to, source, list)
+	}
+	return true
+}
+
+// phrase adds words that belong together. What a look-up says vouches only as a whole: a name or a number in the middle of
+// a sentence is something that somebody wrote.
+func (s *session) phrase(to *spoken, source uint8, list []word) {
 	for i, w := range list {
 		if w.broken || i == 0 {
 			to.words, to.from = append(to.words, 0), append(to.from, source)
@@ -112,20 +125,20 @@ func (s *session) speak(to *spoken, source uint8, text string) bool {
 			to.places[h] = append(at, int32(len(to.words)))
 		}
 		to.words, to.from = append(to.words, h), append(to.from, source)
-		if n := number(w.text); n != "" {
+		alone := (w.broken || i == 0) && (i+1 == len(list) || list[i+1].broken)
+		if n := number(w.text); n != "" && (alone || s.sources[source].Kind == User) {
 			if h := s.hash("number", n); to.numbers[h] == 0 {
 				to.numbers[h] = source + 1
 			}
 		}
 	}
 	to.words, to.from = append(to.words, 0), append(to.from, source)
-	return true
 }
 
 // voucher is the source in which the whole value stands, word for word.
 func (s *session) voucher(in *spoken, text string) (Source, bool) {
 	list, plain := words(text)
-	if !plain || len(list) == 0 {
+	if !plain || len(list) == 0 || strings.HasPrefix(text, ",") {
 		return Source{}, false
 	}
 	if len(list) == 1 {
@@ -140,14 +153,21 @@ func (s *session) voucher(in *spoken, text string) (Source, bool) {
 			return Source{}, false
 		}
 	}
-	hashes := make([]uint64, len(list))
+	hashes := make([]uint64, 0, 2*len(list))
 	for i, w := range list {
-		hashes[i] = s.hash("word", w.text)
+		if w.broken && i > 0 {
+			hashes = append(hashes, 0)
+		}
+		hashes = append(hashes, s.hash("word", w.text))
 	}
 	for _, at := range in.places[hashes[0]] {
 		end := int(at) + len(hashes)
-		if end <= len(in.words) && slices.Equal(in.words[at:end], hashes) {
-			return s.sources[in.from[at]], true
+		if end > len(in.words) || !slices.Equal(in.words[at:end], hashes) {
+			continue
+		}
+		from := s.sources[in.from[at]]
+		if from.Kind == User || in.words[at-1] == 0 && in.words[end] == 0 {
+			return from, true
 		}
 	}
 	return Source{}, false

@@ -19,8 +19,8 @@ type word struct {
 	broken bool
 }
 
-// words takes a text apart. plain says that nothing but blanks, apostrophes and signs of currency stood around and between
-// the words: a value that has more than that is not the same as its words, as `ls a; b` is not `ls a b`.
+// words takes a text apart. plain says that nothing but blanks, commas, apostrophes and signs of currency stood around and
+// between the words: a value that has more than that is not the same as its words, as `ls a; b` is not `ls a b`.
 func words(text string) (out []word, plain bool) {
 	plain = true
 	broken := false
@@ -29,13 +29,13 @@ func words(text string) (out []word, plain bool) {
 		r, size := utf8.DecodeRuneInString(text)
 		if !joins(r) {
 			broken = broken || !separates(r)
-			plain = plain && separates(r)
+			plain = plain && (separates(r) || r == ',')
 			text = text[size:]
 			continue
 		}
 		n := extent(text)
 		kept := trimmed(text[:n])
-		if kept == "" {
+		if squeezed(kept) == "" { // a dash, or the mark of a list
 			plain, broken = false, true
 		} else {
 			cut := len(kept) < len(strings.TrimRight(text[:n], "/")) // a full stop, say
@@ -91,8 +91,41 @@ func joins(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) || strings.ContainsRune("._-@/:+~%", r)
 }
 
-// separates is what may stand between the words of a value without changing what it says.
+// separates is what may stand between two words of a phrase. A line that ends ends nothing: texts are folded.
 func separates(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("'’#$€£", r) }
+
+// lines are the lines of a text, each a phrase of its own.
+func lines(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
+}
+
+// Links are the addresses that stand in a text: with a scheme, or as one would type them (`www.example.com/a`).
+// Markdown and HTML put brackets and quotes around them, which end a word.
+func Links(text string) (out []string) {
+	for text != "" {
+		r, size := utf8.DecodeRuneInString(text)
+		if !joins(r) {
+			text = text[size:]
+			continue
+		}
+		n := extent(text)
+		if w := trimmed(text[:n]); addressed(w) || typed(w) {
+			out = append(out, w)
+		}
+		text = text[n:]
+	}
+	return out
+}
+
+// typed says whether a word is an address without a scheme: it begins with www, or is a host with a path.
+func typed(w string) bool {
+	if len(w) > 4 && strings.EqualFold(w[:4], "www.") {
+		return true
+	}
+	host, _, found := strings.Cut(w, "/")
+	dot := strings.LastIndexByte(host, '.')
+	return found && dot > 0 && len(host)-dot > 2 && !strings.ContainsFunc(host[dot+1:], func(r rune) bool { return !unicode.IsLetter(r) })
+}
 
 // trimmed takes off what ends a sentence rather than a word.
 func trimmed(w string) string {

@@ -589,7 +589,9 @@ type ToolRole struct {
 	// `table` if the table `sinks` has a row for it, else `name`.
 	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// True if it may change or send something. Only what is known to read does not.
-	Writes        bool `protobuf:"varint,2,opt,name=writes,proto3" json:"writes,omitempty"`
+	Writes bool `protobuf:"varint,2,opt,name=writes,proto3" json:"writes,omitempty"`
+	// True if it goes to an address that an argument gives: that carries data out, also where it only reads.
+	Fetches       bool `protobuf:"varint,3,opt,name=fetches,proto3" json:"fetches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -634,6 +636,13 @@ func (x *ToolRole) GetSource() string {
 func (x *ToolRole) GetWrites() bool {
 	if x != nil {
 		return x.Writes
+	}
+	return false
+}
+
+func (x *ToolRole) GetFetches() bool {
+	if x != nil {
+		return x.Fetches
 	}
 	return false
 }
@@ -914,7 +923,7 @@ func (x *Finding) GetFingerprint() string {
 // Where an argument value was seen before.
 type Provenance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// JSON pointer to the value.
+	// JSON pointer to the value. `#link` ends that of an address inside a text, which is a sink of its own.
 	Pointer string `protobuf:"bytes,1,opt,name=pointer,proto3" json:"pointer,omitempty"`
 	// True if the value decides who is affected.
 	Sink bool `protobuf:"varint,2,opt,name=sink,proto3" json:"sink,omitempty"`
@@ -1816,10 +1825,11 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	" \x01(\bR\x0einReplyToKnown\x12\x14\n" +
 	"\x05price\x18\v \x01(\tR\x05price\x122\n" +
 	"\x04role\x18\f \x01(\v2\x1e.portcullis.policy.v1.ToolRoleR\x04role\x12\x14\n" +
-	"\x05sinks\x18\r \x01(\tR\x05sinks\":\n" +
+	"\x05sinks\x18\r \x01(\tR\x05sinks\"T\n" +
 	"\bToolRole\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
-	"\x06writes\x18\x02 \x01(\bR\x06writes\"\xca\x01\n" +
+	"\x06writes\x18\x02 \x01(\bR\x06writes\x12\x18\n" +
+	"\afetches\x18\x03 \x01(\bR\afetches\"\xca\x01\n" +
 	"\x04Fact\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
