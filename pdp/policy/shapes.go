@@ -323,7 +323,7 @@ func (s *shapes) effects(controls map[string]bool) {
 			s.bad("effects", "%s: there is no package data.portcullis.rules.redaction to redact", e.Name)
 		}
 		s.oneOf("effects", e.Name, "replace", e.Replace, "", "constant", "token", "last4")
-		s.oneOf("effects", e.Name, "fields", e.Fields, "", "unmeant")
+		s.oneOf("effects", e.Name, "fields", e.Fields, "", "unmeant", "unmeant_or_not_user")
 		s.oneOf("effects", e.Name, "origins", e.Origins, "", "not_user")
 		s.rules("effects", e.Name, e.Rules)
 		s.oneOf("effects", e.Name, "category", e.Category, "credential", "personal", "exfiltration", "injection", "evasion")
