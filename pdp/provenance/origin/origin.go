@@ -36,6 +36,7 @@ func (s Source) String() string {
 		return "memory"
 	case Agent:
 		return "agent:" + s.Name
+	case Untrusted:
 	}
 	return "untrusted:" + s.Name
 }

@@ -183,7 +183,7 @@ const (
 // common are words that stand in any text: that they were seen says nothing.
 var common = func() map[string]bool {
 	m := map[string]bool{}
-	for _, w := range strings.Fields("the and for you your yours with this that from have has was are not can will all any " +
+	for w := range strings.FieldsSeq("the and for you your yours with this that from have has was are not can will all any " +
 		"please send give make them they what when where which who how about into over also just then than been out our " +
 		"http https www com org net mail email message file user name null none true false new old yes") {
 		m[w] = true
