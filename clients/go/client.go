@@ -153,3 +153,25 @@ func (c *Client) Report(ctx context.Context, decisionID string, outcome portcull
 	}
 	return nil
 }
+
+// ObserveUser says what the user said: values in it vouch for the values of later calls. The credential must be one that may
+// observe as the user. Say it before the first call and after each message of theirs; the same text counts once.
+func (c *Client) ObserveUser(ctx context.Context, text string) error {
+	return c.observe(ctx, &portcullisv1.ObservedSpan{Origin: portcullisv1.Origin_ORIGIN_USER, Text: text})
+}
+
+// ObserveDocument tells of a text that reached the model without a tool, and that somebody else wrote. The name is for
+// reasons that people read.
+func (c *Client) ObserveDocument(ctx context.Context, name, text string) error {
+	return c.observe(ctx, &portcullisv1.ObservedSpan{Origin: portcullisv1.Origin_ORIGIN_UNTRUSTED, Name: name, Text: text})
+}
+
+func (c *Client) observe(ctx context.Context, span *portcullisv1.ObservedSpan) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	_, err := c.rpc.Observe(ctx, &portcullisv1.ObserveRequest{Principal: c.principal.proto(), Spans: []*portcullisv1.ObservedSpan{span}})
+	if err != nil {
+		return fmt.Errorf("observe: %w", err)
+	}
+	return nil
+}

@@ -205,3 +205,27 @@ func TestThreat_C5_ConfigurationThatGivesTheTokenAwayIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	var heard []*portcullisv1.ObserveRequest
+	var refused error
+	client := start(t, &fakePDP{observe: func(in *portcullisv1.ObserveRequest) error {
+		heard = append(heard, in)
+		return refused
+	}})
+	if err := errors.Join(client.ObserveUser(t.Context(), "hello"), client.ObserveDocument(t.Context(), "page", "text")); err != nil {
+		t.Fatal(err)
+	}
+	user, page := heard[0].GetSpans()[0], heard[1].GetSpans()[0]
+	if user.GetOrigin() != portcullisv1.Origin_ORIGIN_USER || user.GetText() != "hello" || heard[0].GetPrincipal().GetAgent() != "a" {
+		t.Errorf("the user's words came as %v", heard[0])
+	}
+	if page.GetOrigin() != portcullisv1.Origin_ORIGIN_UNTRUSTED || page.GetName() != "page" || page.GetText() != "text" {
+		t.Errorf("the document came as %v", heard[1])
+	}
+	refused = status.Error(codes.PermissionDenied, "no")
+	if err := client.ObserveUser(t.Context(), "hello"); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("got %v", err)
+	}
+}

@@ -25,6 +25,7 @@ type fakePDP struct {
 	decide  func(context.Context, *portcullisv1.DecideRequest) (*portcullisv1.DecideResponse, error)
 	watch   func(*portcullisv1.WatchVerdictRequest, grpc.ServerStreamingServer[portcullisv1.WatchVerdictResponse]) error
 	reports chan *portcullisv1.ReportOutcomeRequest
+	observe func(*portcullisv1.ObserveRequest) error
 }
 
 func (f *fakePDP) Decide(ctx context.Context, in *portcullisv1.DecideRequest) (*portcullisv1.DecideResponse, error) {
@@ -38,6 +39,10 @@ func (f *fakePDP) WatchVerdict(in *portcullisv1.WatchVerdictRequest, out grpc.Se
 func (f *fakePDP) ReportOutcome(_ context.Context, in *portcullisv1.ReportOutcomeRequest) (*portcullisv1.ReportOutcomeResponse, error) {
 	f.reports <- in
 	return &portcullisv1.ReportOutcomeResponse{Applied: true}, nil
+}
+
+func (f *fakePDP) Observe(_ context.Context, in *portcullisv1.ObserveRequest) (*portcullisv1.ObserveResponse, error) {
+	return &portcullisv1.ObserveResponse{Whole: true}, f.observe(in)
 }
 
 // start serves f and returns a client of it.

@@ -27,6 +27,7 @@ type streams struct {
 type cli struct {
 	Serve     serveCmd     `cmd:"" help:"Run the server."`
 	Decide    decideCmd    `cmd:"" help:"Ask for one decision: a DecideRequest as JSON."`
+	Observe   observeCmd   `cmd:"" help:"Tell what entered a session without a decision: an ObserveRequest as JSON."`
 	Approvals approvalsCmd `cmd:"" help:"List, show, approve, reject and watch approvals."`
 	Status    statusCmd    `cmd:"" help:"Show how the server is; --watch streams events."`
 	Limits    limitsCmd    `cmd:"" help:"Show live usage of limits; accept a loss of the shared store."`

@@ -26,6 +26,7 @@ type traceCmd struct {
 	Oracle        bool          `help:"A reviewer approves exactly the calls that the user's task needs, and the trace redeems them. Needs an approver's credential."`
 	ApproverToken string        `help:"The approver's credential to use instead of the development server's." env:"PORTCULLIS_APPROVER_TOKEN"`
 	KeepAsks      bool          `help:"Leave asks open. Without it they are rejected at once where an approver's credential is found: only so many of an agent's may wait."`
+	NoPrompt      bool          `help:"Do not tell the server what the user asked for: then nothing can be proven, and only values that were seen in something untrusted ask."`
 	MaxWait       time.Duration `default:"3m" help:"How long one call may wait for limits that sessions share; 0: take the denial as the answer."`
 }
 
@@ -141,6 +142,7 @@ func (t *tracePlay) play(ctx context.Context, c *corpus.Corpus) (*corpus.Summary
 	go func() { workers.Wait(); close(results) }()
 
 	s := corpus.NewSummary(c, t.cmd.Oracle)
+	s.PromptsObserved = !t.cmd.NoPrompt
 	broken := brokenRuns{file: c.Name}
 	t.progress.begin(c.Name, c.Count(which))
 	for p := range results {

@@ -29,7 +29,11 @@ func (c traceCmd) player(io streams) (_ *corpus.Player, done func(), err error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &corpus.Player{Decider: tracedPDP{pb.NewDecisionServiceClient(conn)}, Oracle: c.Oracle, MaxWait: c.MaxWait}
+	pdp := tracedPDP{pb.NewDecisionServiceClient(conn)}
+	p := &corpus.Player{Decider: pdp, Oracle: c.Oracle, MaxWait: c.MaxWait}
+	if !c.NoPrompt {
+		p.Observer = pdp
+	}
 	done = func() { _ = conn.Close() }
 	if c.KeepAsks {
 		return p, done, nil
@@ -70,6 +74,14 @@ func runName(id string) string {
 		return '-'
 	}, id)
 	return clean[:min(len(clean), 128)]
+}
+
+// Observe tells what the user said.
+func (p tracedPDP) Observe(ctx context.Context, s corpus.Session, prompt string) error {
+	_, err := p.decisions.Observe(ctx, &pb.ObserveRequest{
+		Principal: tracedPrincipal(s), Spans: []*pb.ObservedSpan{{Origin: pb.Origin_ORIGIN_USER, Text: prompt}},
+	})
+	return err
 }
 
 // Decide asks about a call.

@@ -60,7 +60,7 @@ func notes(b *strings.Builder, s *corpus.Summary) {
 		lines = append(lines, fmt.Sprintf("left out: %d runs that could not be played, %d malformed rows", s.Failed, s.Refused))
 	}
 	if !s.PromptsObserved {
-		lines = append(lines, "prompts not observed: this server has no Observe yet")
+		lines = append(lines, "the server was not told what the user asked for (--no-prompt)")
 	}
 	fmt.Fprintf(b, "\n%s (%s)\n  %s\n", plain(s.File), s.Kind, strings.Join(lines, "\n  "))
 }

@@ -41,6 +41,7 @@ type fakePDP struct {
 	sessions  map[string][]string
 	agents    map[string]bool
 	replies   int
+	prompts   int
 	verdicts  map[pb.Verdict]int
 	defective []string
 }
@@ -102,6 +103,17 @@ func (f *fakePDP) Decide(ctx context.Context, req *pb.DecideRequest) (*pb.Decide
 		f.allowed[resp.GetDecisionId()] = p.GetSession()
 	}
 	return resp, nil
+}
+
+func (f *fakePDP) Observe(_ context.Context, req *pb.ObserveRequest) (*pb.ObserveResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.prompts++
+	span := req.GetSpans()[0]
+	if len(f.sessions[req.GetPrincipal().GetSession()]) > 0 || span.GetOrigin() != pb.Origin_ORIGIN_USER || span.GetText() == "" {
+		f.wrong("observed %v, after %d calls", span, len(f.sessions[req.GetPrincipal().GetSession()]))
+	}
+	return &pb.ObserveResponse{Whole: true}, nil
 }
 
 func (f *fakePDP) ReportOutcome(_ context.Context, req *pb.ReportOutcomeRequest) (*pb.ReportOutcomeResponse, error) {
@@ -385,7 +397,6 @@ agentdojo.jsonl (agentdojo)
   RISK_NEEDS_APPROVAL          1 of benign tasks' calls,     2 of attacks' calls
   unscored: a benign call was denied in 0, a tool of the attack is not the agent's to use in 2
   with a reviewer who approves what the user's task needs: 3 of 3 benign tasks finished, and 2 of 2 attacked ones
-  prompts not observed: this server has no Observe yet
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
@@ -441,6 +452,18 @@ func TestTraceRunName(t *testing.T) {
 	} {
 		if got := runName(in); got != want {
 			t.Errorf("%q gives %q", in, got)
+		}
+	}
+}
+
+func TestTraceTellsThePromptUnlessToldNotTo(t *testing.T) {
+	for _, silent := range []bool{false, true} {
+		f := &fakePDP{}
+		cmd := f.listen(t, excerpts("agentdojo")...)
+		cmd.NoPrompt = silent
+		got, _, err := trace(t, cmd)
+		if err != nil || len(got) != 1 || got[0].PromptsObserved == silent || (f.prompts == 0) != silent {
+			t.Errorf("no prompt is %v: %d prompts came, %+v, %v", silent, f.prompts, got, err)
 		}
 	}
 }

@@ -44,6 +44,11 @@ type Decider interface {
 	Succeeded(ctx context.Context, decision string) error
 }
 
+// Observer is told what the user said before the first call.
+type Observer interface {
+	Observe(ctx context.Context, s Session, prompt string) error
+}
+
 // Reviewer is a person who answers an ask.
 type Reviewer interface {
 	Review(ctx context.Context, approval, digest string, yes bool) error
@@ -68,6 +73,8 @@ type PlayedCall struct {
 // Player plays runs. It keeps nothing between them, and may be used by many goroutines at once.
 type Player struct {
 	Decider Decider
+	// Observer, if set, is told each run's prompt.
+	Observer Observer
 	// Reviewer, if set, answers each ask at once: no, or with Oracle, yes to exactly the calls that the user's task needs.
 	// Without one asks stay open until they expire, and a server lets only so many of an agent wait.
 	Reviewer Reviewer
@@ -87,6 +94,12 @@ const noDecision = "none"
 func (p *Player) Play(ctx context.Context, run Run, session string) Played {
 	out := Played{Run: run}
 	s := Session{Agent: run.Agent, ID: session, Run: run.ID}
+	if p.Observer != nil && run.Prompt != "" {
+		if err := p.Observer.Observe(ctx, s, run.Prompt); err != nil {
+			out.Err = fmt.Errorf("observe the prompt: %w", err)
+			return out
+		}
+	}
 	allowed := lastCall{decision: noDecision}
 	for _, step := range run.Steps {
 		at := lastCall{decision: allowed.decision}

@@ -110,7 +110,7 @@ func (e *Engine) remember(ctx context.Context, j *judgement) {
 func (j *judgement) record() *record {
 	a := j.req.Action
 	return &record{
-		Subject: j.subject(), Kind: a.Kind, Tool: j.tool(), Digest: j.digest, Effect: j.effect, At: j.now,
+		Subject: j.subject(), Kind: a.Kind, Tool: j.tool(), Server: a.Server, Digest: j.digest, Effect: j.effect, At: j.now,
 		Usage: j.bill.estimate, Floor: j.bill.floor, Reservation: cmp.Or(j.charged, j.id),
 	}
 }

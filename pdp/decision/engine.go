@@ -19,6 +19,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
+	"github.com/portcullis-pdp/portcullis/pdp/provenance/origin"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 	"github.com/portcullis-pdp/portcullis/pdp/seal"
 )
@@ -113,6 +114,7 @@ type Deps struct {
 	Limits    *limit.Engine
 	Breakers  *breaker.Breakers
 	Sessions  *provenance.Sessions
+	Origins   *origin.Index // where values were seen; New makes one of the default size if there is none
 	Approvals *approval.Queue
 	Switches  *killswitch.Board
 	Records   Records
@@ -141,6 +143,9 @@ func New(cfg Config, deps Deps) (*Engine, error) {
 		return nil, fmt.Errorf("decision: %w", err)
 	}
 	e := &Engine{cfg: cfg.withDefaults(), Deps: deps}
+	if e.Origins == nil {
+		e.Origins = origin.New(origin.Config{}, deps.Now)
+	}
 	e.replay = newReplay(e.cfg, deps.Now)
 	for i := range e.claims {
 		e.claims[i] = make(chan struct{}, 1)

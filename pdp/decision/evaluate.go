@@ -131,6 +131,8 @@ func (j *judgement) input(approved bool) policy.Input {
 			Price:          string(j.bill.price),
 			Memory:         &policyv1.Memory{Seal: j.memory.seal, Labels: j.memory.labels},
 			InReplyToKnown: j.repliedTo != nil,
+			Role:           &policyv1.ToolRole{Source: j.role.Source, Writes: j.role.Writes, Fetches: j.fetches},
+			Sinks:          j.sinks,
 		},
 		Session: &policyv1.Session{
 			Labels: j.session.Labels, Tools: j.session.Tools, MemoryItems: j.session.MemoryItems,
@@ -157,6 +159,9 @@ func (j *judgement) input(approved bool) policy.Input {
 			Rule: f.Rule, Category: f.Category, Severity: f.Severity, Confidence: f.Confidence,
 			Pointer: f.Pointer, Count: f.Count, Fingerprint: f.Fingerprint,
 		})
+	}
+	for _, t := range j.traced {
+		in.Provenance = append(in.Provenance, &policyv1.Provenance{Pointer: t.Pointer, Sink: t.sink, Origins: t.Origins})
 	}
 	for _, s := range j.limits {
 		in.Limits = append(in.Limits, &policyv1.Limit{

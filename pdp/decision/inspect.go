@@ -125,6 +125,8 @@ func (j *judgement) labels() []string {
 	}
 	if j.req.Action.Kind == action.KindToolResult {
 		out = append(out, "seen:tool_result")
+	} else if arrives(j.req.Action.Kind) && j.effect == Allow {
+		out = append(out, labelOther)
 	}
 	return append(out, j.memory.labels...)
 }

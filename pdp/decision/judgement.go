@@ -18,6 +18,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
+	"github.com/portcullis-pdp/portcullis/pdp/toolrole"
 )
 
 // judgement is one decision on its way. Each stage fills in its part and reads those before it.
@@ -40,6 +41,12 @@ type judgement struct {
 	findings []scan.Finding
 	hide     func(pointer string) string // makes a pointer what it is in findings and facts
 	degraded []string
+
+	// trace
+	role    toolrole.Role
+	fetches bool
+	traced  []traced
+	sinks   string
 
 	// look up
 	session     provenance.Facts
@@ -91,6 +98,7 @@ var stages = []stage{
 	{"refuse", (*Engine).refuse},     // kill switches and claims that cannot be checked: cheap, first
 	{"inspect", (*Engine).inspect},   // facts and findings of the content
 	{"look_up", (*Engine).lookUp},    // session, memory, breakers, the decision replied to, the approval
+	{"trace", (*Engine).trace},       // where the values came from
 	{"reserve", (*Engine).reserve},   // limits: all or none
 	{"evaluate", (*Engine).evaluate}, // Rego
 	{"redact", (*Engine).redact},     // what policy wants replaced
@@ -115,6 +123,7 @@ func (e *Engine) judge(ctx context.Context, j *judgement) (Response, error) {
 		}
 	}
 	e.remember(ctx, j)
+	e.absorb(j)
 	e.settleAnswer(ctx, j)
 	took := e.Now().Sub(begun)
 	if err := e.Log.Append(ctx, j.entry(took)); err != nil {

@@ -3,6 +3,7 @@ package decision
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
@@ -45,6 +46,7 @@ func (e *Engine) sealItem(j *judgement) error {
 		return errors.New("memory write without an item")
 	}
 	labels := append(slices.Clone(j.session.Labels), j.labels()...)
+	labels = slices.DeleteFunc(labels, func(l string) bool { return strings.HasPrefix(l, observedPrefix) }) // the session's own affair
 	slices.Sort(labels)
 	labels = slices.Compact(labels)
 	expires := j.now.Add(time.Duration(j.snapshot.Tables.Memory.TTLSeconds) * time.Second)

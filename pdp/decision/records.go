@@ -16,6 +16,7 @@ type record struct {
 	Subject limit.Subject  `json:"subject"`
 	Kind    action.Kind    `json:"kind"`
 	Tool    string         `json:"tool,omitempty"`
+	Server  string         `json:"server,omitempty"`
 	Digest  string         `json:"digest"`
 	Effect  Effect         `json:"effect"`
 	At      time.Time      `json:"at"`

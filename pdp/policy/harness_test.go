@@ -141,7 +141,7 @@ func call(tool string) Input {
 	return Input{Input: &policyv1.Input{
 		Principal: &policyv1.Principal{Tenant: "default", Agent: "a1", Session: "s1", Profile: "basic"},
 		Action: &policyv1.Action{
-			Kind: "TOOL_CALL", Tool: tool, Estimate: &policyv1.Usage{}, Price: "none", Memory: &policyv1.Memory{Seal: "none"},
+			Kind: "TOOL_CALL", Tool: tool, Estimate: &policyv1.Usage{}, Price: "none", Sinks: "none", Role: &policyv1.ToolRole{Source: "name"}, Memory: &policyv1.Memory{Seal: "none"},
 		},
 		Session: &policyv1.Session{RepeatsLevel: "none", CycleLevel: "none"}, Approval: &policyv1.Approval{State: "none"}, Now: &policyv1.Now{Ns: 1},
 		Limits:   []*policyv1.Limit{{Name: "calls", Used: 1, Remaining: 4, Max: 5, OnExceed: "deny"}},

@@ -267,6 +267,8 @@ func inputs(r *rapid.T) Input {
 	in.Action.Memory.Seal = mostly("seal", "none", "valid", "invalid", "expired")
 	in.Action.InReplyToKnown, in.Session.Ended = seldom("known"), seldom("ended")
 	in.Action.Estimate.Tokens = rapid.SampledFrom([]int64{0, 0, 0, 7999, 8001}).Draw(r, "tokens")
+	in.Action.Sinks = mostly("sinks", "none", "proven", "unproven", "tainted", "")
+	in.Action.Role = &policyv1.ToolRole{Source: "name", Writes: rapid.Bool().Draw(r, "writes"), Fetches: seldom("fetches")}
 	in.Action.Price = mostly("price", "none", "known", "stated", "unknown", "unnamed", "?")
 	in.Session.RepeatsLevel, in.Session.CycleLevel = mostly("repeats", "none", "warn", "ask", "deny"), mostly("cycle", "none", "warn", "ask", "deny")
 	in.Session.MemoryItems = rapid.SampledFrom([]int64{0, 99, 100}).Draw(r, "items")
@@ -326,6 +328,7 @@ func TestProveTheMemoChangesNothing(t *testing.T) {
 var defaultReads = []string{
 	"principal.profile",
 	"action.kind", "action.tool", "action.arguments_bytes", "action.estimate.tokens", "action.memory.item_characters", "action.memory.seal", "action.in_reply_to_known", "action.price",
+	"action.role.writes", "action.role.fetches", "action.sinks",
 	"facts.*.pointer", "facts.*.type", "facts.*.class", "facts.*.host", "facts.*.scheme", "facts.*.flags.*", "facts.*.programs.*", "facts.*.near_miss_of",
 	"views.*.pointer", "views.*.chain", "views.*.text", // only policy tests have any
 	"findings.*.rule", "findings.*.category", "findings.*.severity", "findings.*.confidence", "findings.*.pointer", "findings.*.count", "findings.*.fingerprint",

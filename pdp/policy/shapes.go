@@ -323,7 +323,7 @@ func (s *shapes) effects(controls map[string]bool) {
 			s.bad("effects", "%s: there is no package data.portcullis.rules.redaction to redact", e.Name)
 		}
 		s.oneOf("effects", e.Name, "replace", e.Replace, "", "constant", "token", "last4")
-		s.oneOf("effects", e.Name, "fields", e.Fields, "", "unmeant")
+		s.oneOf("effects", e.Name, "fields", e.Fields, "", "unmeant", "unmeant_or_not_user")
 		s.oneOf("effects", e.Name, "origins", e.Origins, "", "not_user")
 		s.rules("effects", e.Name, e.Rules)
 		s.oneOf("effects", e.Name, "category", e.Category, "credential", "personal", "exfiltration", "injection", "evasion")
@@ -392,7 +392,7 @@ func (s *shapes) controls(packages map[string]bool) {
 var shippedTables = []string{
 	"limits", "anomalies", "breakers", "estimates", "prices", "loops", "patterns", "agents", "memory", "profiles", "tools", "blocked",
 	"suppressions",
-	"risk", "approvals", "size", "controls", "effects", "meant", "paths", "urls", "commands", "degraded",
+	"sinks", "trusted_lookups", "risk", "approvals", "size", "controls", "effects", "meant", "paths", "urls", "commands", "degraded",
 }
 
 // checkRead refuses data that nobody reads: a misspelt folder would otherwise vanish without a word.

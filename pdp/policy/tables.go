@@ -12,6 +12,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
+	"github.com/portcullis-pdp/portcullis/pdp/toolrole"
 )
 
 // Tables are those tables of the bundle that the engine reads itself. All others are for Rego alone.
@@ -25,6 +26,10 @@ type Tables struct {
 	Suppressions []Suppression
 	Memory       MemoryTable
 	Loops        Loops
+	// Roles says what tools do and which arguments are sinks. Nil where the bundle has no table `sinks`: then all are.
+	Roles *toolrole.Lexicon
+
+	lookups map[[2]string]bool
 
 	estimates []estimateRow
 	prices    map[string]price
@@ -67,6 +72,16 @@ func (t *Tables) Profile(tenant, agent string) (profile string, known bool) {
 	return t.agents.DefaultProfile, false
 }
 
+type lookupsTable struct {
+	Rows []struct {
+		Tool   string `json:"tool"`
+		Server string `json:"server"`
+	} `json:"trusted_lookups"`
+}
+
+// TrustedLookup says whether the results of a tool of a server vouch for the values in them.
+func (t *Tables) TrustedLookup(server, tool string) bool { return t.lookups[[2]string{server, tool}] }
+
 // ToolNames lists every tool that the bundle knows, sorted. It must not be changed.
 func (t *Tables) ToolNames() []string { return t.toolNames }
 
@@ -89,6 +104,7 @@ func readTables(data map[string]any) (Tables, error) {
 		blocked  struct{ Tools []string }
 		expected struct{ Estimates []estimateRow }
 		prices   pricesTable
+		lookups  lookupsTable
 	)
 	err := errors.Join(
 		strict(tree, "limits", &limits), strict(tree, "anomalies", &alerts), strict(tree, "breakers", &breakers),
@@ -97,8 +113,20 @@ func readTables(data map[string]any) (Tables, error) {
 		loose(tree, "memory", &out.Memory), loose(tree, "profiles", &profiles),
 		loose(tree, "tools", &tools), loose(tree, "blocked", &blocked),
 	)
+	if _, there := tree["trusted_lookups"]; there { // nothing is trusted without
+		err = errors.Join(err, strict(tree, "trusted_lookups", &lookups))
+	}
+	if _, there := tree["sinks"]; there { // everything is a sink without
+		var table toolrole.Table
+		err = errors.Join(err, strict(tree, "sinks", &table), table.Validate())
+		out.Roles = toolrole.Compile(table)
+	}
 	if err != nil {
 		return Tables{}, err
+	}
+	out.lookups = map[[2]string]bool{}
+	for _, row := range lookups.Rows {
+		out.lookups[[2]string{row.Server, row.Tool}] = true
 	}
 	out.Limits, out.Breakers = limits.Limits, breakers.Breakers
 	out.estimates = expected.Estimates

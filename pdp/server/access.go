@@ -37,6 +37,7 @@ var accessTable = map[string]access{
 	"/portcullis.v1.DecisionService/Decide":        {roles: machines},
 	"/portcullis.v1.DecisionService/DecideBatch":   {roles: machines},
 	"/portcullis.v1.DecisionService/ReportOutcome": {roles: machines},
+	"/portcullis.v1.DecisionService/Observe":       {roles: machines},  // the engine says who may observe as the user
 	"/portcullis.v1.DecisionService/WatchVerdict":  {roles: everybody}, // the handler narrows it to those whom the ask concerns
 
 	"/portcullis.v1.ApprovalService/ListApprovals":  {roles: reviewers, never: machines},

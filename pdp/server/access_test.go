@@ -22,8 +22,8 @@ import (
 
 // mayCall is the documented table, written down a second time: role by role, what is not refused.
 var mayCall = map[string][]string{
-	"agent":    {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/WatchVerdict"},
-	"gateway":  {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/WatchVerdict"},
+	"agent":    {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/Observe", "DecisionService/WatchVerdict"},
+	"gateway":  {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/Observe", "DecisionService/WatchVerdict"},
 	"approver": {"DecisionService/WatchVerdict", "ApprovalService/ListApprovals", "ApprovalService/GetApproval", "ApprovalService/WatchApprovals", "ApprovalService/SubmitVerdict"},
 	"auditor": {
 		"DecisionService/WatchVerdict", "ApprovalService/ListApprovals", "ApprovalService/GetApproval", "ApprovalService/WatchApprovals",
@@ -35,7 +35,7 @@ var mayCall = map[string][]string{
 		"AdminService/ReloadBundle", "AdminService/RecoverLimits", "AdminService/ResetBreaker", "AdminService/SetKillSwitch",
 	},
 	// An agent that is also an approver is an agent.
-	"both": {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/WatchVerdict"},
+	"both": {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/Observe", "DecisionService/WatchVerdict"},
 }
 
 // TestEveryRoleOnEveryMethod calls every method of every service with every role over the wire, with an empty message:

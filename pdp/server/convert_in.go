@@ -10,6 +10,7 @@ import (
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/decision"
+	"github.com/portcullis-pdp/portcullis/pdp/provenance/origin"
 )
 
 // The bounds of what the caller may say besides its action.
@@ -27,16 +28,32 @@ func requestFrom(in *portcullisv1.DecideRequest) (decision.Request, error) {
 	if err := checkContext(in.GetContext()); err != nil {
 		return decision.Request{}, err
 	}
-	p := in.GetPrincipal()
 	return decision.Request{
-		RequestID: in.GetRequestId(),
-		Principal: decision.Principal{
-			Tenant: p.GetTenant(), Agent: p.GetAgent(), Session: p.GetSession(), Run: p.GetRun(), User: p.GetUser(),
-			Delegation: p.GetDelegation(),
-		},
+		RequestID:  in.GetRequestId(),
+		Principal:  principalFrom(in.GetPrincipal()),
 		Action:     act,
 		ApprovalID: in.GetApprovalId(),
 	}, nil
+}
+
+func principalFrom(p *portcullisv1.Principal) decision.Principal {
+	return decision.Principal{
+		Tenant: p.GetTenant(), Agent: p.GetAgent(), Session: p.GetSession(), Run: p.GetRun(), User: p.GetUser(),
+		Delegation: p.GetDelegation(),
+	}
+}
+
+// observable are the origins that a caller may name. Any other is none, which the engine refuses.
+var observable = map[portcullisv1.Origin]origin.Kind{
+	portcullisv1.Origin_ORIGIN_USER: origin.User, portcullisv1.Origin_ORIGIN_UNTRUSTED: origin.Untrusted, portcullisv1.Origin_ORIGIN_AGENT: origin.Agent,
+}
+
+func observationFrom(in *portcullisv1.ObserveRequest) decision.Observation {
+	out := decision.Observation{Principal: principalFrom(in.GetPrincipal())}
+	for _, s := range in.GetSpans() {
+		out.Spans = append(out.Spans, decision.Span{Origin: observable[s.GetOrigin()], Name: s.GetName(), Text: s.GetText()})
+	}
+	return out
 }
 
 // ActionFromProto checks an action by the contract's rules and translates it, for programs that look at actions without

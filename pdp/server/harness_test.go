@@ -37,6 +37,7 @@ const patience = 20 * time.Second
 type fakeEngine struct {
 	decide  func(context.Context, identity.Caller, decision.Request) (decision.Response, error)
 	outcome func(context.Context, identity.Caller, decision.Outcome) (decision.OutcomeResult, error)
+	observe func(context.Context, identity.Caller, decision.Observation) (bool, error)
 }
 
 func (e *fakeEngine) Decide(ctx context.Context, c identity.Caller, r decision.Request) (decision.Response, error) {
@@ -59,6 +60,13 @@ func (e *fakeEngine) ReportOutcome(ctx context.Context, c identity.Caller, o dec
 		return e.outcome(ctx, c, o)
 	}
 	return decision.OutcomeResult{Applied: true}, nil
+}
+
+func (e *fakeEngine) Observe(ctx context.Context, c identity.Caller, o decision.Observation) (bool, error) {
+	if e.observe != nil {
+		return e.observe(ctx, c, o)
+	}
+	return true, nil
 }
 
 // fakeAdmin remembers what it was asked.

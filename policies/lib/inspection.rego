@@ -76,6 +76,13 @@ spared(row, f) if {
 	meant(f)
 }
 
+# A row for both leaves alone only what the user gave for such a field.
+spared(row, f) if {
+	row.fields == "unmeant_or_not_user"
+	meant(f)
+	from_user(f)
+}
+
 # A row for what is not from the user leaves alone what the user gave.
 spared(row, f) if {
 	row.origins == "not_user"

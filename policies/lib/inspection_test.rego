@@ -117,3 +117,16 @@ test_tools_narrow_a_row if {
 	inspection.found("credential", "deny") == {"key"} with input as given("TOOL_CALL", "mail", [secret]) with data.tables.effects.effects as table
 	inspection.found("credential", "deny") == set() with input as given("TOOL_CALL", "add", [secret]) with data.tables.effects.effects as table
 }
+
+test_a_row_for_both_spares_only_what_the_user_gave_there if {
+	row := object.union(account_tables.effects.effects[0], {"fields": "unmeant_or_not_user", "origins": ""})
+	subject := [iban("/arguments/subject", 1)]
+	recipient := [iban("/arguments/recipient", 1)]
+	said := [{"pointer": "/arguments/recipient", "sink": true, "origins": ["user"]}]
+	every c in [[subject, from(["user"]), {"personal.iban"}], [recipient, [], {"personal.iban"}], [recipient, said, set()]] {
+		action := object.union(given("TOOL_CALL", "mail", c[0]), {"provenance": c[1]})
+		inspection.found("personal", "ask") == c[2] with input as action
+			with data.tables as account_tables
+			with data.tables.effects.effects as [row]
+	}
+}

@@ -25,12 +25,9 @@ tables := {
 	]},
 }
 
-sink(origins) := {"sink": true, "origins": origins}
-
-given(profile, tool, provenance) := {
+given(profile, tool, sinks) := {
 	"principal": {"profile": profile},
-	"action": {"kind": "TOOL_CALL", "tool": tool},
-	"provenance": provenance,
+	"action": {"kind": "TOOL_CALL", "tool": tool, "sinks": sinks},
 }
 
 asked(action) := found if {
@@ -39,65 +36,52 @@ asked(action) := found if {
 
 needs(level) := {sprintf("A tool of risk level %s needs a person's approval.", [level])}
 
-proof := [sink(["user"]), sink(["trusted:directory", "user"]), {"sink": false, "origins": ["nowhere"]}]
-
 test_threat_f1_levels_are_ranks_not_words if {
-	asked(given("always", "add", [])) == set()
-	asked(given("always", "mail", [])) == needs("HIGH")
-	asked(given("always", "run", [])) == needs("CRITICAL")
+	asked(given("always", "add", "none")) == set()
+	asked(given("always", "mail", "none")) == needs("HIGH")
+	asked(given("always", "run", "none")) == needs("CRITICAL")
 }
 
 test_threat_f2_a_tool_without_a_level_is_medium if {
-	asked(given("always", "unheard_of", [])) == set()
-	reasons := risk.ask with input as given("always", "unheard_of", [])
+	asked(given("always", "unheard_of", "none")) == set()
+	reasons := risk.ask with input as given("always", "unheard_of", "none")
 		with data.tables as tables
 		with data.tables.risk.levels as [{"name": "MEDIUM", "rank": 2, "approval": true}]
 	{r.message | some r in reasons} == needs("MEDIUM")
 }
 
 test_a_profile_that_always_asks_does_so_with_proof if {
-	asked(given("always", "mail", proof)) == needs("HIGH")
-	asked(given("nobody", "mail", proof)) == needs("HIGH")
+	asked(given("always", "mail", "proven")) == needs("HIGH")
+	asked(given("nobody", "mail", "proven")) == needs("HIGH")
 }
 
 test_proof_spares_the_question if {
-	asked(given("proving", "mail", proof)) == set()
+	asked(given("proving", "mail", "proven")) == set()
 }
 
 test_threat_a14_a_critical_tool_asks_whatever_is_proven if {
-	asked(given("proving", "run", proof)) == needs("CRITICAL")
+	asked(given("proving", "run", "proven")) == needs("CRITICAL")
 }
 
-test_threat_a1_no_proof_asks[why] if {
-	some why, provenance in {
-		"no provenance": [],
-		"no sink": [{"sink": false, "origins": ["user"]}],
-		"no origin": [sink([])],
-		"nowhere": [sink(["nowhere"])],
-		"untrusted": [sink(["untrusted:get_webpage"])],
-		"also untrusted": [sink(["user", "untrusted:get_webpage"])],
-		"memory": [sink(["memory"])],
-		"another agent": [sink(["agent:a"])],
-		"one of two": [sink(["user"]), sink(["nowhere"])],
-		"a name like user": [sink(["user:mallory"])],
-	}
-	asked(given("proving", "mail", provenance)) == needs("HIGH")
+test_threat_a1_no_proof_asks[sinks] if {
+	some sinks in ["none", "unproven", "tainted", "", "user"]
+	asked(given("proving", "mail", sinks)) == needs("HIGH")
 }
 
 test_an_unknown_ceiling_spares_nothing if {
-	reasons := risk.ask with input as given("proving", "mail", proof)
+	reasons := risk.ask with input as given("proving", "mail", "proven")
 		with data.tables as tables
 		with data.tables.risk.provable_up_to as "HIHG"
 	count(reasons) == 1
 }
 
 test_passed if {
-	risk.passed with input as given("always", "mail", []) with data.tables as tables
-	risk.passed with input as given("nobody", "unheard_of", []) with data.tables as tables
+	risk.passed with input as given("always", "mail", "none") with data.tables as tables
+	risk.passed with input as given("nobody", "unheard_of", "none") with data.tables as tables
 }
 
 test_a_level_that_is_none_does_not_pass if {
-	not risk.passed with input as given("always", "odd", []) with data.tables as tables
+	not risk.passed with input as given("always", "odd", "none") with data.tables as tables
 }
 
 test_a_level_without_rank_or_verdict_does_not_pass[level] if {
@@ -107,9 +91,9 @@ test_a_level_without_rank_or_verdict_does_not_pass[level] if {
 		{"name": "LOW", "approval": false},
 		{"name": "LOW", "rank": "1", "approval": false},
 	]
-	not risk.passed with input as given("always", "add", []) with data.tables as tables with data.tables.risk.levels as [level]
+	not risk.passed with input as given("always", "add", "none") with data.tables as tables with data.tables.risk.levels as [level]
 }
 
-test_no_provenance_list_does_not_pass if {
+test_a_call_whose_values_were_not_traced_does_not_pass if {
 	not risk.passed with input as {"action": {"kind": "TOOL_CALL", "tool": "add"}} with data.tables as tables
 }

@@ -8,7 +8,7 @@ import { createClient, type Client as RpcClient } from "@connectrpc/connect";
 import { ArgumentsError, isPlainObject, merged, type Arguments } from "./arguments.js";
 import { connect, type Connection, type ConnectionOptions } from "./connection.js";
 import { ActionSchema, DecisionService, type Action as ActionMessage } from "./gen/portcullis/v1/decision_pb.js";
-import type { Obligation } from "./gen/portcullis/v1/types_pb.js";
+import { Origin, type Obligation } from "./gen/portcullis/v1/types_pb.js";
 import {
   ApprovalRequired,
   Denied,
@@ -153,6 +153,20 @@ export class Client {
       { decisionId, status: outcomes[outcome], ...(actual && { actual }) },
       { timeoutMs: this.#timeoutMs },
     );
+  }
+
+  /** Says what the user said, so that values in it vouch for those of later calls. Needs a credential that may observe as the user. */
+  async observeUser(text: string): Promise<void> {
+    await this.#observe({ origin: Origin.USER, text });
+  }
+
+  /** Tells of a text that reached the model without a tool, and that somebody else wrote. */
+  async observeDocument(name: string, text: string): Promise<void> {
+    await this.#observe({ origin: Origin.UNTRUSTED, name, text });
+  }
+
+  async #observe(span: { origin: Origin; name?: string; text: string }): Promise<void> {
+    await this.#rpc.observe({ principal: this.#who(), spans: [span] }, { timeoutMs: this.#timeoutMs });
   }
 
   /** Asks, and calls `act` only if the answer is an allow that still stands. With `waitMs` it waits for a person where one is

@@ -106,6 +106,18 @@ class AsyncClient:
         said = decision_pb2.ReportOutcomeRequest(decision_id=decision_id, status=outcome.value, actual=actual.proto() if actual else None)
         await self._stub.ReportOutcome(said, timeout=self._timeout, metadata=self._connection.metadata())
 
+    async def observe_user(self, text: str) -> None:
+        """As Client.observe_user."""
+        await self._observe(decision_pb2.ObservedSpan(origin=types_pb2.ORIGIN_USER, text=text))
+
+    async def observe_document(self, name: str, text: str) -> None:
+        """As Client.observe_document."""
+        await self._observe(decision_pb2.ObservedSpan(origin=types_pb2.ORIGIN_UNTRUSTED, name=name, text=text))
+
+    async def _observe(self, span: decision_pb2.ObservedSpan) -> None:
+        said = decision_pb2.ObserveRequest(principal=self._who().proto(), spans=[span])
+        await self._stub.Observe(said, timeout=self._timeout, metadata=self._connection.metadata())
+
     def guard(
         self,
         tool: str = "",

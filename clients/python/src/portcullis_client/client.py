@@ -104,6 +104,18 @@ class Client:
         said = decision_pb2.ReportOutcomeRequest(decision_id=decision_id, status=outcome.value, actual=actual.proto() if actual else None)
         self._stub.ReportOutcome(said, timeout=self._timeout, metadata=self._connection.metadata())
 
+    def observe_user(self, text: str) -> None:
+        """Says what the user said, so that values in it vouch for those of later calls. Needs a credential that may observe as the user. Raises grpc.RpcError if it can't be said."""
+        self._observe(decision_pb2.ObservedSpan(origin=types_pb2.ORIGIN_USER, text=text))
+
+    def observe_document(self, name: str, text: str) -> None:
+        """Tells of a text that reached the model without a tool, and that somebody else wrote. Raises grpc.RpcError if it can't be said."""
+        self._observe(decision_pb2.ObservedSpan(origin=types_pb2.ORIGIN_UNTRUSTED, name=name, text=text))
+
+    def _observe(self, span: decision_pb2.ObservedSpan) -> None:
+        said = decision_pb2.ObserveRequest(principal=self._who().proto(), spans=[span])
+        self._stub.Observe(said, timeout=self._timeout, metadata=self._connection.metadata())
+
     def guard(
         self,
         tool: str = "",

@@ -9,7 +9,7 @@ import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ApprovalState } from "./approval_pb.js";
 import { file_portcullis_v1_approval } from "./approval_pb.js";
-import type { ActionKind, BreakerStatus, Effect, Finding, HttpRequest, LimitStatus, MemoryRef, Obligation, Principal, Reason, Usage } from "./types_pb.js";
+import type { ActionKind, BreakerStatus, Effect, Finding, HttpRequest, LimitStatus, MemoryRef, Obligation, Origin, Principal, Reason, Usage } from "./types_pb.js";
 import { file_portcullis_v1_types } from "./types_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
@@ -17,7 +17,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/decision.proto.
  */
 export const file_portcullis_v1_decision: GenFile = /*@__PURE__*/
-  fileDesc("Chxwb3J0Y3VsbGlzL3YxL2RlY2lzaW9uLnByb3RvEg1wb3J0Y3VsbGlzLnYxIpcECgZBY3Rpb24SMwoEa2luZBgBIAEoDjIZLnBvcnRjdWxsaXMudjEuQWN0aW9uS2luZEIKukgHggEEEAEgABIZCgdjYWxsX2lkGAIgASgJQgi6SAVyAyiAAhIWCgR0b29sGAMgASgJQgi6SAVyAyiAAhIYCgZzZXJ2ZXIYBCABKAlCCLpIBXIDKIACEjUKDXNjaGVtYV9kaWdlc3QYBSABKAlCHrpIG3IZKIABMhReW0EtWmEtejAtOTorLz1fLV0qJBIsCglhcmd1bWVudHMYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASIwoOYXJndW1lbnRzX2pzb24YByABKAlCCbpIBnIEKICAQEgAEhoKB2NvbnRlbnQYCCABKAlCCbpIBnIEKICAQBImCghlc3RpbWF0ZRgJIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2USKAoGbWVtb3J5GAogASgLMhgucG9ydGN1bGxpcy52MS5NZW1vcnlSZWYSLQoLaW5fcmVwbHlfdG8YCyABKAlCGLpIFXITKEAyD15bQS1aYS16MC05LV0qJBIyCgpmcm9tX2FnZW50GAwgASgJQh66SBtyGSiAATIUXltBLVphLXowLTkuXzpALy1dKiQSKAoEaHR0cBgNIAEoCzIaLnBvcnRjdWxsaXMudjEuSHR0cFJlcXVlc3RCBgoEYXJncyL+AQoNRGVjaWRlUmVxdWVzdBIwCgpyZXF1ZXN0X2lkGAEgASgJQhy6SBlyFyiAATISXltBLVphLXowLTkuXzotXSokEjMKCXByaW5jaXBhbBgCIAEoCzIYLnBvcnRjdWxsaXMudjEuUHJpbmNpcGFsQga6SAPIAQESLQoGYWN0aW9uGAMgASgLMhUucG9ydGN1bGxpcy52MS5BY3Rpb25CBrpIA8gBARItCgthcHByb3ZhbF9pZBgEIAEoCUIYukgVchMoQDIPXltBLVphLXowLTktXSokEigKB2NvbnRleHQYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IqABCg5BcHByb3ZhbFRpY2tldBIKCgJpZBgBIAEoCRIVCg1hY3Rpb25fZGlnZXN0GAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnF1b3J1bRgEIAEoBRIrCgVzdGF0ZRgFIAEoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZSJbCgtNZW1vcnlHcmFudBIMCgRzZWFsGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmxhYmVscxgDIAMoCSKSBQoORGVjaWRlUmVzcG9uc2USEwoLZGVjaXNpb25faWQYASABKAkSJQoGZWZmZWN0GAIgASgOMhUucG9ydGN1bGxpcy52MS5FZmZlY3QSJgoHcmVhc29ucxgDIAMoCzIVLnBvcnRjdWxsaXMudjEuUmVhc29uEi4KC29ibGlnYXRpb25zGAQgAygLMhkucG9ydGN1bGxpcy52MS5PYmxpZ2F0aW9uEi8KCGFwcHJvdmFsGAUgASgLMh0ucG9ydGN1bGxpcy52MS5BcHByb3ZhbFRpY2tldBIqCgZsaW1pdHMYBiADKAsyGi5wb3J0Y3VsbGlzLnYxLkxpbWl0U3RhdHVzEi4KC3JldHJ5X2FmdGVyGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiAKGGVmZmVjdGl2ZV9hcmd1bWVudHNfanNvbhgIIAEoCRIqCgZtZW1vcnkYCSABKAsyGi5wb3J0Y3VsbGlzLnYxLk1lbW9yeUdyYW50EhAKCGRlZ3JhZGVkGAogAygJEi4KCmV4cGlyZXNfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWFjdGlvbl9kaWdlc3QYDCABKAkSFwoPYnVuZGxlX3JldmlzaW9uGA0gASgJEigKCGZpbmRpbmdzGA4gAygLMhYucG9ydGN1bGxpcy52MS5GaW5kaW5nEiYKCGVzdGltYXRlGA8gASgLMhQucG9ydGN1bGxpcy52MS5Vc2FnZRIZChFlZmZlY3RpdmVfY29udGVudBgQIAEoCRIyCg5lZmZlY3RpdmVfaHR0cBgRIAEoCzIaLnBvcnRjdWxsaXMudjEuSHR0cFJlcXVlc3QiUAoSRGVjaWRlQmF0Y2hSZXF1ZXN0EjoKCHJlcXVlc3RzGAEgAygLMhwucG9ydGN1bGxpcy52MS5EZWNpZGVSZXF1ZXN0Qgq6SAeSAQQIARBkIjsKCkJhdGNoRXJyb3ISDAoEY29kZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCSJ2CgtCYXRjaFJlc3VsdBIxCghyZXNwb25zZRgBIAEoCzIdLnBvcnRjdWxsaXMudjEuRGVjaWRlUmVzcG9uc2VIABIqCgVlcnJvchgCIAEoCzIZLnBvcnRjdWxsaXMudjEuQmF0Y2hFcnJvckgAQggKBnJlc3VsdCJCChNEZWNpZGVCYXRjaFJlc3BvbnNlEisKB3Jlc3VsdHMYASADKAsyGi5wb3J0Y3VsbGlzLnYxLkJhdGNoUmVzdWx0IqcBChRSZXBvcnRPdXRjb21lUmVxdWVzdBIvCgtkZWNpc2lvbl9pZBgBIAEoCUIaukgXchUQAShAMg9eW0EtWmEtejAtOS1dKiQSOAoGc3RhdHVzGAIgASgOMhwucG9ydGN1bGxpcy52MS5PdXRjb21lU3RhdHVzQgq6SAeCAQQQASAAEiQKBmFjdHVhbBgDIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2UifwoVUmVwb3J0T3V0Y29tZVJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSJQoHY2hhcmdlZBgCIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2USLgoIYnJlYWtlcnMYAyADKAsyHC5wb3J0Y3VsbGlzLnYxLkJyZWFrZXJTdGF0dXMiXgoTV2F0Y2hWZXJkaWN0UmVxdWVzdBIvCgthcHByb3ZhbF9pZBgBIAEoCUIaukgXchUQAShAMg9eW0EtWmEtejAtOS1dKiQSFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAQi2QEKFFdhdGNoVmVyZGljdFJlc3BvbnNlEhMKC2FwcHJvdmFsX2lkGAEgASgJEisKBXN0YXRlGAIgASgOMhwucG9ydGN1bGxpcy52MS5BcHByb3ZhbFN0YXRlEhAKCHNlcXVlbmNlGAMgASgEEhEKCWhlYXJ0YmVhdBgEIAEoCBIPCgdjb21tZW50GAUgASgJEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEWFwcHJvdmFsc19taXNzaW5nGAcgASgFKoQBCg1PdXRjb21lU3RhdHVzEh4KGk9VVENPTUVfU1RBVFVTX1VOU1BFQ0lGSUVEEAASHAoYT1VUQ09NRV9TVEFUVVNfU1VDQ0VFREVEEAESGQoVT1VUQ09NRV9TVEFUVVNfRkFJTEVEEAISGgoWT1VUQ09NRV9TVEFUVVNfVU5LTk9XThADMuUCCg9EZWNpc2lvblNlcnZpY2USRQoGRGVjaWRlEhwucG9ydGN1bGxpcy52MS5EZWNpZGVSZXF1ZXN0Gh0ucG9ydGN1bGxpcy52MS5EZWNpZGVSZXNwb25zZRJUCgtEZWNpZGVCYXRjaBIhLnBvcnRjdWxsaXMudjEuRGVjaWRlQmF0Y2hSZXF1ZXN0GiIucG9ydGN1bGxpcy52MS5EZWNpZGVCYXRjaFJlc3BvbnNlEloKDVJlcG9ydE91dGNvbWUSIy5wb3J0Y3VsbGlzLnYxLlJlcG9ydE91dGNvbWVSZXF1ZXN0GiQucG9ydGN1bGxpcy52MS5SZXBvcnRPdXRjb21lUmVzcG9uc2USWQoMV2F0Y2hWZXJkaWN0EiIucG9ydGN1bGxpcy52MS5XYXRjaFZlcmRpY3RSZXF1ZXN0GiMucG9ydGN1bGxpcy52MS5XYXRjaFZlcmRpY3RSZXNwb25zZTABQr8BChFjb20ucG9ydGN1bGxpcy52MUINRGVjaXNpb25Qcm90b1ABWkZnaXRodWIuY29tL3BvcnRjdWxsaXMtcGRwL3BvcnRjdWxsaXMvZ2VuL2dvL3BvcnRjdWxsaXMvdjE7cG9ydGN1bGxpc3YxogIDUFhYqgINUG9ydGN1bGxpcy5WMcoCDVBvcnRjdWxsaXNcVjHiAhlQb3J0Y3VsbGlzXFYxXEdQQk1ldGFkYXRh6gIOUG9ydGN1bGxpczo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_portcullis_v1_approval, file_portcullis_v1_types]);
+  fileDesc("Chxwb3J0Y3VsbGlzL3YxL2RlY2lzaW9uLnByb3RvEg1wb3J0Y3VsbGlzLnYxIpcECgZBY3Rpb24SMwoEa2luZBgBIAEoDjIZLnBvcnRjdWxsaXMudjEuQWN0aW9uS2luZEIKukgHggEEEAEgABIZCgdjYWxsX2lkGAIgASgJQgi6SAVyAyiAAhIWCgR0b29sGAMgASgJQgi6SAVyAyiAAhIYCgZzZXJ2ZXIYBCABKAlCCLpIBXIDKIACEjUKDXNjaGVtYV9kaWdlc3QYBSABKAlCHrpIG3IZKIABMhReW0EtWmEtejAtOTorLz1fLV0qJBIsCglhcmd1bWVudHMYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASIwoOYXJndW1lbnRzX2pzb24YByABKAlCCbpIBnIEKICAQEgAEhoKB2NvbnRlbnQYCCABKAlCCbpIBnIEKICAQBImCghlc3RpbWF0ZRgJIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2USKAoGbWVtb3J5GAogASgLMhgucG9ydGN1bGxpcy52MS5NZW1vcnlSZWYSLQoLaW5fcmVwbHlfdG8YCyABKAlCGLpIFXITKEAyD15bQS1aYS16MC05LV0qJBIyCgpmcm9tX2FnZW50GAwgASgJQh66SBtyGSiAATIUXltBLVphLXowLTkuXzpALy1dKiQSKAoEaHR0cBgNIAEoCzIaLnBvcnRjdWxsaXMudjEuSHR0cFJlcXVlc3RCBgoEYXJncyL+AQoNRGVjaWRlUmVxdWVzdBIwCgpyZXF1ZXN0X2lkGAEgASgJQhy6SBlyFyiAATISXltBLVphLXowLTkuXzotXSokEjMKCXByaW5jaXBhbBgCIAEoCzIYLnBvcnRjdWxsaXMudjEuUHJpbmNpcGFsQga6SAPIAQESLQoGYWN0aW9uGAMgASgLMhUucG9ydGN1bGxpcy52MS5BY3Rpb25CBrpIA8gBARItCgthcHByb3ZhbF9pZBgEIAEoCUIYukgVchMoQDIPXltBLVphLXowLTktXSokEigKB2NvbnRleHQYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IqABCg5BcHByb3ZhbFRpY2tldBIKCgJpZBgBIAEoCRIVCg1hY3Rpb25fZGlnZXN0GAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnF1b3J1bRgEIAEoBRIrCgVzdGF0ZRgFIAEoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZSJbCgtNZW1vcnlHcmFudBIMCgRzZWFsGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmxhYmVscxgDIAMoCSKSBQoORGVjaWRlUmVzcG9uc2USEwoLZGVjaXNpb25faWQYASABKAkSJQoGZWZmZWN0GAIgASgOMhUucG9ydGN1bGxpcy52MS5FZmZlY3QSJgoHcmVhc29ucxgDIAMoCzIVLnBvcnRjdWxsaXMudjEuUmVhc29uEi4KC29ibGlnYXRpb25zGAQgAygLMhkucG9ydGN1bGxpcy52MS5PYmxpZ2F0aW9uEi8KCGFwcHJvdmFsGAUgASgLMh0ucG9ydGN1bGxpcy52MS5BcHByb3ZhbFRpY2tldBIqCgZsaW1pdHMYBiADKAsyGi5wb3J0Y3VsbGlzLnYxLkxpbWl0U3RhdHVzEi4KC3JldHJ5X2FmdGVyGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiAKGGVmZmVjdGl2ZV9hcmd1bWVudHNfanNvbhgIIAEoCRIqCgZtZW1vcnkYCSABKAsyGi5wb3J0Y3VsbGlzLnYxLk1lbW9yeUdyYW50EhAKCGRlZ3JhZGVkGAogAygJEi4KCmV4cGlyZXNfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWFjdGlvbl9kaWdlc3QYDCABKAkSFwoPYnVuZGxlX3JldmlzaW9uGA0gASgJEigKCGZpbmRpbmdzGA4gAygLMhYucG9ydGN1bGxpcy52MS5GaW5kaW5nEiYKCGVzdGltYXRlGA8gASgLMhQucG9ydGN1bGxpcy52MS5Vc2FnZRIZChFlZmZlY3RpdmVfY29udGVudBgQIAEoCRIyCg5lZmZlY3RpdmVfaHR0cBgRIAEoCzIaLnBvcnRjdWxsaXMudjEuSHR0cFJlcXVlc3QiUAoSRGVjaWRlQmF0Y2hSZXF1ZXN0EjoKCHJlcXVlc3RzGAEgAygLMhwucG9ydGN1bGxpcy52MS5EZWNpZGVSZXF1ZXN0Qgq6SAeSAQQIARBkIjsKCkJhdGNoRXJyb3ISDAoEY29kZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCSJ2CgtCYXRjaFJlc3VsdBIxCghyZXNwb25zZRgBIAEoCzIdLnBvcnRjdWxsaXMudjEuRGVjaWRlUmVzcG9uc2VIABIqCgVlcnJvchgCIAEoCzIZLnBvcnRjdWxsaXMudjEuQmF0Y2hFcnJvckgAQggKBnJlc3VsdCJCChNEZWNpZGVCYXRjaFJlc3BvbnNlEisKB3Jlc3VsdHMYASADKAsyGi5wb3J0Y3VsbGlzLnYxLkJhdGNoUmVzdWx0IqcBChRSZXBvcnRPdXRjb21lUmVxdWVzdBIvCgtkZWNpc2lvbl9pZBgBIAEoCUIaukgXchUQAShAMg9eW0EtWmEtejAtOS1dKiQSOAoGc3RhdHVzGAIgASgOMhwucG9ydGN1bGxpcy52MS5PdXRjb21lU3RhdHVzQgq6SAeCAQQQASAAEiQKBmFjdHVhbBgDIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2UifwoVUmVwb3J0T3V0Y29tZVJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSJQoHY2hhcmdlZBgCIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2USLgoIYnJlYWtlcnMYAyADKAsyHC5wb3J0Y3VsbGlzLnYxLkJyZWFrZXJTdGF0dXMijAEKDE9ic2VydmVkU3BhbhIzCgZvcmlnaW4YASABKA4yFS5wb3J0Y3VsbGlzLnYxLk9yaWdpbkIMukgJggEGGAEYAxgFEiwKBG5hbWUYAiABKAlCHrpIG3IZKIABMhReW0EtWmEtejAtOS5fOkAvLV0qJBIZCgR0ZXh0GAMgASgJQgu6SAhyBhABKICAECJ9Cg5PYnNlcnZlUmVxdWVzdBIzCglwcmluY2lwYWwYASABKAsyGC5wb3J0Y3VsbGlzLnYxLlByaW5jaXBhbEIGukgDyAEBEjYKBXNwYW5zGAIgAygLMhsucG9ydGN1bGxpcy52MS5PYnNlcnZlZFNwYW5CCrpIB5IBBAgBEEAiIAoPT2JzZXJ2ZVJlc3BvbnNlEg0KBXdob2xlGAEgASgIIl4KE1dhdGNoVmVyZGljdFJlcXVlc3QSLwoLYXBwcm92YWxfaWQYASABKAlCGrpIF3IVEAEoQDIPXltBLVphLXowLTktXSokEhYKDmFmdGVyX3NlcXVlbmNlGAIgASgEItkBChRXYXRjaFZlcmRpY3RSZXNwb25zZRITCgthcHByb3ZhbF9pZBgBIAEoCRIrCgVzdGF0ZRgCIAEoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZRIQCghzZXF1ZW5jZRgDIAEoBBIRCgloZWFydGJlYXQYBCABKAgSDwoHY29tbWVudBgFIAEoCRIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFhcHByb3ZhbHNfbWlzc2luZxgHIAEoBSqEAQoNT3V0Y29tZVN0YXR1cxIeChpPVVRDT01FX1NUQVRVU19VTlNQRUNJRklFRBAAEhwKGE9VVENPTUVfU1RBVFVTX1NVQ0NFRURFRBABEhkKFU9VVENPTUVfU1RBVFVTX0ZBSUxFRBACEhoKFk9VVENPTUVfU1RBVFVTX1VOS05PV04QAzKvAwoPRGVjaXNpb25TZXJ2aWNlEkUKBkRlY2lkZRIcLnBvcnRjdWxsaXMudjEuRGVjaWRlUmVxdWVzdBodLnBvcnRjdWxsaXMudjEuRGVjaWRlUmVzcG9uc2USVAoLRGVjaWRlQmF0Y2gSIS5wb3J0Y3VsbGlzLnYxLkRlY2lkZUJhdGNoUmVxdWVzdBoiLnBvcnRjdWxsaXMudjEuRGVjaWRlQmF0Y2hSZXNwb25zZRJaCg1SZXBvcnRPdXRjb21lEiMucG9ydGN1bGxpcy52MS5SZXBvcnRPdXRjb21lUmVxdWVzdBokLnBvcnRjdWxsaXMudjEuUmVwb3J0T3V0Y29tZVJlc3BvbnNlEkgKB09ic2VydmUSHS5wb3J0Y3VsbGlzLnYxLk9ic2VydmVSZXF1ZXN0Gh4ucG9ydGN1bGxpcy52MS5PYnNlcnZlUmVzcG9uc2USWQoMV2F0Y2hWZXJkaWN0EiIucG9ydGN1bGxpcy52MS5XYXRjaFZlcmRpY3RSZXF1ZXN0GiMucG9ydGN1bGxpcy52MS5XYXRjaFZlcmRpY3RSZXNwb25zZTABQr8BChFjb20ucG9ydGN1bGxpcy52MUINRGVjaXNpb25Qcm90b1ABWkZnaXRodWIuY29tL3BvcnRjdWxsaXMtcGRwL3BvcnRjdWxsaXMvZ2VuL2dvL3BvcnRjdWxsaXMvdjE7cG9ydGN1bGxpc3YxogIDUFhYqgINUG9ydGN1bGxpcy5WMcoCDVBvcnRjdWxsaXNcVjHiAhlQb3J0Y3VsbGlzXFYxXEdQQk1ldGFkYXRh6gIOUG9ydGN1bGxpczo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_portcullis_v1_approval, file_portcullis_v1_types]);
 
 /**
  * One thing that an agent wants to do. Everything in it is hostile by assumption.
@@ -588,6 +588,93 @@ export const ReportOutcomeResponseSchema: GenMessage<ReportOutcomeResponse> = /*
   messageDesc(file_portcullis_v1_decision, 10);
 
 /**
+ * A text that entered the session.
+ *
+ * @generated from message portcullis.v1.ObservedSpan
+ */
+export type ObservedSpan = Message<"portcullis.v1.ObservedSpan"> & {
+  /**
+   * Where it came from. `ORIGIN_USER` is the user's own words, and needs a credential that may observe as the user; `ORIGIN_UNTRUSTED` a document, a
+   * web page, anything that somebody else wrote; `ORIGIN_AGENT` what the agent of the principal said itself. What is trusted, and what was
+   * memory, the server knows from its own records: it is refused here.
+   *
+   * @generated from field: portcullis.v1.Origin origin = 1;
+   */
+  origin: Origin;
+
+  /**
+   * What a document is called, for reasons that people read. At most 128 bytes of letters, digits and `._:@/-`. Default: `document`. Not used with
+   * the other origins.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * The text. 1 byte to 256 KiB. Only keyed hashes of it are kept, in memory.
+   *
+   * @generated from field: string text = 3;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message portcullis.v1.ObservedSpan.
+ * Use `create(ObservedSpanSchema)` to create a new message.
+ */
+export const ObservedSpanSchema: GenMessage<ObservedSpan> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_decision, 11);
+
+/**
+ * What entered a session.
+ *
+ * @generated from message portcullis.v1.ObserveRequest
+ */
+export type ObserveRequest = Message<"portcullis.v1.ObserveRequest"> & {
+  /**
+   * Whose session. Required.
+   *
+   * @generated from field: portcullis.v1.Principal principal = 1;
+   */
+  principal?: Principal | undefined;
+
+  /**
+   * 1 to 64 texts, together at most 1 MiB.
+   *
+   * @generated from field: repeated portcullis.v1.ObservedSpan spans = 2;
+   */
+  spans: ObservedSpan[];
+};
+
+/**
+ * Describes the message portcullis.v1.ObserveRequest.
+ * Use `create(ObserveRequestSchema)` to create a new message.
+ */
+export const ObserveRequestSchema: GenMessage<ObserveRequest> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_decision, 12);
+
+/**
+ * What became of it.
+ *
+ * @generated from message portcullis.v1.ObserveResponse
+ */
+export type ObserveResponse = Message<"portcullis.v1.ObserveResponse"> & {
+  /**
+   * False if a bound of the session was met: what did not fit is of unknown origin, which nobody trusts.
+   *
+   * @generated from field: bool whole = 1;
+   */
+  whole: boolean;
+};
+
+/**
+ * Describes the message portcullis.v1.ObserveResponse.
+ * Use `create(ObserveResponseSchema)` to create a new message.
+ */
+export const ObserveResponseSchema: GenMessage<ObserveResponse> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_decision, 13);
+
+/**
  * Which approval to watch.
  *
  * @generated from message portcullis.v1.WatchVerdictRequest
@@ -613,7 +700,7 @@ export type WatchVerdictRequest = Message<"portcullis.v1.WatchVerdictRequest"> &
  * Use `create(WatchVerdictRequestSchema)` to create a new message.
  */
 export const WatchVerdictRequestSchema: GenMessage<WatchVerdictRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_decision, 11);
+  messageDesc(file_portcullis_v1_decision, 14);
 
 /**
  * One message of the verdict stream.
@@ -676,7 +763,7 @@ export type WatchVerdictResponse = Message<"portcullis.v1.WatchVerdictResponse">
  * Use `create(WatchVerdictResponseSchema)` to create a new message.
  */
 export const WatchVerdictResponseSchema: GenMessage<WatchVerdictResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_decision, 12);
+  messageDesc(file_portcullis_v1_decision, 15);
 
 /**
  * What became of an action.
@@ -757,6 +844,19 @@ export const DecisionService: GenService<{
     methodKind: "unary";
     input: typeof ReportOutcomeRequestSchema;
     output: typeof ReportOutcomeResponseSchema;
+  },
+  /**
+   * Tells what entered the session without a decision: the user's request, a document, what the agent itself said. Values of later actions are
+   * then known by where they came from. What a tool returned is not observed: it is judged, as a `TOOL_RESULT`. The same text from the same
+   * origin counts once, so that a call may be repeated. `PERMISSION_DENIED` if the credential may not observe as the user;
+   * `FAILED_PRECONDITION` if the session has ended.
+   *
+   * @generated from rpc portcullis.v1.DecisionService.Observe
+   */
+  observe: {
+    methodKind: "unary";
+    input: typeof ObserveRequestSchema;
+    output: typeof ObserveResponseSchema;
   },
   /**
    * Streams the state of an approval: the current state at once, then each change, with a heartbeat between. Ends after a final state.

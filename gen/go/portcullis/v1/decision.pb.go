@@ -1061,6 +1061,174 @@ func (x *ReportOutcomeResponse) GetBreakers() []*BreakerStatus {
 	return nil
 }
 
+// A text that entered the session.
+type ObservedSpan struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it came from. `ORIGIN_USER` is the user's own words, and needs a credential that may observe as the user; `ORIGIN_UNTRUSTED` a document, a
+	// web page, anything that somebody else wrote; `ORIGIN_AGENT` what the agent of the principal said itself. What is trusted, and what was
+	// memory, the server knows from its own records: it is refused here.
+	Origin Origin `protobuf:"varint,1,opt,name=origin,proto3,enum=portcullis.v1.Origin" json:"origin,omitempty"`
+	// What a document is called, for reasons that people read. At most 128 bytes of letters, digits and `._:@/-`. Default: `document`. Not used with
+	// the other origins.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The text. 1 byte to 256 KiB. Only keyed hashes of it are kept, in memory.
+	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ObservedSpan) Reset() {
+	*x = ObservedSpan{}
+	mi := &file_portcullis_v1_decision_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ObservedSpan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ObservedSpan) ProtoMessage() {}
+
+func (x *ObservedSpan) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_decision_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ObservedSpan.ProtoReflect.Descriptor instead.
+func (*ObservedSpan) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ObservedSpan) GetOrigin() Origin {
+	if x != nil {
+		return x.Origin
+	}
+	return Origin_ORIGIN_UNSPECIFIED
+}
+
+func (x *ObservedSpan) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ObservedSpan) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// What entered a session.
+type ObserveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose session. Required.
+	Principal *Principal `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
+	// 1 to 64 texts, together at most 1 MiB.
+	Spans         []*ObservedSpan `protobuf:"bytes,2,rep,name=spans,proto3" json:"spans,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ObserveRequest) Reset() {
+	*x = ObserveRequest{}
+	mi := &file_portcullis_v1_decision_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ObserveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ObserveRequest) ProtoMessage() {}
+
+func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_decision_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ObserveRequest.ProtoReflect.Descriptor instead.
+func (*ObserveRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ObserveRequest) GetPrincipal() *Principal {
+	if x != nil {
+		return x.Principal
+	}
+	return nil
+}
+
+func (x *ObserveRequest) GetSpans() []*ObservedSpan {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+// What became of it.
+type ObserveResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// False if a bound of the session was met: what did not fit is of unknown origin, which nobody trusts.
+	Whole         bool `protobuf:"varint,1,opt,name=whole,proto3" json:"whole,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ObserveResponse) Reset() {
+	*x = ObserveResponse{}
+	mi := &file_portcullis_v1_decision_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ObserveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ObserveResponse) ProtoMessage() {}
+
+func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_decision_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ObserveResponse.ProtoReflect.Descriptor instead.
+func (*ObserveResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ObserveResponse) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
 // Which approval to watch.
 type WatchVerdictRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1074,7 +1242,7 @@ type WatchVerdictRequest struct {
 
 func (x *WatchVerdictRequest) Reset() {
 	*x = WatchVerdictRequest{}
-	mi := &file_portcullis_v1_decision_proto_msgTypes[11]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1254,7 @@ func (x *WatchVerdictRequest) String() string {
 func (*WatchVerdictRequest) ProtoMessage() {}
 
 func (x *WatchVerdictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_decision_proto_msgTypes[11]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1267,7 @@ func (x *WatchVerdictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVerdictRequest.ProtoReflect.Descriptor instead.
 func (*WatchVerdictRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{11}
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WatchVerdictRequest) GetApprovalId() string {
@@ -1139,7 +1307,7 @@ type WatchVerdictResponse struct {
 
 func (x *WatchVerdictResponse) Reset() {
 	*x = WatchVerdictResponse{}
-	mi := &file_portcullis_v1_decision_proto_msgTypes[12]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1319,7 @@ func (x *WatchVerdictResponse) String() string {
 func (*WatchVerdictResponse) ProtoMessage() {}
 
 func (x *WatchVerdictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_decision_proto_msgTypes[12]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1332,7 @@ func (x *WatchVerdictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVerdictResponse.ProtoReflect.Descriptor instead.
 func (*WatchVerdictResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{12}
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchVerdictResponse) GetApprovalId() string {
@@ -1304,7 +1472,17 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"\x15ReportOutcomeResponse\x12\x18\n" +
 	"\aapplied\x18\x01 \x01(\bR\aapplied\x12.\n" +
 	"\acharged\x18\x02 \x01(\v2\x14.portcullis.v1.UsageR\acharged\x128\n" +
-	"\bbreakers\x18\x03 \x03(\v2\x1c.portcullis.v1.BreakerStatusR\bbreakers\"y\n" +
+	"\bbreakers\x18\x03 \x03(\v2\x1c.portcullis.v1.BreakerStatusR\bbreakers\"\xa0\x01\n" +
+	"\fObservedSpan\x12;\n" +
+	"\x06origin\x18\x01 \x01(\x0e2\x15.portcullis.v1.OriginB\f\xbaH\t\x82\x01\x06\x18\x01\x18\x03\x18\x05R\x06origin\x122\n" +
+	"\x04name\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19(\x80\x012\x14^[A-Za-z0-9._:@/-]*$R\x04name\x12\x1f\n" +
+	"\x04text\x18\x03 \x01(\tB\v\xbaH\br\x06\x10\x01(\x80\x80\x10R\x04text\"\x8f\x01\n" +
+	"\x0eObserveRequest\x12>\n" +
+	"\tprincipal\x18\x01 \x01(\v2\x18.portcullis.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01R\tprincipal\x12=\n" +
+	"\x05spans\x18\x02 \x03(\v2\x1b.portcullis.v1.ObservedSpanB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05spans\"'\n" +
+	"\x0fObserveResponse\x12\x14\n" +
+	"\x05whole\x18\x01 \x01(\bR\x05whole\"y\n" +
 	"\x13WatchVerdictRequest\x12;\n" +
 	"\vapproval_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x10\x01(@2\x0f^[A-Za-z0-9-]*$R\n" +
 	"approvalId\x12%\n" +
@@ -1323,11 +1501,12 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"\x1aOUTCOME_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18OUTCOME_STATUS_SUCCEEDED\x10\x01\x12\x19\n" +
 	"\x15OUTCOME_STATUS_FAILED\x10\x02\x12\x1a\n" +
-	"\x16OUTCOME_STATUS_UNKNOWN\x10\x032\xe5\x02\n" +
+	"\x16OUTCOME_STATUS_UNKNOWN\x10\x032\xaf\x03\n" +
 	"\x0fDecisionService\x12E\n" +
 	"\x06Decide\x12\x1c.portcullis.v1.DecideRequest\x1a\x1d.portcullis.v1.DecideResponse\x12T\n" +
 	"\vDecideBatch\x12!.portcullis.v1.DecideBatchRequest\x1a\".portcullis.v1.DecideBatchResponse\x12Z\n" +
-	"\rReportOutcome\x12#.portcullis.v1.ReportOutcomeRequest\x1a$.portcullis.v1.ReportOutcomeResponse\x12Y\n" +
+	"\rReportOutcome\x12#.portcullis.v1.ReportOutcomeRequest\x1a$.portcullis.v1.ReportOutcomeResponse\x12H\n" +
+	"\aObserve\x12\x1d.portcullis.v1.ObserveRequest\x1a\x1e.portcullis.v1.ObserveResponse\x12Y\n" +
 	"\fWatchVerdict\x12\".portcullis.v1.WatchVerdictRequest\x1a#.portcullis.v1.WatchVerdictResponse0\x01B\xbf\x01\n" +
 	"\x11com.portcullis.v1B\rDecisionProtoP\x01ZFgithub.com/portcullis-pdp/portcullis/gen/go/portcullis/v1;portcullisv1\xa2\x02\x03PXX\xaa\x02\rPortcullis.V1\xca\x02\rPortcullis\\V1\xe2\x02\x19Portcullis\\V1\\GPBMetadata\xea\x02\x0ePortcullis::V1b\x06proto3"
 
@@ -1344,7 +1523,7 @@ func file_portcullis_v1_decision_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_portcullis_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_portcullis_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_portcullis_v1_decision_proto_goTypes = []any{
 	(OutcomeStatus)(0),            // 0: portcullis.v1.OutcomeStatus
 	(*Action)(nil),                // 1: portcullis.v1.Action
@@ -1358,70 +1537,79 @@ var file_portcullis_v1_decision_proto_goTypes = []any{
 	(*DecideBatchResponse)(nil),   // 9: portcullis.v1.DecideBatchResponse
 	(*ReportOutcomeRequest)(nil),  // 10: portcullis.v1.ReportOutcomeRequest
 	(*ReportOutcomeResponse)(nil), // 11: portcullis.v1.ReportOutcomeResponse
-	(*WatchVerdictRequest)(nil),   // 12: portcullis.v1.WatchVerdictRequest
-	(*WatchVerdictResponse)(nil),  // 13: portcullis.v1.WatchVerdictResponse
-	(ActionKind)(0),               // 14: portcullis.v1.ActionKind
-	(*structpb.Struct)(nil),       // 15: google.protobuf.Struct
-	(*Usage)(nil),                 // 16: portcullis.v1.Usage
-	(*MemoryRef)(nil),             // 17: portcullis.v1.MemoryRef
-	(*HttpRequest)(nil),           // 18: portcullis.v1.HttpRequest
-	(*Principal)(nil),             // 19: portcullis.v1.Principal
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
-	(ApprovalState)(0),            // 21: portcullis.v1.ApprovalState
-	(Effect)(0),                   // 22: portcullis.v1.Effect
-	(*Reason)(nil),                // 23: portcullis.v1.Reason
-	(*Obligation)(nil),            // 24: portcullis.v1.Obligation
-	(*LimitStatus)(nil),           // 25: portcullis.v1.LimitStatus
-	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
-	(*Finding)(nil),               // 27: portcullis.v1.Finding
-	(*BreakerStatus)(nil),         // 28: portcullis.v1.BreakerStatus
+	(*ObservedSpan)(nil),          // 12: portcullis.v1.ObservedSpan
+	(*ObserveRequest)(nil),        // 13: portcullis.v1.ObserveRequest
+	(*ObserveResponse)(nil),       // 14: portcullis.v1.ObserveResponse
+	(*WatchVerdictRequest)(nil),   // 15: portcullis.v1.WatchVerdictRequest
+	(*WatchVerdictResponse)(nil),  // 16: portcullis.v1.WatchVerdictResponse
+	(ActionKind)(0),               // 17: portcullis.v1.ActionKind
+	(*structpb.Struct)(nil),       // 18: google.protobuf.Struct
+	(*Usage)(nil),                 // 19: portcullis.v1.Usage
+	(*MemoryRef)(nil),             // 20: portcullis.v1.MemoryRef
+	(*HttpRequest)(nil),           // 21: portcullis.v1.HttpRequest
+	(*Principal)(nil),             // 22: portcullis.v1.Principal
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(ApprovalState)(0),            // 24: portcullis.v1.ApprovalState
+	(Effect)(0),                   // 25: portcullis.v1.Effect
+	(*Reason)(nil),                // 26: portcullis.v1.Reason
+	(*Obligation)(nil),            // 27: portcullis.v1.Obligation
+	(*LimitStatus)(nil),           // 28: portcullis.v1.LimitStatus
+	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
+	(*Finding)(nil),               // 30: portcullis.v1.Finding
+	(*BreakerStatus)(nil),         // 31: portcullis.v1.BreakerStatus
+	(Origin)(0),                   // 32: portcullis.v1.Origin
 }
 var file_portcullis_v1_decision_proto_depIdxs = []int32{
-	14, // 0: portcullis.v1.Action.kind:type_name -> portcullis.v1.ActionKind
-	15, // 1: portcullis.v1.Action.arguments:type_name -> google.protobuf.Struct
-	16, // 2: portcullis.v1.Action.estimate:type_name -> portcullis.v1.Usage
-	17, // 3: portcullis.v1.Action.memory:type_name -> portcullis.v1.MemoryRef
-	18, // 4: portcullis.v1.Action.http:type_name -> portcullis.v1.HttpRequest
-	19, // 5: portcullis.v1.DecideRequest.principal:type_name -> portcullis.v1.Principal
+	17, // 0: portcullis.v1.Action.kind:type_name -> portcullis.v1.ActionKind
+	18, // 1: portcullis.v1.Action.arguments:type_name -> google.protobuf.Struct
+	19, // 2: portcullis.v1.Action.estimate:type_name -> portcullis.v1.Usage
+	20, // 3: portcullis.v1.Action.memory:type_name -> portcullis.v1.MemoryRef
+	21, // 4: portcullis.v1.Action.http:type_name -> portcullis.v1.HttpRequest
+	22, // 5: portcullis.v1.DecideRequest.principal:type_name -> portcullis.v1.Principal
 	1,  // 6: portcullis.v1.DecideRequest.action:type_name -> portcullis.v1.Action
-	15, // 7: portcullis.v1.DecideRequest.context:type_name -> google.protobuf.Struct
-	20, // 8: portcullis.v1.ApprovalTicket.expires_at:type_name -> google.protobuf.Timestamp
-	21, // 9: portcullis.v1.ApprovalTicket.state:type_name -> portcullis.v1.ApprovalState
-	20, // 10: portcullis.v1.MemoryGrant.expires_at:type_name -> google.protobuf.Timestamp
-	22, // 11: portcullis.v1.DecideResponse.effect:type_name -> portcullis.v1.Effect
-	23, // 12: portcullis.v1.DecideResponse.reasons:type_name -> portcullis.v1.Reason
-	24, // 13: portcullis.v1.DecideResponse.obligations:type_name -> portcullis.v1.Obligation
+	18, // 7: portcullis.v1.DecideRequest.context:type_name -> google.protobuf.Struct
+	23, // 8: portcullis.v1.ApprovalTicket.expires_at:type_name -> google.protobuf.Timestamp
+	24, // 9: portcullis.v1.ApprovalTicket.state:type_name -> portcullis.v1.ApprovalState
+	23, // 10: portcullis.v1.MemoryGrant.expires_at:type_name -> google.protobuf.Timestamp
+	25, // 11: portcullis.v1.DecideResponse.effect:type_name -> portcullis.v1.Effect
+	26, // 12: portcullis.v1.DecideResponse.reasons:type_name -> portcullis.v1.Reason
+	27, // 13: portcullis.v1.DecideResponse.obligations:type_name -> portcullis.v1.Obligation
 	3,  // 14: portcullis.v1.DecideResponse.approval:type_name -> portcullis.v1.ApprovalTicket
-	25, // 15: portcullis.v1.DecideResponse.limits:type_name -> portcullis.v1.LimitStatus
-	26, // 16: portcullis.v1.DecideResponse.retry_after:type_name -> google.protobuf.Duration
+	28, // 15: portcullis.v1.DecideResponse.limits:type_name -> portcullis.v1.LimitStatus
+	29, // 16: portcullis.v1.DecideResponse.retry_after:type_name -> google.protobuf.Duration
 	4,  // 17: portcullis.v1.DecideResponse.memory:type_name -> portcullis.v1.MemoryGrant
-	20, // 18: portcullis.v1.DecideResponse.expires_at:type_name -> google.protobuf.Timestamp
-	27, // 19: portcullis.v1.DecideResponse.findings:type_name -> portcullis.v1.Finding
-	16, // 20: portcullis.v1.DecideResponse.estimate:type_name -> portcullis.v1.Usage
-	18, // 21: portcullis.v1.DecideResponse.effective_http:type_name -> portcullis.v1.HttpRequest
+	23, // 18: portcullis.v1.DecideResponse.expires_at:type_name -> google.protobuf.Timestamp
+	30, // 19: portcullis.v1.DecideResponse.findings:type_name -> portcullis.v1.Finding
+	19, // 20: portcullis.v1.DecideResponse.estimate:type_name -> portcullis.v1.Usage
+	21, // 21: portcullis.v1.DecideResponse.effective_http:type_name -> portcullis.v1.HttpRequest
 	2,  // 22: portcullis.v1.DecideBatchRequest.requests:type_name -> portcullis.v1.DecideRequest
 	5,  // 23: portcullis.v1.BatchResult.response:type_name -> portcullis.v1.DecideResponse
 	7,  // 24: portcullis.v1.BatchResult.error:type_name -> portcullis.v1.BatchError
 	8,  // 25: portcullis.v1.DecideBatchResponse.results:type_name -> portcullis.v1.BatchResult
 	0,  // 26: portcullis.v1.ReportOutcomeRequest.status:type_name -> portcullis.v1.OutcomeStatus
-	16, // 27: portcullis.v1.ReportOutcomeRequest.actual:type_name -> portcullis.v1.Usage
-	16, // 28: portcullis.v1.ReportOutcomeResponse.charged:type_name -> portcullis.v1.Usage
-	28, // 29: portcullis.v1.ReportOutcomeResponse.breakers:type_name -> portcullis.v1.BreakerStatus
-	21, // 30: portcullis.v1.WatchVerdictResponse.state:type_name -> portcullis.v1.ApprovalState
-	20, // 31: portcullis.v1.WatchVerdictResponse.expires_at:type_name -> google.protobuf.Timestamp
-	2,  // 32: portcullis.v1.DecisionService.Decide:input_type -> portcullis.v1.DecideRequest
-	6,  // 33: portcullis.v1.DecisionService.DecideBatch:input_type -> portcullis.v1.DecideBatchRequest
-	10, // 34: portcullis.v1.DecisionService.ReportOutcome:input_type -> portcullis.v1.ReportOutcomeRequest
-	12, // 35: portcullis.v1.DecisionService.WatchVerdict:input_type -> portcullis.v1.WatchVerdictRequest
-	5,  // 36: portcullis.v1.DecisionService.Decide:output_type -> portcullis.v1.DecideResponse
-	9,  // 37: portcullis.v1.DecisionService.DecideBatch:output_type -> portcullis.v1.DecideBatchResponse
-	11, // 38: portcullis.v1.DecisionService.ReportOutcome:output_type -> portcullis.v1.ReportOutcomeResponse
-	13, // 39: portcullis.v1.DecisionService.WatchVerdict:output_type -> portcullis.v1.WatchVerdictResponse
-	36, // [36:40] is the sub-list for method output_type
-	32, // [32:36] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	19, // 27: portcullis.v1.ReportOutcomeRequest.actual:type_name -> portcullis.v1.Usage
+	19, // 28: portcullis.v1.ReportOutcomeResponse.charged:type_name -> portcullis.v1.Usage
+	31, // 29: portcullis.v1.ReportOutcomeResponse.breakers:type_name -> portcullis.v1.BreakerStatus
+	32, // 30: portcullis.v1.ObservedSpan.origin:type_name -> portcullis.v1.Origin
+	22, // 31: portcullis.v1.ObserveRequest.principal:type_name -> portcullis.v1.Principal
+	12, // 32: portcullis.v1.ObserveRequest.spans:type_name -> portcullis.v1.ObservedSpan
+	24, // 33: portcullis.v1.WatchVerdictResponse.state:type_name -> portcullis.v1.ApprovalState
+	23, // 34: portcullis.v1.WatchVerdictResponse.expires_at:type_name -> google.protobuf.Timestamp
+	2,  // 35: portcullis.v1.DecisionService.Decide:input_type -> portcullis.v1.DecideRequest
+	6,  // 36: portcullis.v1.DecisionService.DecideBatch:input_type -> portcullis.v1.DecideBatchRequest
+	10, // 37: portcullis.v1.DecisionService.ReportOutcome:input_type -> portcullis.v1.ReportOutcomeRequest
+	13, // 38: portcullis.v1.DecisionService.Observe:input_type -> portcullis.v1.ObserveRequest
+	15, // 39: portcullis.v1.DecisionService.WatchVerdict:input_type -> portcullis.v1.WatchVerdictRequest
+	5,  // 40: portcullis.v1.DecisionService.Decide:output_type -> portcullis.v1.DecideResponse
+	9,  // 41: portcullis.v1.DecisionService.DecideBatch:output_type -> portcullis.v1.DecideBatchResponse
+	11, // 42: portcullis.v1.DecisionService.ReportOutcome:output_type -> portcullis.v1.ReportOutcomeResponse
+	14, // 43: portcullis.v1.DecisionService.Observe:output_type -> portcullis.v1.ObserveResponse
+	16, // 44: portcullis.v1.DecisionService.WatchVerdict:output_type -> portcullis.v1.WatchVerdictResponse
+	40, // [40:45] is the sub-list for method output_type
+	35, // [35:40] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_v1_decision_proto_init() }
@@ -1445,7 +1633,7 @@ func file_portcullis_v1_decision_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_v1_decision_proto_rawDesc), len(file_portcullis_v1_decision_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	DecisionService_Decide_FullMethodName        = "/portcullis.v1.DecisionService/Decide"
 	DecisionService_DecideBatch_FullMethodName   = "/portcullis.v1.DecisionService/DecideBatch"
 	DecisionService_ReportOutcome_FullMethodName = "/portcullis.v1.DecisionService/ReportOutcome"
+	DecisionService_Observe_FullMethodName       = "/portcullis.v1.DecisionService/Observe"
 	DecisionService_WatchVerdict_FullMethodName  = "/portcullis.v1.DecisionService/WatchVerdict"
 )
 
@@ -40,6 +41,11 @@ type DecisionServiceClient interface {
 	// Says what became of an allowed action: settles its reservation once and feeds the breaker. Idempotent per decision.
 	// `NOT_FOUND` if the decision is unknown or older than a day, `FAILED_PRECONDITION` if it was not an allow.
 	ReportOutcome(ctx context.Context, in *ReportOutcomeRequest, opts ...grpc.CallOption) (*ReportOutcomeResponse, error)
+	// Tells what entered the session without a decision: the user's request, a document, what the agent itself said. Values of later actions are
+	// then known by where they came from. What a tool returned is not observed: it is judged, as a `TOOL_RESULT`. The same text from the same
+	// origin counts once, so that a call may be repeated. `PERMISSION_DENIED` if the credential may not observe as the user;
+	// `FAILED_PRECONDITION` if the session has ended.
+	Observe(ctx context.Context, in *ObserveRequest, opts ...grpc.CallOption) (*ObserveResponse, error)
 	// Streams the state of an approval: the current state at once, then each change, with a heartbeat between. Ends after a final state.
 	WatchVerdict(ctx context.Context, in *WatchVerdictRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchVerdictResponse], error)
 }
@@ -82,6 +88,16 @@ func (c *decisionServiceClient) ReportOutcome(ctx context.Context, in *ReportOut
 	return out, nil
 }
 
+func (c *decisionServiceClient) Observe(ctx context.Context, in *ObserveRequest, opts ...grpc.CallOption) (*ObserveResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ObserveResponse)
+	err := c.cc.Invoke(ctx, DecisionService_Observe_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *decisionServiceClient) WatchVerdict(ctx context.Context, in *WatchVerdictRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchVerdictResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &DecisionService_ServiceDesc.Streams[0], DecisionService_WatchVerdict_FullMethodName, cOpts...)
@@ -116,6 +132,11 @@ type DecisionServiceServer interface {
 	// Says what became of an allowed action: settles its reservation once and feeds the breaker. Idempotent per decision.
 	// `NOT_FOUND` if the decision is unknown or older than a day, `FAILED_PRECONDITION` if it was not an allow.
 	ReportOutcome(context.Context, *ReportOutcomeRequest) (*ReportOutcomeResponse, error)
+	// Tells what entered the session without a decision: the user's request, a document, what the agent itself said. Values of later actions are
+	// then known by where they came from. What a tool returned is not observed: it is judged, as a `TOOL_RESULT`. The same text from the same
+	// origin counts once, so that a call may be repeated. `PERMISSION_DENIED` if the credential may not observe as the user;
+	// `FAILED_PRECONDITION` if the session has ended.
+	Observe(context.Context, *ObserveRequest) (*ObserveResponse, error)
 	// Streams the state of an approval: the current state at once, then each change, with a heartbeat between. Ends after a final state.
 	WatchVerdict(*WatchVerdictRequest, grpc.ServerStreamingServer[WatchVerdictResponse]) error
 	mustEmbedUnimplementedDecisionServiceServer()
@@ -136,6 +157,9 @@ func (UnimplementedDecisionServiceServer) DecideBatch(context.Context, *DecideBa
 }
 func (UnimplementedDecisionServiceServer) ReportOutcome(context.Context, *ReportOutcomeRequest) (*ReportOutcomeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReportOutcome not implemented")
+}
+func (UnimplementedDecisionServiceServer) Observe(context.Context, *ObserveRequest) (*ObserveResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Observe not implemented")
 }
 func (UnimplementedDecisionServiceServer) WatchVerdict(*WatchVerdictRequest, grpc.ServerStreamingServer[WatchVerdictResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchVerdict not implemented")
@@ -215,6 +239,24 @@ func _DecisionService_ReportOutcome_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DecisionService_Observe_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ObserveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DecisionServiceServer).Observe(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DecisionService_Observe_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DecisionServiceServer).Observe(ctx, req.(*ObserveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DecisionService_WatchVerdict_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchVerdictRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -244,6 +286,10 @@ var DecisionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReportOutcome",
 			Handler:    _DecisionService_ReportOutcome_Handler,
+		},
+		{
+			MethodName: "Observe",
+			Handler:    _DecisionService_Observe_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

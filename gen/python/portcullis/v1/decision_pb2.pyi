@@ -181,6 +181,30 @@ class ReportOutcomeResponse(_message.Message):
     breakers: _containers.RepeatedCompositeFieldContainer[_types_pb2.BreakerStatus]
     def __init__(self, applied: _Optional[bool] = ..., charged: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., breakers: _Optional[_Iterable[_Union[_types_pb2.BreakerStatus, _Mapping]]] = ...) -> None: ...
 
+class ObservedSpan(_message.Message):
+    __slots__ = ("origin", "name", "text")
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    origin: _types_pb2.Origin
+    name: str
+    text: str
+    def __init__(self, origin: _Optional[_Union[_types_pb2.Origin, str]] = ..., name: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class ObserveRequest(_message.Message):
+    __slots__ = ("principal", "spans")
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    SPANS_FIELD_NUMBER: _ClassVar[int]
+    principal: _types_pb2.Principal
+    spans: _containers.RepeatedCompositeFieldContainer[ObservedSpan]
+    def __init__(self, principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., spans: _Optional[_Iterable[_Union[ObservedSpan, _Mapping]]] = ...) -> None: ...
+
+class ObserveResponse(_message.Message):
+    __slots__ = ("whole",)
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
+    whole: bool
+    def __init__(self, whole: _Optional[bool] = ...) -> None: ...
+
 class WatchVerdictRequest(_message.Message):
     __slots__ = ("approval_id", "after_sequence")
     APPROVAL_ID_FIELD_NUMBER: _ClassVar[int]

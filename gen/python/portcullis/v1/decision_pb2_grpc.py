@@ -50,6 +50,11 @@ class DecisionServiceStub:
                 request_serializer=portcullis_dot_v1_dot_decision__pb2.ReportOutcomeRequest.SerializeToString,
                 response_deserializer=portcullis_dot_v1_dot_decision__pb2.ReportOutcomeResponse.FromString,
                 _registered_method=True)
+        self.Observe = channel.unary_unary(
+                '/portcullis.v1.DecisionService/Observe',
+                request_serializer=portcullis_dot_v1_dot_decision__pb2.ObserveRequest.SerializeToString,
+                response_deserializer=portcullis_dot_v1_dot_decision__pb2.ObserveResponse.FromString,
+                _registered_method=True)
         self.WatchVerdict = channel.unary_stream(
                 '/portcullis.v1.DecisionService/WatchVerdict',
                 request_serializer=portcullis_dot_v1_dot_decision__pb2.WatchVerdictRequest.SerializeToString,
@@ -85,6 +90,16 @@ class DecisionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Observe(self, request, context):
+        """Tells what entered the session without a decision: the user's request, a document, what the agent itself said. Values of later actions are
+        then known by where they came from. What a tool returned is not observed: it is judged, as a `TOOL_RESULT`. The same text from the same
+        origin counts once, so that a call may be repeated. `PERMISSION_DENIED` if the credential may not observe as the user;
+        `FAILED_PRECONDITION` if the session has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchVerdict(self, request, context):
         """Streams the state of an approval: the current state at once, then each change, with a heartbeat between. Ends after a final state.
         """
@@ -109,6 +124,11 @@ def add_DecisionServiceServicer_to_server(servicer, server):
                     servicer.ReportOutcome,
                     request_deserializer=portcullis_dot_v1_dot_decision__pb2.ReportOutcomeRequest.FromString,
                     response_serializer=portcullis_dot_v1_dot_decision__pb2.ReportOutcomeResponse.SerializeToString,
+            ),
+            'Observe': grpc.unary_unary_rpc_method_handler(
+                    servicer.Observe,
+                    request_deserializer=portcullis_dot_v1_dot_decision__pb2.ObserveRequest.FromString,
+                    response_serializer=portcullis_dot_v1_dot_decision__pb2.ObserveResponse.SerializeToString,
             ),
             'WatchVerdict': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchVerdict,
@@ -198,6 +218,33 @@ class DecisionService:
             '/portcullis.v1.DecisionService/ReportOutcome',
             portcullis_dot_v1_dot_decision__pb2.ReportOutcomeRequest.SerializeToString,
             portcullis_dot_v1_dot_decision__pb2.ReportOutcomeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Observe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portcullis.v1.DecisionService/Observe',
+            portcullis_dot_v1_dot_decision__pb2.ObserveRequest.SerializeToString,
+            portcullis_dot_v1_dot_decision__pb2.ObserveResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -15,7 +15,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/policy/v1/policy.proto.
  */
 export const file_portcullis_policy_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("CiFwb3J0Y3VsbGlzL3BvbGljeS92MS9wb2xpY3kucHJvdG8SFHBvcnRjdWxsaXMucG9saWN5LnYxIqAECgVJbnB1dBIyCglwcmluY2lwYWwYASABKAsyHy5wb3J0Y3VsbGlzLnBvbGljeS52MS5QcmluY2lwYWwSLAoGYWN0aW9uGAIgASgLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuQWN0aW9uEikKBWZhY3RzGAMgAygLMhoucG9ydGN1bGxpcy5wb2xpY3kudjEuRmFjdBIpCgV2aWV3cxgEIAMoCzIaLnBvcnRjdWxsaXMucG9saWN5LnYxLlZpZXcSLwoIZmluZGluZ3MYBSADKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5GaW5kaW5nEjQKCnByb3ZlbmFuY2UYBiADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5Qcm92ZW5hbmNlEi4KB3Nlc3Npb24YByABKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5TZXNzaW9uEisKBmxpbWl0cxgIIAMoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLkxpbWl0Ei8KCGJyZWFrZXJzGAkgAygLMh0ucG9ydGN1bGxpcy5wb2xpY3kudjEuQnJlYWtlchIwCghhcHByb3ZhbBgKIAEoCzIeLnBvcnRjdWxsaXMucG9saWN5LnYxLkFwcHJvdmFsEhAKCGRlZ3JhZGVkGAsgAygJEiYKA25vdxgMIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLk5vdyK5AQoJUHJpbmNpcGFsEg4KBnRlbmFudBgBIAEoCRINCgVhZ2VudBgCIAEoCRIPCgdzZXNzaW9uGAMgASgJEgsKA3J1bhgEIAEoCRIMCgR1c2VyGAUgASgJEg8KB3Byb2ZpbGUYBiABKAkSDQoFa25vd24YByABKAgSGAoQZGVsZWdhdGlvbl9kZXB0aBgIIAEoBRIYChBhdXRoZW50aWNhdGVkX2J5GAkgASgJEg0KBXJvbGVzGAogAygJIi8KBVVzYWdlEhYKDmNvc3RfbWljcm9fdXNkGAEgASgDEg4KBnRva2VucxgCIAEoAyJOCgZNZW1vcnkSDQoFbGF5ZXIYASABKAkSFwoPaXRlbV9jaGFyYWN0ZXJzGAIgASgDEgwKBHNlYWwYAyABKAkSDgoGbGFiZWxzGAQgAygJIqcCCgZBY3Rpb24SDAoEa2luZBgBIAEoCRIMCgR0b29sGAIgASgJEg4KBnNlcnZlchgDIAEoCRIqCglhcmd1bWVudHMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhUKDWNvbnRlbnRfYnl0ZXMYBSABKAMSFwoPYXJndW1lbnRzX2J5dGVzGAYgASgDEg4KBmRpZ2VzdBgHIAEoCRItCghlc3RpbWF0ZRgIIAEoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLlVzYWdlEiwKBm1lbW9yeRgJIAEoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLk1lbW9yeRIZChFpbl9yZXBseV90b19rbm93bhgKIAEoCBINCgVwcmljZRgLIAEoCSKJAQoERmFjdBIPCgdwb2ludGVyGAEgASgJEgwKBHR5cGUYAiABKAkSDQoFY2xhc3MYAyABKAkSDAoEaG9zdBgEIAEoCRIOCgZzY2hlbWUYBSABKAkSDQoFZmxhZ3MYBiADKAkSEAoIcHJvZ3JhbXMYByADKAkSFAoMbmVhcl9taXNzX29mGAggASgJIjQKBFZpZXcSDwoHcG9pbnRlchgBIAEoCRINCgVjaGFpbhgCIAEoCRIMCgR0ZXh0GAMgASgJIoQBCgdGaW5kaW5nEgwKBHJ1bGUYASABKAkSEAoIY2F0ZWdvcnkYAiABKAkSEAoIc2V2ZXJpdHkYAyABKAkSEgoKY29uZmlkZW5jZRgEIAEoCRIPCgdwb2ludGVyGAUgASgJEg0KBWNvdW50GAYgASgDEhMKC2ZpbmdlcnByaW50GAcgASgJIjwKClByb3ZlbmFuY2USDwoHcG9pbnRlchgBIAEoCRIMCgRzaW5rGAIgASgIEg8KB29yaWdpbnMYAyADKAkiJwoFQ3ljbGUSDgoGbGVuZ3RoGAEgASgDEg4KBnJvdW5kcxgCIAEoAyLKAQoHU2Vzc2lvbhIOCgZsYWJlbHMYASADKAkSDQoFdG9vbHMYAiADKAkSFAoMbWVtb3J5X2l0ZW1zGAMgASgDEg8KB3JlcGVhdHMYBCABKAMSEgoKc3RhcnRlZF9hdBgFIAEoCRINCgVlbmRlZBgGIAEoCBIqCgVjeWNsZRgHIAEoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLkN5Y2xlEhUKDXJlcGVhdHNfbGV2ZWwYCCABKAkSEwoLY3ljbGVfbGV2ZWwYCSABKAkiowEKBUxpbWl0EgwKBG5hbWUYASABKAkSEAoIZXhjZWVkZWQYAiABKAgSDAoEdXNlZBgDIAEoAxIRCglyZW1haW5pbmcYBCABKAMSCwoDbWF4GAUgASgDEhYKDndpbmRvd19zZWNvbmRzGAYgASgDEhEKCXJlc2V0c19hdBgHIAEoCRIRCglvbl9leGNlZWQYCCABKAkSDgoGcGVyaW9kGAkgASgJIlkKB0JyZWFrZXISDAoEbmFtZRgBIAEoCRINCgVzdGF0ZRgCIAEoCRIQCghmYWlsdXJlcxgDIAEoAxIQCghyZXRyeV9hdBgEIAEoCRINCgVwcm9iZRgFIAEoCCI9CghBcHByb3ZhbBINCgVzdGF0ZRgBIAEoCRIRCglhcHByb3ZlcnMYAiADKAkSDwoHY29tbWVudBgDIAEoCSIfCgNOb3cSDAoEdGltZRgBIAEoCRIKCgJucxgCIAEoAyKLAgoIRGVjaXNpb24SNAoGZWZmZWN0GAEgASgJQiS6SCFyH1IFYWxsb3dSBGRlbnlSEHJlcXVpcmVfYXBwcm92YWwSOAoHcmVhc29ucxgCIAMoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLlJlYXNvbkIJukgGkgEDEMgBEj8KC29ibGlnYXRpb25zGAMgAygLMiAucG9ydGN1bGxpcy5wb2xpY3kudjEuT2JsaWdhdGlvbkIIukgFkgECEDISMwoIYXBwcm92YWwYBCABKAsyGS5wb3J0Y3VsbGlzLnBvbGljeS52MS5Bc2tCBrpIA8gBARIZCgZwYXNzZWQYBSADKAlCCbpIBpIBAxDIASL7AQoGUmVhc29uEisKBGNvZGUYASABKAlCHbpIGnIYMhZeW0EtWl1bQS1aMC05X117MSw2M30kEiwKBHJ1bGUYAiABKAlCHrpIG3IZMhdeW2Etel1bYS16MC05Xy5dezEsOTV9JBIgCgZlZmZlY3QYAyABKAlCELpIDXILUgRkZW55UgNhc2sSOgoIc2V2ZXJpdHkYBCABKAlCKLpIJXIjUgRpbmZvUgNsb3dSBm1lZGl1bVIEaGlnaFIIY3JpdGljYWwSGwoHbWVzc2FnZRgFIAEoCUIKukgHcgUQASj0AxIbCghmaW5kaW5ncxgGIAMoCUIJukgGkgEDEMgBIusBCgpPYmxpZ2F0aW9uEisKAmlkGAEgASgJQh+6SBxyGjIYXlthLXpdW2EtejAtOV8uLV17MCw5NX0kEi0KBHR5cGUYAiABKAlCH7pIHHIaMhheW2Etel1bYS16MC05Xy4tXXswLDk1fSQSTgoKcHJvcGVydGllcxgDIAMoCzIwLnBvcnRjdWxsaXMucG9saWN5LnYxLk9ibGlnYXRpb24uUHJvcGVydGllc0VudHJ5Qgi6SAWaAQIQFBoxCg9Qcm9wZXJ0aWVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJCCgNBc2sSIAoLdHRsX3NlY29uZHMYASABKANCC7pICCIGGICjBSgBEhkKBnF1b3J1bRgCIAEoBUIJukgGGgQYCigBQuQBChhjb20ucG9ydGN1bGxpcy5wb2xpY3kudjFCC1BvbGljeVByb3RvUAFaSWdpdGh1Yi5jb20vcG9ydGN1bGxpcy1wZHAvcG9ydGN1bGxpcy9nZW4vZ28vcG9ydGN1bGxpcy9wb2xpY3kvdjE7cG9saWN5djGiAgNQUFiqAhRQb3J0Y3VsbGlzLlBvbGljeS5WMcoCFFBvcnRjdWxsaXNcUG9saWN5XFYx4gIgUG9ydGN1bGxpc1xQb2xpY3lcVjFcR1BCTWV0YWRhdGHqAhZQb3J0Y3VsbGlzOjpQb2xpY3k6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct]);
+  fileDesc("CiFwb3J0Y3VsbGlzL3BvbGljeS92MS9wb2xpY3kucHJvdG8SFHBvcnRjdWxsaXMucG9saWN5LnYxIqAECgVJbnB1dBIyCglwcmluY2lwYWwYASABKAsyHy5wb3J0Y3VsbGlzLnBvbGljeS52MS5QcmluY2lwYWwSLAoGYWN0aW9uGAIgASgLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuQWN0aW9uEikKBWZhY3RzGAMgAygLMhoucG9ydGN1bGxpcy5wb2xpY3kudjEuRmFjdBIpCgV2aWV3cxgEIAMoCzIaLnBvcnRjdWxsaXMucG9saWN5LnYxLlZpZXcSLwoIZmluZGluZ3MYBSADKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5GaW5kaW5nEjQKCnByb3ZlbmFuY2UYBiADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5Qcm92ZW5hbmNlEi4KB3Nlc3Npb24YByABKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5TZXNzaW9uEisKBmxpbWl0cxgIIAMoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLkxpbWl0Ei8KCGJyZWFrZXJzGAkgAygLMh0ucG9ydGN1bGxpcy5wb2xpY3kudjEuQnJlYWtlchIwCghhcHByb3ZhbBgKIAEoCzIeLnBvcnRjdWxsaXMucG9saWN5LnYxLkFwcHJvdmFsEhAKCGRlZ3JhZGVkGAsgAygJEiYKA25vdxgMIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLk5vdyK5AQoJUHJpbmNpcGFsEg4KBnRlbmFudBgBIAEoCRINCgVhZ2VudBgCIAEoCRIPCgdzZXNzaW9uGAMgASgJEgsKA3J1bhgEIAEoCRIMCgR1c2VyGAUgASgJEg8KB3Byb2ZpbGUYBiABKAkSDQoFa25vd24YByABKAgSGAoQZGVsZWdhdGlvbl9kZXB0aBgIIAEoBRIYChBhdXRoZW50aWNhdGVkX2J5GAkgASgJEg0KBXJvbGVzGAogAygJIi8KBVVzYWdlEhYKDmNvc3RfbWljcm9fdXNkGAEgASgDEg4KBnRva2VucxgCIAEoAyJOCgZNZW1vcnkSDQoFbGF5ZXIYASABKAkSFwoPaXRlbV9jaGFyYWN0ZXJzGAIgASgDEgwKBHNlYWwYAyABKAkSDgoGbGFiZWxzGAQgAygJIuQCCgZBY3Rpb24SDAoEa2luZBgBIAEoCRIMCgR0b29sGAIgASgJEg4KBnNlcnZlchgDIAEoCRIqCglhcmd1bWVudHMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhUKDWNvbnRlbnRfYnl0ZXMYBSABKAMSFwoPYXJndW1lbnRzX2J5dGVzGAYgASgDEg4KBmRpZ2VzdBgHIAEoCRItCghlc3RpbWF0ZRgIIAEoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLlVzYWdlEiwKBm1lbW9yeRgJIAEoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLk1lbW9yeRIZChFpbl9yZXBseV90b19rbm93bhgKIAEoCBINCgVwcmljZRgLIAEoCRIsCgRyb2xlGAwgASgLMh4ucG9ydGN1bGxpcy5wb2xpY3kudjEuVG9vbFJvbGUSDQoFc2lua3MYDSABKAkiOwoIVG9vbFJvbGUSDgoGc291cmNlGAEgASgJEg4KBndyaXRlcxgCIAEoCBIPCgdmZXRjaGVzGAMgASgIIokBCgRGYWN0Eg8KB3BvaW50ZXIYASABKAkSDAoEdHlwZRgCIAEoCRINCgVjbGFzcxgDIAEoCRIMCgRob3N0GAQgASgJEg4KBnNjaGVtZRgFIAEoCRINCgVmbGFncxgGIAMoCRIQCghwcm9ncmFtcxgHIAMoCRIUCgxuZWFyX21pc3Nfb2YYCCABKAkiNAoEVmlldxIPCgdwb2ludGVyGAEgASgJEg0KBWNoYWluGAIgASgJEgwKBHRleHQYAyABKAkihAEKB0ZpbmRpbmcSDAoEcnVsZRgBIAEoCRIQCghjYXRlZ29yeRgCIAEoCRIQCghzZXZlcml0eRgDIAEoCRISCgpjb25maWRlbmNlGAQgASgJEg8KB3BvaW50ZXIYBSABKAkSDQoFY291bnQYBiABKAMSEwoLZmluZ2VycHJpbnQYByABKAkiPAoKUHJvdmVuYW5jZRIPCgdwb2ludGVyGAEgASgJEgwKBHNpbmsYAiABKAgSDwoHb3JpZ2lucxgDIAMoCSInCgVDeWNsZRIOCgZsZW5ndGgYASABKAMSDgoGcm91bmRzGAIgASgDIsoBCgdTZXNzaW9uEg4KBmxhYmVscxgBIAMoCRINCgV0b29scxgCIAMoCRIUCgxtZW1vcnlfaXRlbXMYAyABKAMSDwoHcmVwZWF0cxgEIAEoAxISCgpzdGFydGVkX2F0GAUgASgJEg0KBWVuZGVkGAYgASgIEioKBWN5Y2xlGAcgASgLMhsucG9ydGN1bGxpcy5wb2xpY3kudjEuQ3ljbGUSFQoNcmVwZWF0c19sZXZlbBgIIAEoCRITCgtjeWNsZV9sZXZlbBgJIAEoCSKjAQoFTGltaXQSDAoEbmFtZRgBIAEoCRIQCghleGNlZWRlZBgCIAEoCBIMCgR1c2VkGAMgASgDEhEKCXJlbWFpbmluZxgEIAEoAxILCgNtYXgYBSABKAMSFgoOd2luZG93X3NlY29uZHMYBiABKAMSEQoJcmVzZXRzX2F0GAcgASgJEhEKCW9uX2V4Y2VlZBgIIAEoCRIOCgZwZXJpb2QYCSABKAkiWQoHQnJlYWtlchIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEhAKCGZhaWx1cmVzGAMgASgDEhAKCHJldHJ5X2F0GAQgASgJEg0KBXByb2JlGAUgASgIIj0KCEFwcHJvdmFsEg0KBXN0YXRlGAEgASgJEhEKCWFwcHJvdmVycxgCIAMoCRIPCgdjb21tZW50GAMgASgJIh8KA05vdxIMCgR0aW1lGAEgASgJEgoKAm5zGAIgASgDIosCCghEZWNpc2lvbhI0CgZlZmZlY3QYASABKAlCJLpIIXIfUgVhbGxvd1IEZGVueVIQcmVxdWlyZV9hcHByb3ZhbBI4CgdyZWFzb25zGAIgAygLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuUmVhc29uQgm6SAaSAQMQyAESPwoLb2JsaWdhdGlvbnMYAyADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5PYmxpZ2F0aW9uQgi6SAWSAQIQMhIzCghhcHByb3ZhbBgEIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLkFza0IGukgDyAEBEhkKBnBhc3NlZBgFIAMoCUIJukgGkgEDEMgBIvsBCgZSZWFzb24SKwoEY29kZRgBIAEoCUIdukgachgyFl5bQS1aXVtBLVowLTlfXXsxLDYzfSQSLAoEcnVsZRgCIAEoCUIeukgbchkyF15bYS16XVthLXowLTlfLl17MSw5NX0kEiAKBmVmZmVjdBgDIAEoCUIQukgNcgtSBGRlbnlSA2FzaxI6CghzZXZlcml0eRgEIAEoCUIoukglciNSBGluZm9SA2xvd1IGbWVkaXVtUgRoaWdoUghjcml0aWNhbBIbCgdtZXNzYWdlGAUgASgJQgq6SAdyBRABKPQDEhsKCGZpbmRpbmdzGAYgAygJQgm6SAaSAQMQyAEi6wEKCk9ibGlnYXRpb24SKwoCaWQYASABKAlCH7pIHHIaMhheW2Etel1bYS16MC05Xy4tXXswLDk1fSQSLQoEdHlwZRgCIAEoCUIfukgcchoyGF5bYS16XVthLXowLTlfLi1dezAsOTV9JBJOCgpwcm9wZXJ0aWVzGAMgAygLMjAucG9ydGN1bGxpcy5wb2xpY3kudjEuT2JsaWdhdGlvbi5Qcm9wZXJ0aWVzRW50cnlCCLpIBZoBAhAUGjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkIKA0FzaxIgCgt0dGxfc2Vjb25kcxgBIAEoA0ILukgIIgYYgKMFKAESGQoGcXVvcnVtGAIgASgFQgm6SAYaBBgKKAFC5AEKGGNvbS5wb3J0Y3VsbGlzLnBvbGljeS52MUILUG9saWN5UHJvdG9QAVpJZ2l0aHViLmNvbS9wb3J0Y3VsbGlzLXBkcC9wb3J0Y3VsbGlzL2dlbi9nby9wb3J0Y3VsbGlzL3BvbGljeS92MTtwb2xpY3l2MaICA1BQWKoCFFBvcnRjdWxsaXMuUG9saWN5LlYxygIUUG9ydGN1bGxpc1xQb2xpY3lcVjHiAiBQb3J0Y3VsbGlzXFBvbGljeVxWMVxHUEJNZXRhZGF0YeoCFlBvcnRjdWxsaXM6OlBvbGljeTo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct]);
 
 /**
  * Everything that a policy may look at. The engine fills in every field; a caller supplies none of it.
@@ -59,7 +59,7 @@ export type Input = Message<"portcullis.policy.v1.Input"> & {
   findings: Finding[];
 
   /**
-   * Where each argument value was seen before.
+   * Where each argument value was seen before; in tool calls and HTTP requests.
    *
    * @generated from field: repeated portcullis.policy.v1.Provenance provenance = 6;
    */
@@ -352,6 +352,22 @@ export type Action = Message<"portcullis.policy.v1.Action"> & {
    * @generated from field: string price = 11;
    */
   price: string;
+
+  /**
+   * What the tool does, as far as its table or its name says. Of a tool call or an HTTP request; empty otherwise.
+   *
+   * @generated from field: portcullis.policy.v1.ToolRole role = 12;
+   */
+  role?: ToolRole | undefined;
+
+  /**
+   * Where the values came from that decide who is affected, all together: `none` (there are no such values), `proven` (the user or a trusted look-up
+   * vouches for each), `tainted` (one that nobody vouches for was seen in something untrusted) or `unproven`. A rule had better read this
+   * than `input.provenance`: it changes rarely.
+   *
+   * @generated from field: string sinks = 13;
+   */
+  sinks: string;
 };
 
 /**
@@ -360,6 +376,41 @@ export type Action = Message<"portcullis.policy.v1.Action"> & {
  */
 export const ActionSchema: GenMessage<Action> = /*@__PURE__*/
   messageDesc(file_portcullis_policy_v1_policy, 4);
+
+/**
+ * What a tool does.
+ *
+ * @generated from message portcullis.policy.v1.ToolRole
+ */
+export type ToolRole = Message<"portcullis.policy.v1.ToolRole"> & {
+  /**
+   * `table` if the table `sinks` has a row for it, else `name`.
+   *
+   * @generated from field: string source = 1;
+   */
+  source: string;
+
+  /**
+   * True if it may change or send something. Only what is known to read does not.
+   *
+   * @generated from field: bool writes = 2;
+   */
+  writes: boolean;
+
+  /**
+   * True if it goes to an address that an argument gives: that carries data out, also where it only reads.
+   *
+   * @generated from field: bool fetches = 3;
+   */
+  fetches: boolean;
+};
+
+/**
+ * Describes the message portcullis.policy.v1.ToolRole.
+ * Use `create(ToolRoleSchema)` to create a new message.
+ */
+export const ToolRoleSchema: GenMessage<ToolRole> = /*@__PURE__*/
+  messageDesc(file_portcullis_policy_v1_policy, 5);
 
 /**
  * Something that the engine worked out about a value.
@@ -429,7 +480,7 @@ export type Fact = Message<"portcullis.policy.v1.Fact"> & {
  * Use `create(FactSchema)` to create a new message.
  */
 export const FactSchema: GenMessage<Fact> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 5);
+  messageDesc(file_portcullis_policy_v1_policy, 6);
 
 /**
  * A text to scan.
@@ -464,7 +515,7 @@ export type View = Message<"portcullis.policy.v1.View"> & {
  * Use `create(ViewSchema)` to create a new message.
  */
 export const ViewSchema: GenMessage<View> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 6);
+  messageDesc(file_portcullis_policy_v1_policy, 7);
 
 /**
  * What inspection saw.
@@ -527,7 +578,7 @@ export type Finding = Message<"portcullis.policy.v1.Finding"> & {
  * Use `create(FindingSchema)` to create a new message.
  */
 export const FindingSchema: GenMessage<Finding> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 7);
+  messageDesc(file_portcullis_policy_v1_policy, 8);
 
 /**
  * Where an argument value was seen before.
@@ -536,7 +587,7 @@ export const FindingSchema: GenMessage<Finding> = /*@__PURE__*/
  */
 export type Provenance = Message<"portcullis.policy.v1.Provenance"> & {
   /**
-   * JSON pointer to the value.
+   * JSON pointer to the value. `#link` ends that of an address inside a text, which is a sink of its own.
    *
    * @generated from field: string pointer = 1;
    */
@@ -550,7 +601,8 @@ export type Provenance = Message<"portcullis.policy.v1.Provenance"> & {
   sink: boolean;
 
   /**
-   * `user`, `trusted:<tool>`, `untrusted:<tool>`, `memory`, `agent:<id>`, `nowhere`.
+   * `user`, `trusted:<tool>`, `untrusted:<tool>`, `memory`, `agent:<id>`, `nowhere`; sorted. The first two only if that source vouches for the whole
+   * value; the others also where something like it was seen.
    *
    * @generated from field: repeated string origins = 3;
    */
@@ -562,7 +614,7 @@ export type Provenance = Message<"portcullis.policy.v1.Provenance"> & {
  * Use `create(ProvenanceSchema)` to create a new message.
  */
 export const ProvenanceSchema: GenMessage<Provenance> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 8);
+  messageDesc(file_portcullis_policy_v1_policy, 9);
 
 /**
  * Calls that follow one another in the same order again and again, with the same arguments.
@@ -590,7 +642,7 @@ export type Cycle = Message<"portcullis.policy.v1.Cycle"> & {
  * Use `create(CycleSchema)` to create a new message.
  */
 export const CycleSchema: GenMessage<Cycle> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 9);
+  messageDesc(file_portcullis_policy_v1_policy, 10);
 
 /**
  * What the session has done so far, without this action unless a field says otherwise.
@@ -668,7 +720,7 @@ export type Session = Message<"portcullis.policy.v1.Session"> & {
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 10);
+  messageDesc(file_portcullis_policy_v1_policy, 11);
 
 /**
  * Where a limit stands.
@@ -745,7 +797,7 @@ export type Limit = Message<"portcullis.policy.v1.Limit"> & {
  * Use `create(LimitSchema)` to create a new message.
  */
 export const LimitSchema: GenMessage<Limit> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 11);
+  messageDesc(file_portcullis_policy_v1_policy, 12);
 
 /**
  * Where a breaker stands.
@@ -794,7 +846,7 @@ export type Breaker = Message<"portcullis.policy.v1.Breaker"> & {
  * Use `create(BreakerSchema)` to create a new message.
  */
 export const BreakerSchema: GenMessage<Breaker> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 12);
+  messageDesc(file_portcullis_policy_v1_policy, 13);
 
 /**
  * The approval that is being redeemed.
@@ -829,7 +881,7 @@ export type Approval = Message<"portcullis.policy.v1.Approval"> & {
  * Use `create(ApprovalSchema)` to create a new message.
  */
 export const ApprovalSchema: GenMessage<Approval> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 13);
+  messageDesc(file_portcullis_policy_v1_policy, 14);
 
 /**
  * When the decision is made.
@@ -857,7 +909,7 @@ export type Now = Message<"portcullis.policy.v1.Now"> & {
  * Use `create(NowSchema)` to create a new message.
  */
 export const NowSchema: GenMessage<Now> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 14);
+  messageDesc(file_portcullis_policy_v1_policy, 15);
 
 /**
  * The value of `data.portcullis.decision`. The engine refuses any other shape and denies.
@@ -906,7 +958,7 @@ export type Decision = Message<"portcullis.policy.v1.Decision"> & {
  * Use `create(DecisionSchema)` to create a new message.
  */
 export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 15);
+  messageDesc(file_portcullis_policy_v1_policy, 16);
 
 /**
  * Why a decision is as it is: the metadata of the rule that fired.
@@ -962,7 +1014,7 @@ export type Reason = Message<"portcullis.policy.v1.Reason"> & {
  * Use `create(ReasonSchema)` to create a new message.
  */
 export const ReasonSchema: GenMessage<Reason> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 16);
+  messageDesc(file_portcullis_policy_v1_policy, 17);
 
 /**
  * Something that the caller must do.
@@ -997,7 +1049,7 @@ export type Obligation = Message<"portcullis.policy.v1.Obligation"> & {
  * Use `create(ObligationSchema)` to create a new message.
  */
 export const ObligationSchema: GenMessage<Obligation> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 17);
+  messageDesc(file_portcullis_policy_v1_policy, 18);
 
 /**
  * How to ask a person.
@@ -1025,5 +1077,5 @@ export type Ask = Message<"portcullis.policy.v1.Ask"> & {
  * Use `create(AskSchema)` to create a new message.
  */
 export const AskSchema: GenMessage<Ask> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 18);
+  messageDesc(file_portcullis_policy_v1_policy, 19);
 

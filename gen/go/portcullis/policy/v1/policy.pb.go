@@ -39,7 +39,7 @@ type Input struct {
 	Views []*View `protobuf:"bytes,4,rep,name=views,proto3" json:"views,omitempty"`
 	// What inspection saw. Absent in tests that give `views` instead.
 	Findings []*Finding `protobuf:"bytes,5,rep,name=findings,proto3" json:"findings,omitempty"`
-	// Where each argument value was seen before.
+	// Where each argument value was seen before; in tool calls and HTTP requests.
 	Provenance []*Provenance `protobuf:"bytes,6,rep,name=provenance,proto3" json:"provenance,omitempty"`
 	// What the session has done so far.
 	Session *Session `protobuf:"bytes,7,opt,name=session,proto3" json:"session,omitempty"`
@@ -451,7 +451,13 @@ type Action struct {
 	// True for a `TOOL_RESULT` whose decision this server made for the same agent and session.
 	InReplyToKnown bool `protobuf:"varint,10,opt,name=in_reply_to_known,json=inReplyToKnown,proto3" json:"in_reply_to_known,omitempty"`
 	// Of the expected tokens: `none` (there are none), `known`, `unknown` (the table `prices` lacks the model) or `unnamed` (no model is given).
-	Price         string `protobuf:"bytes,11,opt,name=price,proto3" json:"price,omitempty"`
+	Price string `protobuf:"bytes,11,opt,name=price,proto3" json:"price,omitempty"`
+	// What the tool does, as far as its table or its name says. Of a tool call or an HTTP request; empty otherwise.
+	Role *ToolRole `protobuf:"bytes,12,opt,name=role,proto3" json:"role,omitempty"`
+	// Where the values came from that decide who is affected, all together: `none` (there are no such values), `proven` (the user or a trusted look-up
+	// vouches for each), `tainted` (one that nobody vouches for was seen in something untrusted) or `unproven`. A rule had better read this
+	// than `input.provenance`: it changes rarely.
+	Sinks         string `protobuf:"bytes,13,opt,name=sinks,proto3" json:"sinks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -563,6 +569,84 @@ func (x *Action) GetPrice() string {
 	return ""
 }
 
+func (x *Action) GetRole() *ToolRole {
+	if x != nil {
+		return x.Role
+	}
+	return nil
+}
+
+func (x *Action) GetSinks() string {
+	if x != nil {
+		return x.Sinks
+	}
+	return ""
+}
+
+// What a tool does.
+type ToolRole struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `table` if the table `sinks` has a row for it, else `name`.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// True if it may change or send something. Only what is known to read does not.
+	Writes bool `protobuf:"varint,2,opt,name=writes,proto3" json:"writes,omitempty"`
+	// True if it goes to an address that an argument gives: that carries data out, also where it only reads.
+	Fetches       bool `protobuf:"varint,3,opt,name=fetches,proto3" json:"fetches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ToolRole) Reset() {
+	*x = ToolRole{}
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ToolRole) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ToolRole) ProtoMessage() {}
+
+func (x *ToolRole) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ToolRole.ProtoReflect.Descriptor instead.
+func (*ToolRole) Descriptor() ([]byte, []int) {
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ToolRole) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ToolRole) GetWrites() bool {
+	if x != nil {
+		return x.Writes
+	}
+	return false
+}
+
+func (x *ToolRole) GetFetches() bool {
+	if x != nil {
+		return x.Fetches
+	}
+	return false
+}
+
 // Something that the engine worked out about a value.
 type Fact struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -588,7 +672,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[5]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -600,7 +684,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[5]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -613,7 +697,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{5}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Fact) GetPointer() string {
@@ -687,7 +771,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[6]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -699,7 +783,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[6]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -712,7 +796,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{6}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *View) GetPointer() string {
@@ -759,7 +843,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[7]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -771,7 +855,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[7]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +868,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{7}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Finding) GetRule() string {
@@ -839,11 +923,12 @@ func (x *Finding) GetFingerprint() string {
 // Where an argument value was seen before.
 type Provenance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// JSON pointer to the value.
+	// JSON pointer to the value. `#link` ends that of an address inside a text, which is a sink of its own.
 	Pointer string `protobuf:"bytes,1,opt,name=pointer,proto3" json:"pointer,omitempty"`
 	// True if the value decides who is affected.
 	Sink bool `protobuf:"varint,2,opt,name=sink,proto3" json:"sink,omitempty"`
-	// `user`, `trusted:<tool>`, `untrusted:<tool>`, `memory`, `agent:<id>`, `nowhere`.
+	// `user`, `trusted:<tool>`, `untrusted:<tool>`, `memory`, `agent:<id>`, `nowhere`; sorted. The first two only if that source vouches for the whole
+	// value; the others also where something like it was seen.
 	Origins       []string `protobuf:"bytes,3,rep,name=origins,proto3" json:"origins,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -851,7 +936,7 @@ type Provenance struct {
 
 func (x *Provenance) Reset() {
 	*x = Provenance{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[8]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -863,7 +948,7 @@ func (x *Provenance) String() string {
 func (*Provenance) ProtoMessage() {}
 
 func (x *Provenance) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[8]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -876,7 +961,7 @@ func (x *Provenance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provenance.ProtoReflect.Descriptor instead.
 func (*Provenance) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{8}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Provenance) GetPointer() string {
@@ -913,7 +998,7 @@ type Cycle struct {
 
 func (x *Cycle) Reset() {
 	*x = Cycle{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[9]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1010,7 @@ func (x *Cycle) String() string {
 func (*Cycle) ProtoMessage() {}
 
 func (x *Cycle) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[9]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1023,7 @@ func (x *Cycle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cycle.ProtoReflect.Descriptor instead.
 func (*Cycle) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{9}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Cycle) GetLength() int64 {
@@ -983,7 +1068,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[10]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1080,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[10]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1093,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{10}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Session) GetLabels() []string {
@@ -1101,7 +1186,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[11]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1198,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[11]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1211,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{11}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Limit) GetName() string {
@@ -1211,7 +1296,7 @@ type Breaker struct {
 
 func (x *Breaker) Reset() {
 	*x = Breaker{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[12]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1223,7 +1308,7 @@ func (x *Breaker) String() string {
 func (*Breaker) ProtoMessage() {}
 
 func (x *Breaker) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[12]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1236,7 +1321,7 @@ func (x *Breaker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Breaker.ProtoReflect.Descriptor instead.
 func (*Breaker) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{12}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Breaker) GetName() string {
@@ -1289,7 +1374,7 @@ type Approval struct {
 
 func (x *Approval) Reset() {
 	*x = Approval{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1301,7 +1386,7 @@ func (x *Approval) String() string {
 func (*Approval) ProtoMessage() {}
 
 func (x *Approval) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1314,7 +1399,7 @@ func (x *Approval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approval.ProtoReflect.Descriptor instead.
 func (*Approval) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{13}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Approval) GetState() string {
@@ -1351,7 +1436,7 @@ type Now struct {
 
 func (x *Now) Reset() {
 	*x = Now{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +1448,7 @@ func (x *Now) String() string {
 func (*Now) ProtoMessage() {}
 
 func (x *Now) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +1461,7 @@ func (x *Now) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Now.ProtoReflect.Descriptor instead.
 func (*Now) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{14}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Now) GetTime() string {
@@ -1412,7 +1497,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +1509,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +1522,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{15}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Decision) GetEffect() string {
@@ -1496,7 +1581,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1508,7 +1593,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1521,7 +1606,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{16}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Reason) GetCode() string {
@@ -1581,7 +1666,7 @@ type Obligation struct {
 
 func (x *Obligation) Reset() {
 	*x = Obligation{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1593,7 +1678,7 @@ func (x *Obligation) String() string {
 func (*Obligation) ProtoMessage() {}
 
 func (x *Obligation) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1606,7 +1691,7 @@ func (x *Obligation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Obligation.ProtoReflect.Descriptor instead.
 func (*Obligation) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Obligation) GetId() string {
@@ -1643,7 +1728,7 @@ type Ask struct {
 
 func (x *Ask) Reset() {
 	*x = Ask{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1655,7 +1740,7 @@ func (x *Ask) String() string {
 func (*Ask) ProtoMessage() {}
 
 func (x *Ask) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1668,7 +1753,7 @@ func (x *Ask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ask.ProtoReflect.Descriptor instead.
 func (*Ask) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{18}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Ask) GetTtlSeconds() int64 {
@@ -1725,7 +1810,7 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\x05layer\x18\x01 \x01(\tR\x05layer\x12'\n" +
 	"\x0fitem_characters\x18\x02 \x01(\x03R\x0eitemCharacters\x12\x12\n" +
 	"\x04seal\x18\x03 \x01(\tR\x04seal\x12\x16\n" +
-	"\x06labels\x18\x04 \x03(\tR\x06labels\"\x95\x03\n" +
+	"\x06labels\x18\x04 \x03(\tR\x06labels\"\xdf\x03\n" +
 	"\x06Action\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04tool\x18\x02 \x01(\tR\x04tool\x12\x16\n" +
@@ -1738,7 +1823,13 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\x06memory\x18\t \x01(\v2\x1c.portcullis.policy.v1.MemoryR\x06memory\x12)\n" +
 	"\x11in_reply_to_known\x18\n" +
 	" \x01(\bR\x0einReplyToKnown\x12\x14\n" +
-	"\x05price\x18\v \x01(\tR\x05price\"\xca\x01\n" +
+	"\x05price\x18\v \x01(\tR\x05price\x122\n" +
+	"\x04role\x18\f \x01(\v2\x1e.portcullis.policy.v1.ToolRoleR\x04role\x12\x14\n" +
+	"\x05sinks\x18\r \x01(\tR\x05sinks\"T\n" +
+	"\bToolRole\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
+	"\x06writes\x18\x02 \x01(\bR\x06writes\x12\x18\n" +
+	"\afetches\x18\x03 \x01(\bR\afetches\"\xca\x01\n" +
 	"\x04Fact\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
@@ -1849,55 +1940,57 @@ func file_portcullis_policy_v1_policy_proto_rawDescGZIP() []byte {
 	return file_portcullis_policy_v1_policy_proto_rawDescData
 }
 
-var file_portcullis_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_portcullis_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_portcullis_policy_v1_policy_proto_goTypes = []any{
 	(*Input)(nil),           // 0: portcullis.policy.v1.Input
 	(*Principal)(nil),       // 1: portcullis.policy.v1.Principal
 	(*Usage)(nil),           // 2: portcullis.policy.v1.Usage
 	(*Memory)(nil),          // 3: portcullis.policy.v1.Memory
 	(*Action)(nil),          // 4: portcullis.policy.v1.Action
-	(*Fact)(nil),            // 5: portcullis.policy.v1.Fact
-	(*View)(nil),            // 6: portcullis.policy.v1.View
-	(*Finding)(nil),         // 7: portcullis.policy.v1.Finding
-	(*Provenance)(nil),      // 8: portcullis.policy.v1.Provenance
-	(*Cycle)(nil),           // 9: portcullis.policy.v1.Cycle
-	(*Session)(nil),         // 10: portcullis.policy.v1.Session
-	(*Limit)(nil),           // 11: portcullis.policy.v1.Limit
-	(*Breaker)(nil),         // 12: portcullis.policy.v1.Breaker
-	(*Approval)(nil),        // 13: portcullis.policy.v1.Approval
-	(*Now)(nil),             // 14: portcullis.policy.v1.Now
-	(*Decision)(nil),        // 15: portcullis.policy.v1.Decision
-	(*Reason)(nil),          // 16: portcullis.policy.v1.Reason
-	(*Obligation)(nil),      // 17: portcullis.policy.v1.Obligation
-	(*Ask)(nil),             // 18: portcullis.policy.v1.Ask
-	nil,                     // 19: portcullis.policy.v1.Obligation.PropertiesEntry
-	(*structpb.Struct)(nil), // 20: google.protobuf.Struct
+	(*ToolRole)(nil),        // 5: portcullis.policy.v1.ToolRole
+	(*Fact)(nil),            // 6: portcullis.policy.v1.Fact
+	(*View)(nil),            // 7: portcullis.policy.v1.View
+	(*Finding)(nil),         // 8: portcullis.policy.v1.Finding
+	(*Provenance)(nil),      // 9: portcullis.policy.v1.Provenance
+	(*Cycle)(nil),           // 10: portcullis.policy.v1.Cycle
+	(*Session)(nil),         // 11: portcullis.policy.v1.Session
+	(*Limit)(nil),           // 12: portcullis.policy.v1.Limit
+	(*Breaker)(nil),         // 13: portcullis.policy.v1.Breaker
+	(*Approval)(nil),        // 14: portcullis.policy.v1.Approval
+	(*Now)(nil),             // 15: portcullis.policy.v1.Now
+	(*Decision)(nil),        // 16: portcullis.policy.v1.Decision
+	(*Reason)(nil),          // 17: portcullis.policy.v1.Reason
+	(*Obligation)(nil),      // 18: portcullis.policy.v1.Obligation
+	(*Ask)(nil),             // 19: portcullis.policy.v1.Ask
+	nil,                     // 20: portcullis.policy.v1.Obligation.PropertiesEntry
+	(*structpb.Struct)(nil), // 21: google.protobuf.Struct
 }
 var file_portcullis_policy_v1_policy_proto_depIdxs = []int32{
 	1,  // 0: portcullis.policy.v1.Input.principal:type_name -> portcullis.policy.v1.Principal
 	4,  // 1: portcullis.policy.v1.Input.action:type_name -> portcullis.policy.v1.Action
-	5,  // 2: portcullis.policy.v1.Input.facts:type_name -> portcullis.policy.v1.Fact
-	6,  // 3: portcullis.policy.v1.Input.views:type_name -> portcullis.policy.v1.View
-	7,  // 4: portcullis.policy.v1.Input.findings:type_name -> portcullis.policy.v1.Finding
-	8,  // 5: portcullis.policy.v1.Input.provenance:type_name -> portcullis.policy.v1.Provenance
-	10, // 6: portcullis.policy.v1.Input.session:type_name -> portcullis.policy.v1.Session
-	11, // 7: portcullis.policy.v1.Input.limits:type_name -> portcullis.policy.v1.Limit
-	12, // 8: portcullis.policy.v1.Input.breakers:type_name -> portcullis.policy.v1.Breaker
-	13, // 9: portcullis.policy.v1.Input.approval:type_name -> portcullis.policy.v1.Approval
-	14, // 10: portcullis.policy.v1.Input.now:type_name -> portcullis.policy.v1.Now
-	20, // 11: portcullis.policy.v1.Action.arguments:type_name -> google.protobuf.Struct
+	6,  // 2: portcullis.policy.v1.Input.facts:type_name -> portcullis.policy.v1.Fact
+	7,  // 3: portcullis.policy.v1.Input.views:type_name -> portcullis.policy.v1.View
+	8,  // 4: portcullis.policy.v1.Input.findings:type_name -> portcullis.policy.v1.Finding
+	9,  // 5: portcullis.policy.v1.Input.provenance:type_name -> portcullis.policy.v1.Provenance
+	11, // 6: portcullis.policy.v1.Input.session:type_name -> portcullis.policy.v1.Session
+	12, // 7: portcullis.policy.v1.Input.limits:type_name -> portcullis.policy.v1.Limit
+	13, // 8: portcullis.policy.v1.Input.breakers:type_name -> portcullis.policy.v1.Breaker
+	14, // 9: portcullis.policy.v1.Input.approval:type_name -> portcullis.policy.v1.Approval
+	15, // 10: portcullis.policy.v1.Input.now:type_name -> portcullis.policy.v1.Now
+	21, // 11: portcullis.policy.v1.Action.arguments:type_name -> google.protobuf.Struct
 	2,  // 12: portcullis.policy.v1.Action.estimate:type_name -> portcullis.policy.v1.Usage
 	3,  // 13: portcullis.policy.v1.Action.memory:type_name -> portcullis.policy.v1.Memory
-	9,  // 14: portcullis.policy.v1.Session.cycle:type_name -> portcullis.policy.v1.Cycle
-	16, // 15: portcullis.policy.v1.Decision.reasons:type_name -> portcullis.policy.v1.Reason
-	17, // 16: portcullis.policy.v1.Decision.obligations:type_name -> portcullis.policy.v1.Obligation
-	18, // 17: portcullis.policy.v1.Decision.approval:type_name -> portcullis.policy.v1.Ask
-	19, // 18: portcullis.policy.v1.Obligation.properties:type_name -> portcullis.policy.v1.Obligation.PropertiesEntry
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	5,  // 14: portcullis.policy.v1.Action.role:type_name -> portcullis.policy.v1.ToolRole
+	10, // 15: portcullis.policy.v1.Session.cycle:type_name -> portcullis.policy.v1.Cycle
+	17, // 16: portcullis.policy.v1.Decision.reasons:type_name -> portcullis.policy.v1.Reason
+	18, // 17: portcullis.policy.v1.Decision.obligations:type_name -> portcullis.policy.v1.Obligation
+	19, // 18: portcullis.policy.v1.Decision.approval:type_name -> portcullis.policy.v1.Ask
+	20, // 19: portcullis.policy.v1.Obligation.properties:type_name -> portcullis.policy.v1.Obligation.PropertiesEntry
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_policy_v1_policy_proto_init() }
@@ -1911,7 +2004,7 @@ func file_portcullis_policy_v1_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_policy_v1_policy_proto_rawDesc), len(file_portcullis_policy_v1_policy_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

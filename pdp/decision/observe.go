@@ -1,0 +1,165 @@
+package decision
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
+	"github.com/portcullis-pdp/portcullis/pdp/provenance"
+	"github.com/portcullis-pdp/portcullis/pdp/provenance/origin"
+)
+
+// Span is a text that entered a session without a decision. Only origin.User, origin.Untrusted and origin.Agent may be
+// said by a caller; Name is what a document is called.
+type Span struct {
+	Origin origin.Kind
+	Name   string
+	Text   string
+}
+
+// Observation is what entered a session.
+type Observation struct {
+	Principal Principal
+	Spans     []Span
+}
+
+// labelUser is on a session in which a user's request was observed. It is durable, what was said is not: a session with
+// the label and no index has lost it.
+const labelUser = observedPrefix + "user"
+
+// labelOther is on a session in which anything else was observed, or has come in as a result, an item or a message.
+const labelOther = observedPrefix + "other"
+
+const observedPrefix = "observed:"
+
+// maxObservedBytes is how much one call may bring.
+const maxObservedBytes = 1 << 20
+
+// Observe takes in what entered a session without a decision. Only a credential that may observe as the user can say what
+// the user said: it is what vouches (invariant I8). whole is false if a bound of the session was met.
+func (e *Engine) Observe(ctx context.Context, caller identity.Caller, o Observation) (whole bool, err error) {
+	p := o.Principal
+	if p.Tenant, err = caller.Bind(p.Tenant, p.Agent); err != nil {
+		return false, err
+	}
+	if len(p.Delegation) > 0 {
+		return false, &Error{
+			Problem: PermissionDenied, Reason: "DELEGATION_UNVERIFIED", Field: "principal.delegation",
+			Detail: "this server cannot verify delegation tokens",
+		}
+	}
+	if err := checkSpans(caller, o.Spans); err != nil {
+		return false, err
+	}
+	ctx, cancel := timely(ctx)
+	defer cancel()
+	id := provenance.ID{Tenant: p.Tenant, Agent: p.Agent, Session: p.Session}
+	facts, err := e.Sessions.Facts(ctx, id, "")
+	if err != nil {
+		return false, e.notObserved(err)
+	}
+	if facts.Ended {
+		return false, &Error{Problem: FailedPrecondition, Reason: "SESSION_ENDED", Field: "principal.session", Detail: "the session has ended"}
+	}
+	whole = true
+	var labels []string
+	for _, s := range o.Spans {
+		from := origin.Source{Kind: s.Origin}
+		label := labelOther
+		switch s.Origin {
+		case origin.User:
+			label = labelUser
+		case origin.Agent:
+			from.Name = p.Agent
+		default:
+			from = origin.Source{Kind: origin.Untrusted, Name: nonEmpty(s.Name, "document")}
+		}
+		labels = append(labels, label)
+		whole = e.Origins.Observe(id, from, []string{s.Text}, anythingSeen(facts.Labels)) && whole
+	}
+	// The label comes after the index has it: with the label and without the text, a value would seem lost.
+	if err := e.Sessions.Record(ctx, id, provenance.Step{Labels: labels}); err != nil {
+		return false, e.notObserved(err)
+	}
+	return whole, nil
+}
+
+func checkSpans(caller identity.Caller, spans []Span) error {
+	total := 0
+	for i, s := range spans {
+		at := "spans[" + strconv.Itoa(i) + "]"
+		switch s.Origin {
+		case origin.User:
+			if !caller.ObserveAsUser {
+				return &Error{
+					Problem: PermissionDenied, Reason: "OBSERVE_AS_USER_NOT_ALLOWED", Field: at + ".origin",
+					Detail: "the credential may not say what the user said",
+				}
+			}
+		case origin.Untrusted, origin.Agent:
+		default:
+			return &Error{Problem: Invalid, Reason: "ORIGIN_NOT_OBSERVABLE", Field: at + ".origin", Detail: "is not for a caller to say"}
+		}
+		if total += len(s.Text); total > maxObservedBytes {
+			return &Error{Problem: Invalid, Reason: "TOO_LARGE", Field: "spans", Detail: "have more than 1 MiB together"}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) notObserved(err error) error {
+	e.Logger.Error("observation not recorded", "error", err.Error())
+	return &Error{Problem: Unavailable, Reason: "STATE_UNAVAILABLE", Detail: "the observation could not be recorded; send it again"}
+}
+
+func nonEmpty(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// absorb adds what an allowed action brought to what the session has seen. Its origin is that of the PDP's own record: of
+// a result, the tool that this session was allowed to call.
+func (e *Engine) absorb(j *judgement) {
+	if j.effect != Allow || !arrives(j.req.Action.Kind) {
+		return
+	}
+	a := &j.req.Action
+	if j.effective != nil { // that is what the model sees
+		a = j.effective
+	}
+	from := origin.Source{Kind: origin.Untrusted, Name: "unknown"}
+	switch a.Kind {
+	case action.KindToolResult:
+		if r := j.repliedTo; r != nil {
+			from.Name = r.Tool
+			if j.snapshot.Tables.TrustedLookup(r.Server, r.Tool) {
+				from.Kind = origin.Trusted
+			}
+		}
+	case action.KindMemoryRead:
+		from = origin.Source{Kind: origin.Memory}
+	case action.KindMessage:
+		from = origin.Source{Kind: origin.Agent, Name: nonEmpty(a.FromAgent, "unknown")}
+	default:
+	}
+	texts := []string{a.Content}
+	for _, t := range a.Texts() {
+		if len(t.Pointer) > len("/arguments/") && t.Pointer[:len("/arguments/")] == "/arguments/" {
+			texts = append(texts, t.Value)
+		}
+	}
+	e.Origins.Observe(j.sessionID(), from, texts, anythingSeen(j.session.Labels))
+}
+
+// anythingSeen says whether anything that could be lost was in the session before.
+func anythingSeen(labels []string) bool {
+	for _, l := range labels {
+		if l == labelUser || l == labelOther || l == "seen:tool_result" {
+			return true
+		}
+	}
+	return false
+}
