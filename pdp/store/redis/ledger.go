@@ -170,7 +170,9 @@ func (l *Ledger) call(ctx context.Context, do func(context.Context, rueidis.Clie
 }
 
 // unsent is an error before anything was sent: a sender who knows need not take what it holds for spent.
-func unsent(err error) error { return fmt.Errorf("%w: %w: %w", ledger.ErrUnavailable, ledger.ErrUnsent, err) }
+func unsent(err error) error {
+	return fmt.Errorf("%w: %w: %w", ledger.ErrUnavailable, ledger.ErrUnsent, err)
+}
 
 // probe asks for the time, and whether this Redis is fit to keep limits.
 func (l *Ledger) probe(ctx context.Context, c rueidis.Client) error {
