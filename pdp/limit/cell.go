@@ -126,9 +126,9 @@ func (c *cell) resize(p ledger.Period, now int64) {
 	}
 }
 
-// unspent is the opposite of takes: units go back into the block, unless they were reported since; then the ledger is told
-// to take them out again. It says whether that is needed.
-func (c *cell) unspent(index, units int64) (tell bool) {
+// unspent is the opposite of take: units go back into the block, unless they were reported since; then the ledger is told
+// to take them out of where it has booked them. It says whether that is needed.
+func (c *cell) unspent(index, booked, units int64) (tell bool) {
 	for i := range c.spent {
 		if s := &c.spent[i]; s.Index == index && s.Units >= units {
 			if s.Units -= units; s.Units == 0 {
@@ -142,7 +142,7 @@ func (c *cell) unspent(index, units int64) (tell bool) {
 		c.owed -= units
 		return false
 	}
-	c.refunds = addStamp(c.refunds, ledger.Stamp{Index: index, Units: units})
+	c.refunds = addStamp(c.refunds, ledger.Stamp{Index: booked, Units: units})
 	return true
 }
 

@@ -37,10 +37,23 @@ func (e *Engine) refund(it *item, hold *Hold) {
 	}
 	cell.full = 0
 	e.pin(cell)
-	if cell.unspent(it.index, it.want) {
+	if cell.unspent(it.index, hold.booked(it), it.want) {
 		e.urge(cell)
 	}
 	e.unpin(cell)
+}
+
+// nowhere is a sub-bucket of long ago, from which no ledger gives anything back.
+const nowhere = 0
+
+// booked is the sub-bucket in which the ledger has the units of a limit, once it was told. Units from a block are stamped with
+// the latest that the ledger's time could be: if it was in an earlier sub-bucket when it was told, it has them there, and what
+// stands in the later one is somebody else's. Where that may be, they stay charged.
+func (h *Hold) booked(it *item) int64 {
+	if it.plan != ask && it.rule.period.Index(h.earliest) != it.index {
+		return nowhere
+	}
+	return it.index
 }
 
 // charges are what the money of a hold is charged to. Money that was not asked for yet has a place too: a debt goes there.
@@ -51,7 +64,7 @@ func (h *Hold) charges() (list []charge) {
 			continue
 		}
 		c := charge{
-			key: string(h.work.key(it)), hash: it.hash, period: it.rule.period, index: it.index, measure: it.rule.measure,
+			key: string(h.work.key(it)), hash: it.hash, period: it.rule.period, index: h.booked(it), measure: it.rule.measure,
 		}
 		if it.charged {
 			c.units = it.want

@@ -29,6 +29,7 @@ type Hold struct {
 	allowed  bool // no limit stops the action
 	tenant   string
 	agent    string
+	earliest int64 // that the ledger's time could be when blocks were spent from
 	reserved money
 	work     scratch
 }
@@ -140,10 +141,11 @@ func (e *Engine) reserve(ctx context.Context, s *scratch, hold *Hold) error {
 			s.unlock(e)
 			return err
 		}
-		_, now, known := e.ledger.Now() // under the locks: the order of locks is the order of time
+		earliest, now, known := e.ledger.Now() // under the locks: the order of locks is the order of time
 		if !known {
 			now = 0 // nothing is held yet
 		}
+		hold.earliest = earliest
 		if s.spend(e, now) {
 			s.unlock(e)
 			hold.open, hold.allowed = true, true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -453,10 +454,17 @@ func (w *world) settle(n *node) {
 		return
 	}
 	e, actual := choose(w, open), choose(w, []int64{0, 1, 2, 8})
+	// Whoever calls while the outcome is under way may be let in for what it gives back.
+	before := maps.Clone(e.units)
+	for _, name := range []string{"cost", "day"} {
+		if e.units[name] > 0 {
+			e.units[name] = min(e.units[name], actual)
+		}
+	}
 	out, err := n.e.Settle(ctx, w.table().set, "t", e.id, Amounts{CostMicroUSD: actual})
 	charged := out.Charged.CostMicroUSD
 	if w.faultless && errors.Is(err, ErrUnknownReservation) { // it has expired, and stays charged in full
-		e.id = ""
+		e.id, e.units = "", before
 		return
 	}
 	if err != nil {
@@ -465,8 +473,8 @@ func (w *world) settle(n *node) {
 		w.seen["settled"]++
 	}
 	for _, name := range []string{"cost", "day"} {
-		if e.units[name] > 0 {
-			e.units[name] = min(e.units[name], charged)
+		if before[name] > 0 {
+			e.units[name] = min(before[name], charged)
 		}
 	}
 	if err != nil {

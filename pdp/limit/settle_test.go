@@ -2,9 +2,7 @@ package limit
 
 import (
 	"errors"
-	"fmt"
 	"math"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -229,120 +227,5 @@ func TestThreat_E8_SumsStayAtTheirEnd(t *testing.T) {
 		if !errors.Is(err, ErrInvalid) {
 			t.Errorf("a negative amount: %v", err)
 		}
-	}
-}
-
-// TestThreat_E5_QuotasOfCounters: an agent and a tenant have so many, new ones are denied beyond, and those that are there go
-// on and hold. What has happened finds room up to twice as far.
-func TestThreat_E5_QuotasOfCounters(t *testing.T) {
-	of := func(agent string, i int) *Subject {
-		return &Subject{Tenant: "t", Agent: agent, Session: fmt.Sprint(i), Tool: "search", Kind: "TOOL_CALL"}
-	}
-	for name, tc := range map[string]struct {
-		bounds ledgertest.Bounds
-		flood  func(int) *Subject
-	}{
-		"an agent's":                  {ledgertest.Bounds{PerOwner: 10}, func(i int) *Subject { return of("a", i) }},
-		"a tenant's, agents rotated":  {ledgertest.Bounds{PerTenant: 10, PerOwner: 5}, func(i int) *Subject { return of(fmt.Sprint(i), i) }},
-		"a tenant's, sessions rotate": {ledgertest.Bounds{PerTenant: 10}, func(i int) *Subject { return of("a", i) }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			l := newBounded(tc.bounds)
-			e, s := still(t, l), set(t, calls(2))
-			var h Hold
-			reserve := func(who *Subject) error { return e.Reserve(ctx, s, who, &Amounts{Calls: 1}, ReserveOptions{}, &h) }
-			for i := range 10 {
-				if err := reserve(tc.flood(i)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := reserve(tc.flood(10)); !errors.Is(err, ErrStateFull) {
-				t.Fatalf("one more counter: %v", err)
-			}
-			if err := reserve(tc.flood(3)); err != nil || exceeded(h.Statuses()) {
-				t.Fatalf("one that is there: %+v, %v", h.Statuses(), err)
-			}
-			if err := reserve(tc.flood(3)); err != nil || !exceeded(h.Statuses()) {
-				t.Fatalf("does not hold: %+v, %v", h.Statuses(), err)
-			}
-			for i := 10; i < 20; i++ {
-				if _, err := e.Add(ctx, s, tc.flood(i), &Amounts{Calls: 1}); err != nil {
-					t.Fatalf("what has happened, counter %d: %v", i+1, err)
-				}
-			}
-			if _, err := e.Add(ctx, s, tc.flood(20), &Amounts{Calls: 1}); !errors.Is(err, ErrStateFull) {
-				t.Fatalf("past twice the bound: %v", err)
-			}
-			l.move(2 * time.Minute) // everything leaves its window
-			if err := reserve(tc.flood(21)); err != nil {
-				t.Fatalf("there is room again: %v", err)
-			}
-		})
-	}
-}
-
-// TestReservationsBeyondTheirQuotaStayCharged: they find no room in the ledger, and so can't be settled.
-func TestReservationsBeyondTheirQuotaStayCharged(t *testing.T) {
-	e, s := still(t, newBounded(ledgertest.Bounds{ReservationsPerOwner: 3})), set(t, cost(1_000))
-	for i := range 10 {
-		reserve(t, e, fmt.Sprint(i), who("s"), Amounts{CostMicroUSD: 10}, s)
-		flush(t, e)
-	}
-	settled := int64(0)
-	for i := range 10 {
-		switch _, err := e.Settle(ctx, s, "t", fmt.Sprint(i), Amounts{}); {
-		case err == nil:
-			settled++
-		case !errors.Is(err, ErrUnknownReservation):
-			t.Fatal(err)
-		}
-	}
-	if n := used(t, e, who("s"), s); settled != 3 || n != 70 {
-		t.Fatalf("%d were settled, %d of 70 are charged", settled, n)
-	}
-}
-
-// TestUsage lists what is there, and only the caller's own tenant.
-func TestUsage(t *testing.T) {
-	l := newShared()
-	e, perTenant := still(t, l), calls(10)
-	perTenant.Name, perTenant.Scope = "tenant", []Dimension{Tenant}
-	s := set(t, calls(5), perTenant, cost(100))
-	charge := func(who *Subject) {
-		if err := e.Reserve(ctx, s, who, &Amounts{Calls: 1}, ReserveOptions{}, new(Hold)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for i := range 4 {
-		for range i + 1 {
-			charge(who(fmt.Sprint("s", i)))
-		}
-	}
-	foreign := who("s0")
-	foreign.Tenant = "another"
-	charge(foreign)
-	for name, tc := range map[string]struct {
-		filter    UsageFilter
-		want      []string // name, session, used
-		truncated bool
-	}{
-		"all, fullest first": {UsageFilter{}, []string{"tenant  10", "calls s3 4", "calls s2 3", "calls s1 2", "calls s0 1"}, false},
-		"most rows":          {UsageFilter{MaxRows: 2}, []string{"tenant  10", "calls s3 4"}, true},
-		"one row":            {UsageFilter{MaxRows: 1}, []string{"tenant  10"}, true},
-		"by session":         {UsageFilter{Session: "s2"}, []string{"calls s2 3"}, false},
-		"by limit":           {UsageFilter{Limit: "tenant"}, []string{"tenant  10"}, false},
-		"by agent":           {UsageFilter{Agent: "a", MaxRows: 2}, []string{"calls s3 4", "calls s2 3"}, true},
-		"by another agent":   {UsageFilter{Agent: "b"}, nil, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			rows, truncated, err := e.Usage(ctx, "t", s, tc.filter)
-			var got []string
-			for _, r := range rows {
-				got = append(got, fmt.Sprint(r.Status.Name, " ", r.Subject.Session, " ", r.Status.Used))
-			}
-			if err != nil || truncated != tc.truncated || !slices.Equal(got, tc.want) {
-				t.Fatalf("%q (truncated %v, %v)", got, truncated, err)
-			}
-		})
 	}
 }
