@@ -9,8 +9,15 @@ import (
 // look at beside a gram or a run must never cost a match.
 func TestI11_WordsByThemselves(t *testing.T) {
 	s := scannerOf(t, []Pattern{
-		{Regex: `\b[A-Za-z0-9]{16}\b`}, {Regex: `\b[a-f0-9]{16,20}\b`}, {Regex: `:\b[a-z]{18}\b`}, {Regex: `[A-Z]{17}\b`},
-		{Regex: `(?i)\b(?:netcat|nc)\s`}, {Regex: `(?:\b|_)token=`}, {Regex: `(?m)(?:^|\b)sk-live`}, {Regex: `ghp_[a-z]`}, {Regex: `x{0,3}\bpass\s+\w`},
+		{Regex: `\b[A-Za-z0-9]{16}\b`},
+		{Regex: `\b[a-f0-9]{16,20}\b`},
+		{Regex: `:\b[a-z]{18}\b`},
+		{Regex: `[A-Z]{17}\b`},
+		{Regex: `(?i)\b(?:netcat|nc)\s`},
+		{Regex: `(?:\b|_)token=`},
+		{Regex: `(?m)(?:^|\b)sk-live`},
+		{Regex: `ghp_[a-z]`},
+		{Regex: `x{0,3}\bpass\s+\w`},
 	})
 	words := []string{"ghp_a", "nc ", "NC\t", "netcat ", "token=", "sk-live", "pass  a", "xxpass a", "xx pass a"}
 	for n := range 8 {
