@@ -187,14 +187,16 @@ func (g *byteGate) scan(f *Scratch, grams *gramGate, text string, from, to int) 
 type runGate struct {
 	rules  []runRule
 	class  byteset // the union of theirs
-	low    byte    // its least
-	length int     // the least of theirs
+	in     [256]bool
+	low    byte // its least
+	length int  // the least of theirs
 }
 
 type runRule struct {
 	rule        int32
 	class       byteset
 	length      int
+	longest     int // of a run that is a word by itself, else 0
 	least, most int
 	prefix      byteset
 }
@@ -210,7 +212,10 @@ func (g *runGate) add(rule int32, p *plan) {
 			break
 		}
 	}
-	g.rules = append(g.rules, runRule{rule, p.run, p.runLength, p.least, p.most, p.prefix})
+	for b := range 256 {
+		g.in[b] = g.class.has(byte(b))
+	}
+	g.rules = append(g.rules, runRule{rule, p.run, p.runLength, p.runMost, p.least, p.most, p.prefix})
 }
 
 // scan looks at the runs that begin in text[from:to], or have a byte there. A run of minRun bytes fills eight that begin
@@ -220,7 +225,7 @@ func (g *runGate) scan(f *Scratch, text string, from, to int) {
 	low := uint64(g.low) * ones
 	for i := (from + 7) &^ 7; i < to && i+8 <= len(text); i += 8 {
 		x := load64(text[i : i+8])
-		if ((x-low)&^x|x)&high != 0 || !g.all(text[i:i+8]) {
+		if ((x-low)&^x|x)&high != 0 || !g.all(text[i:i+8]) || !g.long(text, i) {
 			continue
 		}
 		start, end := extend(&g.class, text, i)
@@ -235,12 +240,14 @@ func (g *runGate) scan(f *Scratch, text string, from, to int) {
 }
 
 func (g *runGate) all(text string) bool {
-	for i := range len(text) {
-		if !g.class.has(text[i]) {
-			return false
-		}
-	}
-	return true
+	t, in := text[:8], &g.in
+	return in[t[0]] && in[t[1]] && in[t[2]] && in[t[3]] && in[t[4]] && in[t[5]] && in[t[6]] && in[t[7]]
+}
+
+// long says whether the run of the eight bytes at i may have minRun of them: it goes on over four more on one side at least.
+func (g *runGate) long(text string, i int) bool {
+	before := i < 4 || g.in[text[i-1]] && g.in[text[i-2]] && g.in[text[i-3]] && g.in[text[i-4]]
+	return before || i+12 > len(text) || g.in[text[i+8]] && g.in[text[i+9]] && g.in[text[i+10]] && g.in[text[i+11]]
 }
 
 // extend is the run of a class around a place.
@@ -264,7 +271,7 @@ func (r *runRule) within(f *Scratch, text string, from, to int) {
 		}
 		start, end := extend(&r.class, text, at)
 		start, end = max(start, from), min(end, to)
-		if end-start >= r.length {
+		if end-start >= r.length && (r.longest == 0 || end-start <= r.longest) {
 			f.note(r.rule, f.reach(&r.prefix, text, start, r.least, r.most), end-r.length-r.least)
 		}
 		at = end + r.length

@@ -17,6 +17,7 @@ type plan struct {
 	cost        float32 // estimated nanoseconds for a kilobyte of ordinary text
 	run         byteset // planRun: the class of the run
 	runLength   int     // and its least length
+	runMost     int     // and its most, where the run must be a word by itself, else 0
 }
 
 type planKind uint8
@@ -179,6 +180,9 @@ func (pl *planner) cheapest(nodes []*syntax.Regexp) (best plan, found bool) {
 	var prefix byteset
 	for i, node := range nodes {
 		for _, p := range pl.tail(nodes[i:], i == 0) {
+			if p.kind == planRun {
+				p.runMost = wordRun(nodes, i, p.run)
+			}
 			if p.least, p.most, p.prefix = least, most, prefix; most > maxPrefix && !p.stopsAtPrefix() {
 				continue
 			}
@@ -346,6 +350,17 @@ func headPlan(routes []route, kind planKind, cost float32, wanted byteset) (plan
 		p.routes = append(p.routes, plannedRoute{w.sets, at, 0, w.alone()})
 	}
 	return p, len(routes) > 0
+}
+
+// wordRun is the most that the run of nodes[i] may take if word boundaries stand on both sides of it, else 0. Where the
+// class has word characters only, a longer run has no such boundary inside.
+func wordRun(nodes []*syntax.Regexp, i int, class byteset) int {
+	node := nodes[i]
+	if i == 0 || i+1 == len(nodes) || node.Op != syntax.OpRepeat || node.Max < 0 || class.intersects(aroundWords) ||
+		nodes[i-1].Op != syntax.OpWordBoundary || nodes[i+1].Op != syntax.OpWordBoundary {
+		return 0
+	}
+	return node.Max
 }
 
 // classRun says whether a node is a long repeat of one class of ASCII letters.
