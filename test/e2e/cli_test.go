@@ -15,7 +15,7 @@ import (
 var commands = map[string][]string{
 	"serve": nil, "decide": {"-"}, "approvals list": nil, "approvals show": {"x"}, "approvals approve": {"x"}, "approvals reject": {"x"},
 	"approvals watch": nil, "status": nil, "limits show": nil, "limits recover": nil, "kill": nil, "breaker reset": {"x"}, "bundle build": {"-o", "x"},
-	"bundle check": nil, "bundle import": {"-"}, "bundle test": nil, "log query": nil, "log tail": nil, "inspect": {"-"}, "scan": {"-"}, "trace": {"x"}, "bench": nil,
+	"bundle check": nil, "bundle import": {"-"}, "bundle test": nil, "log query": nil, "log tail": nil, "inspect": {"-"}, "scan": {"-"}, "observe": {"-"}, "trace": {"x"}, "bench": nil,
 }
 
 func TestHelp(t *testing.T) {
