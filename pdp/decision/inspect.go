@@ -49,15 +49,21 @@ func (e *Engine) inspect(ctx context.Context, j *judgement) error {
 	if arrives(a.Kind) || a.Kind == action.KindMemoryWrite {
 		j.findings = scan.Merge(j.findings, scan.Suspicions(inspected))
 	}
-	j.findings = slices.DeleteFunc(j.findings, func(f scan.Finding) bool {
-		return j.snapshot.Tables.Suppressed(f, j.req.Principal.Tenant, a.Tool, j.now)
-	})
+	j.findings = j.unsuppressed(j.findings)
 	j.hide = hider(j.findings, fingerprint)
 	hideNames(j.findings, j.facts, fingerprint)
 	if result.Incomplete {
 		j.degrade("scan_incomplete")
 	}
 	return nil
+}
+
+// unsuppressed leaves out the findings that a row of the table of suppressions takes back, whose pointers are still as
+// they are in the action.
+func (j *judgement) unsuppressed(findings []scan.Finding) []scan.Finding {
+	return slices.DeleteFunc(findings, func(f scan.Finding) bool {
+		return j.snapshot.Tables.Suppressed(f, j.req.Principal.Tenant, j.req.Action.Tool, j.now)
+	})
 }
 
 func (e *Engine) factsOf(j *judgement, a *action.Action) []action.Fact {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -262,5 +263,21 @@ func TestThreat_D17_RedactedIsValidJSONOfTheSameShape(t *testing.T) {
 	})
 	if redactions < 20 {
 		t.Errorf("only %d redactions: the texts are too tame", redactions)
+	}
+}
+
+// What was taken back before policy looked is not something new in the result.
+func TestRedactionLeavesAloneWhatIsSuppressed(t *testing.T) {
+	r := newRoom(t)
+	r.holder.Swap(tuned(t, map[string]any{
+		"suppressions": map[string]any{"suppressions": []any{map[string]any{
+			"name": "key of the manual", "rule": "credential.aws-access-key", "owner": "ann@site.test", "until": r.clock().UTC().Format(time.DateOnly),
+			"reason": "printed in the vendor's manual", "field": "/arguments/note",
+		}}},
+		"effects": map[string]any{"effects": []any{map[string]any{"name": "personal_out", "effect": "redact", "replace": "constant"}}},
+	}))
+	e := r.effective(call("demo-basic", "search", `{"note": "`+awsKey+`", "query": "card `+card+`"}`))
+	if want := `{"note":"` + awsKey + `","query":"card redacted"}`; e.ArgumentsJSON != want {
+		t.Errorf("got %s, want %s", e.ArgumentsJSON, want)
 	}
 }

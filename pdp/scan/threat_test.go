@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -183,6 +184,19 @@ func TestThreat_D1_GzipIsUnpackedWithinBounds(t *testing.T) {
 		if !r.Undecoded || r.BytesScanned > int64(2*len(text)+maxDecodeBytes) {
 			t.Errorf("%s: undecoded %t, %d bytes", name, r.Undecoded, r.BytesScanned)
 		}
+	}
+	// A reader that is not limited would take all 64 MiB in before it noticed.
+	packed, err := base64.StdEncoding.DecodeString(bomb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	z := unzip{room: 1 << 10}
+	text := z.unpack(packed)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; text != nil || !z.over || took > 4<<20 {
+		t.Errorf("a bomb gives %d bytes and takes %d of memory", len(text), took)
 	}
 	broken := pack("the token is " + canary + strings.Repeat(" and more", 40))
 	if counts(s.scanOne(broken[:len(broken)-12]))["credential.test-token@/a"] != 1 {

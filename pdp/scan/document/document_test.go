@@ -90,6 +90,22 @@ func TestText_FindsWhatStandsAcrossWindowsOnce(t *testing.T) {
 	}
 }
 
+// What is longer than the overlap is told once, where it begins.
+func TestText_TellsOfALongMatchOnce(t *testing.T) {
+	compiled, err := scan.Compile([]scan.Pattern{{
+		ID: "a.blob", Category: "exfiltration", Severity: "high", Confidence: "high", Regex: `blob[A-Za-z]{16,}|[A-Z]{16}[A-Z]*`, Slow: true,
+		Examples: scan.Examples{Match: []string{"blobABCDEFGHIJKLMNOPQ", "ABCDEFGHIJKLMNOPQR", "x ABCDEFGHIJKLMNOPQR"}, NoMatch: []string{"a", "blob", "ABC"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("z ", (window-2*overlap)/2) + "blob" + strings.Repeat("QXZ", overlap) + strings.Repeat(" z", window)
+	r, err := New(compiled).Text(t.Context(), strings.NewReader(long))
+	if got := places(r); got != fmt.Sprintf("a.blob@1:%d", window-2*overlap+1) || err != nil {
+		t.Errorf("%.200s, %v", got, err)
+	}
+}
+
 func TestText_BinaryAndBrokenReaders(t *testing.T) {
 	s := scanner(t)
 	if _, err := s.Text(t.Context(), strings.NewReader("\x7fELF\x00\x01"+canary)); !errors.Is(err, ErrBinary) {
