@@ -60,13 +60,13 @@ test: ## every check: lint, generated code, policies, clients, end to end, Go wi
 
 .PHONY: test-go
 test-go: bin/gotestsum $(STAMPS)/cc $(STAMPS)/redis ## the Go tests, with the race detector
-	bin/gotestsum --format pkgname --format-hide-empty-pkg -- -race -timeout 15m $$(go list ./... | grep -vE '/(test/e2e|clients/go)(/|$$)')
+	bin/gotestsum --format pkgname --format-hide-empty-pkg -- -race -timeout 40m $$(go list ./... | grep -vE '/(test/e2e|clients/go)(/|$$)')
 
 .PHONY: e2e
 e2e: build bin/gotestsum bin/grpcurl bin/opa ## the whole story against the real binary, the Go client's tests among it
 	@tools/need.sh curl curl --version
 	@# Never from the cache: Go can't know that the binary changed.
-	bin/gotestsum --format pkgname --format-hide-empty-pkg -- -count=1 -timeout 10m ./test/e2e/... ./clients/go/...
+	bin/gotestsum --format pkgname --format-hide-empty-pkg -- -count=1 -timeout 20m ./test/e2e/... ./clients/go/...
 
 NOT_COVERED := 'concat("\n", [line | some file, f in input.files; some gap in f.not_covered; line := sprintf("%v:%v: not covered", [file, gap.start.row])])'
 
