@@ -177,7 +177,7 @@ func environment(home string, extra ...string) []string {
 func eventually(t *testing.T, within time.Duration, what string, ok func() bool) time.Duration {
 	t.Helper()
 	began := time.Now()
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond) // what asks a server must not go past its limits
 	defer tick.Stop()
 	for !ok() {
 		if time.Since(began) > within {

@@ -39,8 +39,9 @@ func TestPolicyEditIsLive(t *testing.T) {
 	a, admin, s := p.agent(t), p.admin(t), session(t)
 	profiles, rule := filepath.Join(dir, "tables", "profiles", "data.yaml"), filepath.Join(dir, "rules", "size.rego")
 	mail := func() pb.Effect {
-		body := fmt.Sprintf(`{"to": "ann@example.com", "body": "Lunch %d?"}`, additions.Add(1)) // else it is a loop
-		return a.decide(t, call("demo-basic", s, "send_email", body)).GetEffect()
+		n := additions.Add(1) // in one session it would be a loop, and go past the limits of a session
+		body := fmt.Sprintf(`{"to": "ann@example.com", "body": "Lunch %d?"}`, n)
+		return a.decide(t, call("demo-basic", fmt.Sprintf("%s-%d", s, n), "send_email", body)).GetEffect()
 	}
 	status := func() *pb.GetStatusResponse {
 		got, err := admin.GetStatus(t.Context(), &pb.GetStatusRequest{})
