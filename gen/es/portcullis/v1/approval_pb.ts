@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/approval.proto.
  */
 export const file_portcullis_v1_approval: GenFile = /*@__PURE__*/
-  fileDesc("Chxwb3J0Y3VsbGlzL3YxL2FwcHJvdmFsLnByb3RvEg1wb3J0Y3VsbGlzLnYxIooBCgRWb3RlEg8KB3N1YmplY3QYASABKAkSJwoHdmVyZGljdBgCIAEoDjIWLnBvcnRjdWxsaXMudjEuVmVyZGljdBIPCgdjb21tZW50GAMgASgJEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhcHBsaWVkGAUgASgIIuYECghBcHByb3ZhbBIKCgJpZBgBIAEoCRIrCgVzdGF0ZRgCIAEoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZRIrCglwcmluY2lwYWwYAyABKAsyGC5wb3J0Y3VsbGlzLnYxLlByaW5jaXBhbBInCgRraW5kGAQgASgOMhkucG9ydGN1bGxpcy52MS5BY3Rpb25LaW5kEgwKBHRvb2wYBSABKAkSDgoGc2VydmVyGAYgASgJEhUKDWFjdGlvbl9kaWdlc3QYByABKAkSFwoPYnVuZGxlX3JldmlzaW9uGAggASgJEiYKB3JlYXNvbnMYCSADKAsyFS5wb3J0Y3VsbGlzLnYxLlJlYXNvbhIuCgpjcmVhdGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcXVvcnVtGA0gASgFEiIKBXZvdGVzGA4gAygLMhMucG9ydGN1bGxpcy52MS5Wb3RlEhAKCHNlcXVlbmNlGA8gASgEEi8KC3JlZGVlbWVkX2F0GBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZWNpc2lvbl9pZBgRIAEoCRImCghlc3RpbWF0ZRgSIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2USEwoLcmVkZWVtZWRfYnkYEyABKAkidAoKUmV2aWV3VmlldxITCgthY3Rpb25fanNvbhgBIAEoCRIUCgxhY3Rpb25fYnl0ZXMYAiABKAMSEQoJdHJ1bmNhdGVkGAMgASgIEigKCGZpbmRpbmdzGAQgAygLMhYucG9ydGN1bGxpcy52MS5GaW5kaW5nIsMBChRMaXN0QXBwcm92YWxzUmVxdWVzdBI9CgZzdGF0ZXMYASADKA4yHC5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsU3RhdGVCD7pIDJIBCRAFIgWCAQIQARIXCgVhZ2VudBgCIAEoCUIIukgFcgMogAESFgoEdG9vbBgDIAEoCUIIukgFcgMogAISHQoJcGFnZV9zaXplGAQgASgFQgq6SAcaBRjIASgAEhwKCnBhZ2VfdG9rZW4YBSABKAlCCLpIBXIDKIACIlwKFUxpc3RBcHByb3ZhbHNSZXNwb25zZRIqCglhcHByb3ZhbHMYASADKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJFChJHZXRBcHByb3ZhbFJlcXVlc3QSLwoLYXBwcm92YWxfaWQYASABKAlCGrpIF3IVEAEoQDIPXltBLVphLXowLTktXSokImkKE0dldEFwcHJvdmFsUmVzcG9uc2USKQoIYXBwcm92YWwYASABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEicKBHZpZXcYAiABKAsyGS5wb3J0Y3VsbGlzLnYxLlJldmlld1ZpZXciPwoFR3JhbnQSGAoEdXNlcxgBIAEoBUIKukgHGgUY6AcoABIcCgdzZWNvbmRzGAIgASgDQgu6SAgiBhiAowUoACKJAgoUU3VibWl0VmVyZGljdFJlcXVlc3QSLwoLYXBwcm92YWxfaWQYASABKAlCGrpIF3IVEAEoQDIPXltBLVphLXowLTktXSokEjMKB3ZlcmRpY3QYAiABKA4yFi5wb3J0Y3VsbGlzLnYxLlZlcmRpY3RCCrpIB4IBBBABIAASGQoHY29tbWVudBgDIAEoCUIIukgFcgMooB8SIQoPZXhwZWN0ZWRfZGlnZXN0GAQgASgJQgi6SAVyAyiAARIjCgVncmFudBgFIAEoCzIULnBvcnRjdWxsaXMudjEuR3JhbnQSKAoVZWRpdGVkX2FyZ3VtZW50c19qc29uGAYgASgJQgm6SAZyBCiAgEAiYwoVU3VibWl0VmVyZGljdFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSKQoIYXBwcm92YWwYAiABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEg4KBnJlYXNvbhgDIAEoCSItChVXYXRjaEFwcHJvdmFsc1JlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEImYKFldhdGNoQXBwcm92YWxzUmVzcG9uc2USKQoIYXBwcm92YWwYASABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEg4KBmN1cnNvchgCIAEoBBIRCgloZWFydGJlYXQYAyABKAgqvwEKDUFwcHJvdmFsU3RhdGUSHgoaQVBQUk9WQUxfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZBUFBST1ZBTF9TVEFURV9QRU5ESU5HEAESGwoXQVBQUk9WQUxfU1RBVEVfQVBQUk9WRUQQAhIbChdBUFBST1ZBTF9TVEFURV9SRUpFQ1RFRBADEhoKFkFQUFJPVkFMX1NUQVRFX0VYUElSRUQQBBIcChhBUFBST1ZBTF9TVEFURV9DQU5DRUxMRUQQBSpLCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABITCg9WRVJESUNUX0FQUFJPVkUQARISCg5WRVJESUNUX1JFSkVDVBACMoADCg9BcHByb3ZhbFNlcnZpY2USWgoNTGlzdEFwcHJvdmFscxIjLnBvcnRjdWxsaXMudjEuTGlzdEFwcHJvdmFsc1JlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLkxpc3RBcHByb3ZhbHNSZXNwb25zZRJUCgtHZXRBcHByb3ZhbBIhLnBvcnRjdWxsaXMudjEuR2V0QXBwcm92YWxSZXF1ZXN0GiIucG9ydGN1bGxpcy52MS5HZXRBcHByb3ZhbFJlc3BvbnNlEloKDVN1Ym1pdFZlcmRpY3QSIy5wb3J0Y3VsbGlzLnYxLlN1Ym1pdFZlcmRpY3RSZXF1ZXN0GiQucG9ydGN1bGxpcy52MS5TdWJtaXRWZXJkaWN0UmVzcG9uc2USXwoOV2F0Y2hBcHByb3ZhbHMSJC5wb3J0Y3VsbGlzLnYxLldhdGNoQXBwcm92YWxzUmVxdWVzdBolLnBvcnRjdWxsaXMudjEuV2F0Y2hBcHByb3ZhbHNSZXNwb25zZTABQr8BChFjb20ucG9ydGN1bGxpcy52MUINQXBwcm92YWxQcm90b1ABWkZnaXRodWIuY29tL3BvcnRjdWxsaXMtcGRwL3BvcnRjdWxsaXMvZ2VuL2dvL3BvcnRjdWxsaXMvdjE7cG9ydGN1bGxpc3YxogIDUFhYqgINUG9ydGN1bGxpcy5WMcoCDVBvcnRjdWxsaXNcVjHiAhlQb3J0Y3VsbGlzXFYxXEdQQk1ldGFkYXRh6gIOUG9ydGN1bGxpczo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_types]);
+  fileDesc("Chxwb3J0Y3VsbGlzL3YxL2FwcHJvdmFsLnByb3RvEg1wb3J0Y3VsbGlzLnYxIooBCgRWb3RlEg8KB3N1YmplY3QYASABKAkSJwoHdmVyZGljdBgCIAEoDjIWLnBvcnRjdWxsaXMudjEuVmVyZGljdBIPCgdjb21tZW50GAMgASgJEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhcHBsaWVkGAUgASgIIuYECghBcHByb3ZhbBIKCgJpZBgBIAEoCRIrCgVzdGF0ZRgCIAEoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZRIrCglwcmluY2lwYWwYAyABKAsyGC5wb3J0Y3VsbGlzLnYxLlByaW5jaXBhbBInCgRraW5kGAQgASgOMhkucG9ydGN1bGxpcy52MS5BY3Rpb25LaW5kEgwKBHRvb2wYBSABKAkSDgoGc2VydmVyGAYgASgJEhUKDWFjdGlvbl9kaWdlc3QYByABKAkSFwoPYnVuZGxlX3JldmlzaW9uGAggASgJEiYKB3JlYXNvbnMYCSADKAsyFS5wb3J0Y3VsbGlzLnYxLlJlYXNvbhIuCgpjcmVhdGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcXVvcnVtGA0gASgFEiIKBXZvdGVzGA4gAygLMhMucG9ydGN1bGxpcy52MS5Wb3RlEhAKCHNlcXVlbmNlGA8gASgEEi8KC3JlZGVlbWVkX2F0GBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZWNpc2lvbl9pZBgRIAEoCRImCghlc3RpbWF0ZRgSIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2USEwoLcmVkZWVtZWRfYnkYEyABKAkivQEKClJldmlld1ZpZXcSEwoLYWN0aW9uX2pzb24YASABKAkSFAoMYWN0aW9uX2J5dGVzGAIgASgDEhEKCXRydW5jYXRlZBgDIAEoCBIoCghmaW5kaW5ncxgEIAMoCzIWLnBvcnRjdWxsaXMudjEuRmluZGluZxIOCgZvZmZzZXQYBSABKAMSEwoLbmV4dF9vZmZzZXQYBiABKAMSDgoGbWFza2VkGAcgASgFEhIKCmFnZW50X3NheXMYCCABKAkiwwEKFExpc3RBcHByb3ZhbHNSZXF1ZXN0Ej0KBnN0YXRlcxgBIAMoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZUIPukgMkgEJEAUiBYIBAhABEhcKBWFnZW50GAIgASgJQgi6SAVyAyiAARIWCgR0b29sGAMgASgJQgi6SAVyAyiAAhIdCglwYWdlX3NpemUYBCABKAVCCrpIBxoFGMgBKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMogAIiXAoVTGlzdEFwcHJvdmFsc1Jlc3BvbnNlEioKCWFwcHJvdmFscxgBIAMoCzIXLnBvcnRjdWxsaXMudjEuQXBwcm92YWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIl4KEkdldEFwcHJvdmFsUmVxdWVzdBIvCgthcHByb3ZhbF9pZBgBIAEoCUIaukgXchUQAShAMg9eW0EtWmEtejAtOS1dKiQSFwoGb2Zmc2V0GAIgASgDQge6SAQiAigAImkKE0dldEFwcHJvdmFsUmVzcG9uc2USKQoIYXBwcm92YWwYASABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEicKBHZpZXcYAiABKAsyGS5wb3J0Y3VsbGlzLnYxLlJldmlld1ZpZXcifQoVUmV2ZWFsQXBwcm92YWxSZXF1ZXN0Ei8KC2FwcHJvdmFsX2lkGAEgASgJQhq6SBdyFRABKEAyD15bQS1aYS16MC05LV0qJBIXCgZvZmZzZXQYAiABKANCB7pIBCICKAASGgoGcmVhc29uGAMgASgJQgq6SAdyBRABKKAfIkEKFlJldmVhbEFwcHJvdmFsUmVzcG9uc2USJwoEdmlldxgBIAEoCzIZLnBvcnRjdWxsaXMudjEuUmV2aWV3VmlldyI/CgVHcmFudBIYCgR1c2VzGAEgASgFQgq6SAcaBRjoBygAEhwKB3NlY29uZHMYAiABKANCC7pICCIGGICjBSgAIp8CChRTdWJtaXRWZXJkaWN0UmVxdWVzdBIvCgthcHByb3ZhbF9pZBgBIAEoCUIaukgXchUQAShAMg9eW0EtWmEtejAtOS1dKiQSMwoHdmVyZGljdBgCIAEoDjIWLnBvcnRjdWxsaXMudjEuVmVyZGljdEIKukgHggEEEAEgABIZCgdjb21tZW50GAMgASgJQgi6SAVyAyigHxIhCg9leHBlY3RlZF9kaWdlc3QYBCABKAlCCLpIBXIDKIABEiMKBWdyYW50GAUgASgLMhQucG9ydGN1bGxpcy52MS5HcmFudBIoChVlZGl0ZWRfYXJndW1lbnRzX2pzb24YBiABKAlCCbpIBnIEKICAQBIUCgxzZWVuX2luX2Z1bGwYByABKAgiYwoVU3VibWl0VmVyZGljdFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSKQoIYXBwcm92YWwYAiABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEg4KBnJlYXNvbhgDIAEoCSItChVXYXRjaEFwcHJvdmFsc1JlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEImYKFldhdGNoQXBwcm92YWxzUmVzcG9uc2USKQoIYXBwcm92YWwYASABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEg4KBmN1cnNvchgCIAEoBBIRCgloZWFydGJlYXQYAyABKAgqvwEKDUFwcHJvdmFsU3RhdGUSHgoaQVBQUk9WQUxfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZBUFBST1ZBTF9TVEFURV9QRU5ESU5HEAESGwoXQVBQUk9WQUxfU1RBVEVfQVBQUk9WRUQQAhIbChdBUFBST1ZBTF9TVEFURV9SRUpFQ1RFRBADEhoKFkFQUFJPVkFMX1NUQVRFX0VYUElSRUQQBBIcChhBUFBST1ZBTF9TVEFURV9DQU5DRUxMRUQQBSpLCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABITCg9WRVJESUNUX0FQUFJPVkUQARISCg5WRVJESUNUX1JFSkVDVBACMt8DCg9BcHByb3ZhbFNlcnZpY2USWgoNTGlzdEFwcHJvdmFscxIjLnBvcnRjdWxsaXMudjEuTGlzdEFwcHJvdmFsc1JlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLkxpc3RBcHByb3ZhbHNSZXNwb25zZRJUCgtHZXRBcHByb3ZhbBIhLnBvcnRjdWxsaXMudjEuR2V0QXBwcm92YWxSZXF1ZXN0GiIucG9ydGN1bGxpcy52MS5HZXRBcHByb3ZhbFJlc3BvbnNlEl0KDlJldmVhbEFwcHJvdmFsEiQucG9ydGN1bGxpcy52MS5SZXZlYWxBcHByb3ZhbFJlcXVlc3QaJS5wb3J0Y3VsbGlzLnYxLlJldmVhbEFwcHJvdmFsUmVzcG9uc2USWgoNU3VibWl0VmVyZGljdBIjLnBvcnRjdWxsaXMudjEuU3VibWl0VmVyZGljdFJlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLlN1Ym1pdFZlcmRpY3RSZXNwb25zZRJfCg5XYXRjaEFwcHJvdmFscxIkLnBvcnRjdWxsaXMudjEuV2F0Y2hBcHByb3ZhbHNSZXF1ZXN0GiUucG9ydGN1bGxpcy52MS5XYXRjaEFwcHJvdmFsc1Jlc3BvbnNlMAFCvwEKEWNvbS5wb3J0Y3VsbGlzLnYxQg1BcHByb3ZhbFByb3RvUAFaRmdpdGh1Yi5jb20vcG9ydGN1bGxpcy1wZHAvcG9ydGN1bGxpcy9nZW4vZ28vcG9ydGN1bGxpcy92MTtwb3J0Y3VsbGlzdjGiAgNQWFiqAg1Qb3J0Y3VsbGlzLlYxygINUG9ydGN1bGxpc1xWMeICGVBvcnRjdWxsaXNcVjFcR1BCTWV0YWRhdGHqAg5Qb3J0Y3VsbGlzOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_types]);
 
 /**
  * One person's answer.
@@ -220,7 +220,8 @@ export const ApprovalSchema: GenMessage<Approval> = /*@__PURE__*/
  */
 export type ReviewView = Message<"portcullis.v1.ReviewView"> & {
   /**
-   * The action's canonical JSON, control and invisible characters escaped, matches of DLP patterns masked. Cut at 64 KiB.
+   * A page of the action's canonical JSON: control, invisible and bidirectional characters spelt out, long runs of spaces
+   * counted, matches of DLP patterns masked. A page is made of at most 64 KiB of the action.
    *
    * @generated from field: string action_json = 1;
    */
@@ -234,7 +235,7 @@ export type ReviewView = Message<"portcullis.v1.ReviewView"> & {
   actionBytes: bigint;
 
   /**
-   * True if `action_json` was cut.
+   * True if the action is longer than one page: to approve it, `seen_in_full` must be set.
    *
    * @generated from field: bool truncated = 3;
    */
@@ -246,6 +247,35 @@ export type ReviewView = Message<"portcullis.v1.ReviewView"> & {
    * @generated from field: repeated portcullis.v1.Finding findings = 4;
    */
   findings: Finding[];
+
+  /**
+   * Where in the canonical action this page begins, in bytes.
+   *
+   * @generated from field: int64 offset = 5;
+   */
+  offset: bigint;
+
+  /**
+   * Where the next page begins; 0 on the last one.
+   *
+   * @generated from field: int64 next_offset = 6;
+   */
+  nextOffset: bigint;
+
+  /**
+   * How many places of the whole action are masked.
+   *
+   * @generated from field: int32 masked = 7;
+   */
+  masked: number;
+
+  /**
+   * What the agent itself says about the action (`context` of its request, as JSON), which nobody has checked. Spelt out
+   * like the action, matches masked, at most 2,000 characters. Empty if it said nothing.
+   *
+   * @generated from field: string agent_says = 8;
+   */
+  agentSays: string;
 };
 
 /**
@@ -344,6 +374,13 @@ export type GetApprovalRequest = Message<"portcullis.v1.GetApprovalRequest"> & {
    * @generated from field: string approval_id = 1;
    */
   approvalId: string;
+
+  /**
+   * Where the page of the action begins: `next_offset` of the page before. 0: at the begin.
+   *
+   * @generated from field: int64 offset = 2;
+   */
+  offset: bigint;
 };
 
 /**
@@ -382,6 +419,62 @@ export const GetApprovalResponseSchema: GenMessage<GetApprovalResponse> = /*@__P
   messageDesc(file_portcullis_v1_approval, 6);
 
 /**
+ * Which action to show with nothing masked.
+ *
+ * @generated from message portcullis.v1.RevealApprovalRequest
+ */
+export type RevealApprovalRequest = Message<"portcullis.v1.RevealApprovalRequest"> & {
+  /**
+   * The approval. Required.
+   *
+   * @generated from field: string approval_id = 1;
+   */
+  approvalId: string;
+
+  /**
+   * Where the page begins: `next_offset` of the page before. 0: at the begin.
+   *
+   * @generated from field: int64 offset = 2;
+   */
+  offset: bigint;
+
+  /**
+   * Why it must be seen; for the record. Required, at most 4,000 bytes.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message portcullis.v1.RevealApprovalRequest.
+ * Use `create(RevealApprovalRequestSchema)` to create a new message.
+ */
+export const RevealApprovalRequestSchema: GenMessage<RevealApprovalRequest> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_approval, 7);
+
+/**
+ * The action with nothing masked.
+ *
+ * @generated from message portcullis.v1.RevealApprovalResponse
+ */
+export type RevealApprovalResponse = Message<"portcullis.v1.RevealApprovalResponse"> & {
+  /**
+   * As in `GetApprovalResponse`, but `masked` is 0.
+   *
+   * @generated from field: portcullis.v1.ReviewView view = 1;
+   */
+  view?: ReviewView | undefined;
+};
+
+/**
+ * Describes the message portcullis.v1.RevealApprovalResponse.
+ * Use `create(RevealApprovalResponseSchema)` to create a new message.
+ */
+export const RevealApprovalResponseSchema: GenMessage<RevealApprovalResponse> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_approval, 8);
+
+/**
  * A wish that later asks like this one need no person. Not supported by this server: a request that sets it is refused.
  *
  * @generated from message portcullis.v1.Grant
@@ -407,7 +500,7 @@ export type Grant = Message<"portcullis.v1.Grant"> & {
  * Use `create(GrantSchema)` to create a new message.
  */
 export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 7);
+  messageDesc(file_portcullis_v1_approval, 9);
 
 /**
  * A person's verdict.
@@ -456,6 +549,14 @@ export type SubmitVerdictRequest = Message<"portcullis.v1.SubmitVerdictRequest">
    * @generated from field: string edited_arguments_json = 6;
    */
   editedArgumentsJson: string;
+
+  /**
+   * Says that the voter has read all pages of an action that is longer than one. Without it, to approve such an action is
+   * `FAILED_PRECONDITION` (`NOT_SEEN_IN_FULL`).
+   *
+   * @generated from field: bool seen_in_full = 7;
+   */
+  seenInFull: boolean;
 };
 
 /**
@@ -463,7 +564,7 @@ export type SubmitVerdictRequest = Message<"portcullis.v1.SubmitVerdictRequest">
  * Use `create(SubmitVerdictRequestSchema)` to create a new message.
  */
 export const SubmitVerdictRequestSchema: GenMessage<SubmitVerdictRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 8);
+  messageDesc(file_portcullis_v1_approval, 10);
 
 /**
  * What the verdict did.
@@ -498,7 +599,7 @@ export type SubmitVerdictResponse = Message<"portcullis.v1.SubmitVerdictResponse
  * Use `create(SubmitVerdictResponseSchema)` to create a new message.
  */
 export const SubmitVerdictResponseSchema: GenMessage<SubmitVerdictResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 9);
+  messageDesc(file_portcullis_v1_approval, 11);
 
 /**
  * Which approvals to watch.
@@ -519,7 +620,7 @@ export type WatchApprovalsRequest = Message<"portcullis.v1.WatchApprovalsRequest
  * Use `create(WatchApprovalsRequestSchema)` to create a new message.
  */
 export const WatchApprovalsRequestSchema: GenMessage<WatchApprovalsRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 10);
+  messageDesc(file_portcullis_v1_approval, 12);
 
 /**
  * One message of the stream.
@@ -554,7 +655,7 @@ export type WatchApprovalsResponse = Message<"portcullis.v1.WatchApprovalsRespon
  * Use `create(WatchApprovalsResponseSchema)` to create a new message.
  */
 export const WatchApprovalsResponseSchema: GenMessage<WatchApprovalsResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 11);
+  messageDesc(file_portcullis_v1_approval, 13);
 
 /**
  * Where an approval stands. All but `PENDING` are final for the verdict; an approved one can then be redeemed once.
@@ -663,7 +764,7 @@ export const ApprovalService: GenService<{
     output: typeof ListApprovalsResponseSchema;
   },
   /**
-   * One approval with what the reviewer must see. `NOT_FOUND` if there is none.
+   * One approval with what the reviewer must see, as long as it is pending. `NOT_FOUND` if there is none.
    *
    * @generated from rpc portcullis.v1.ApprovalService.GetApproval
    */
@@ -671,6 +772,17 @@ export const ApprovalService: GenService<{
     methodKind: "unary";
     input: typeof GetApprovalRequestSchema;
     output: typeof GetApprovalResponseSchema;
+  },
+  /**
+   * The same page of the action with nothing masked. It is in the decision log, with who and why, before it is answered.
+   * Needs the role `approver`. `NOT_FOUND` if there is none, `FAILED_PRECONDITION` (`APPROVAL_ENDED`) once it is no longer pending.
+   *
+   * @generated from rpc portcullis.v1.ApprovalService.RevealApproval
+   */
+  revealApproval: {
+    methodKind: "unary";
+    input: typeof RevealApprovalRequestSchema;
+    output: typeof RevealApprovalResponseSchema;
   },
   /**
    * Approves or rejects. Durable before it returns. A verdict that comes too late is `OK` with `applied: false` and the state that stands;

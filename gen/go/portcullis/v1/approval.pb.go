@@ -434,14 +434,24 @@ func (x *Approval) GetRedeemedBy() string {
 // What the reviewer sees, built by the PDP from the action itself, never from the agent's words about it.
 type ReviewView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The action's canonical JSON, control and invisible characters escaped, matches of DLP patterns masked. Cut at 64 KiB.
+	// A page of the action's canonical JSON: control, invisible and bidirectional characters spelt out, long runs of spaces
+	// counted, matches of DLP patterns masked. A page is made of at most 64 KiB of the action.
 	ActionJson string `protobuf:"bytes,1,opt,name=action_json,json=actionJson,proto3" json:"action_json,omitempty"`
 	// Size of the whole canonical action in bytes.
 	ActionBytes int64 `protobuf:"varint,2,opt,name=action_bytes,json=actionBytes,proto3" json:"action_bytes,omitempty"`
-	// True if `action_json` was cut.
+	// True if the action is longer than one page: to approve it, `seen_in_full` must be set.
 	Truncated bool `protobuf:"varint,3,opt,name=truncated,proto3" json:"truncated,omitempty"`
 	// What inspection saw.
-	Findings      []*Finding `protobuf:"bytes,4,rep,name=findings,proto3" json:"findings,omitempty"`
+	Findings []*Finding `protobuf:"bytes,4,rep,name=findings,proto3" json:"findings,omitempty"`
+	// Where in the canonical action this page begins, in bytes.
+	Offset int64 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Where the next page begins; 0 on the last one.
+	NextOffset int64 `protobuf:"varint,6,opt,name=next_offset,json=nextOffset,proto3" json:"next_offset,omitempty"`
+	// How many places of the whole action are masked.
+	Masked int32 `protobuf:"varint,7,opt,name=masked,proto3" json:"masked,omitempty"`
+	// What the agent itself says about the action (`context` of its request, as JSON), which nobody has checked. Spelt out
+	// like the action, matches masked, at most 2,000 characters. Empty if it said nothing.
+	AgentSays     string `protobuf:"bytes,8,opt,name=agent_says,json=agentSays,proto3" json:"agent_says,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -502,6 +512,34 @@ func (x *ReviewView) GetFindings() []*Finding {
 		return x.Findings
 	}
 	return nil
+}
+
+func (x *ReviewView) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ReviewView) GetNextOffset() int64 {
+	if x != nil {
+		return x.NextOffset
+	}
+	return 0
+}
+
+func (x *ReviewView) GetMasked() int32 {
+	if x != nil {
+		return x.Masked
+	}
+	return 0
+}
+
+func (x *ReviewView) GetAgentSays() string {
+	if x != nil {
+		return x.AgentSays
+	}
+	return ""
 }
 
 // Which approvals to list.
@@ -645,7 +683,9 @@ func (x *ListApprovalsResponse) GetNextPageToken() string {
 type GetApprovalRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The approval. Required.
-	ApprovalId    string `protobuf:"bytes,1,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	ApprovalId string `protobuf:"bytes,1,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	// Where the page of the action begins: `next_offset` of the page before. 0: at the begin.
+	Offset        int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -685,6 +725,13 @@ func (x *GetApprovalRequest) GetApprovalId() string {
 		return x.ApprovalId
 	}
 	return ""
+}
+
+func (x *GetApprovalRequest) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
 }
 
 // One approval.
@@ -742,6 +789,116 @@ func (x *GetApprovalResponse) GetView() *ReviewView {
 	return nil
 }
 
+// Which action to show with nothing masked.
+type RevealApprovalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The approval. Required.
+	ApprovalId string `protobuf:"bytes,1,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	// Where the page begins: `next_offset` of the page before. 0: at the begin.
+	Offset int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Why it must be seen; for the record. Required, at most 4,000 bytes.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevealApprovalRequest) Reset() {
+	*x = RevealApprovalRequest{}
+	mi := &file_portcullis_v1_approval_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevealApprovalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevealApprovalRequest) ProtoMessage() {}
+
+func (x *RevealApprovalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_approval_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevealApprovalRequest.ProtoReflect.Descriptor instead.
+func (*RevealApprovalRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RevealApprovalRequest) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
+	}
+	return ""
+}
+
+func (x *RevealApprovalRequest) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *RevealApprovalRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// The action with nothing masked.
+type RevealApprovalResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in `GetApprovalResponse`, but `masked` is 0.
+	View          *ReviewView `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevealApprovalResponse) Reset() {
+	*x = RevealApprovalResponse{}
+	mi := &file_portcullis_v1_approval_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevealApprovalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevealApprovalResponse) ProtoMessage() {}
+
+func (x *RevealApprovalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_approval_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevealApprovalResponse.ProtoReflect.Descriptor instead.
+func (*RevealApprovalResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RevealApprovalResponse) GetView() *ReviewView {
+	if x != nil {
+		return x.View
+	}
+	return nil
+}
+
 // A wish that later asks like this one need no person. Not supported by this server: a request that sets it is refused.
 type Grant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -755,7 +912,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[7]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -767,7 +924,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[7]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -780,7 +937,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{7}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Grant) GetUses() int32 {
@@ -812,13 +969,16 @@ type SubmitVerdictRequest struct {
 	Grant *Grant `protobuf:"bytes,5,opt,name=grant,proto3" json:"grant,omitempty"`
 	// Approve with these arguments instead. Refused by this server with `INVALID_ARGUMENT`. At most 1 MiB.
 	EditedArgumentsJson string `protobuf:"bytes,6,opt,name=edited_arguments_json,json=editedArgumentsJson,proto3" json:"edited_arguments_json,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Says that the voter has read all pages of an action that is longer than one. Without it, to approve such an action is
+	// `FAILED_PRECONDITION` (`NOT_SEEN_IN_FULL`).
+	SeenInFull    bool `protobuf:"varint,7,opt,name=seen_in_full,json=seenInFull,proto3" json:"seen_in_full,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SubmitVerdictRequest) Reset() {
 	*x = SubmitVerdictRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[8]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +990,7 @@ func (x *SubmitVerdictRequest) String() string {
 func (*SubmitVerdictRequest) ProtoMessage() {}
 
 func (x *SubmitVerdictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[8]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +1003,7 @@ func (x *SubmitVerdictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitVerdictRequest.ProtoReflect.Descriptor instead.
 func (*SubmitVerdictRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{8}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SubmitVerdictRequest) GetApprovalId() string {
@@ -888,6 +1048,13 @@ func (x *SubmitVerdictRequest) GetEditedArgumentsJson() string {
 	return ""
 }
 
+func (x *SubmitVerdictRequest) GetSeenInFull() bool {
+	if x != nil {
+		return x.SeenInFull
+	}
+	return false
+}
+
 // What the verdict did.
 type SubmitVerdictResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -903,7 +1070,7 @@ type SubmitVerdictResponse struct {
 
 func (x *SubmitVerdictResponse) Reset() {
 	*x = SubmitVerdictResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[9]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -915,7 +1082,7 @@ func (x *SubmitVerdictResponse) String() string {
 func (*SubmitVerdictResponse) ProtoMessage() {}
 
 func (x *SubmitVerdictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[9]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -928,7 +1095,7 @@ func (x *SubmitVerdictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitVerdictResponse.ProtoReflect.Descriptor instead.
 func (*SubmitVerdictResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{9}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SubmitVerdictResponse) GetApplied() bool {
@@ -963,7 +1130,7 @@ type WatchApprovalsRequest struct {
 
 func (x *WatchApprovalsRequest) Reset() {
 	*x = WatchApprovalsRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1142,7 @@ func (x *WatchApprovalsRequest) String() string {
 func (*WatchApprovalsRequest) ProtoMessage() {}
 
 func (x *WatchApprovalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1155,7 @@ func (x *WatchApprovalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchApprovalsRequest.ProtoReflect.Descriptor instead.
 func (*WatchApprovalsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{10}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WatchApprovalsRequest) GetAfterCursor() uint64 {
@@ -1013,7 +1180,7 @@ type WatchApprovalsResponse struct {
 
 func (x *WatchApprovalsResponse) Reset() {
 	*x = WatchApprovalsResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1025,7 +1192,7 @@ func (x *WatchApprovalsResponse) String() string {
 func (*WatchApprovalsResponse) ProtoMessage() {}
 
 func (x *WatchApprovalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1038,7 +1205,7 @@ func (x *WatchApprovalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchApprovalsResponse.ProtoReflect.Descriptor instead.
 func (*WatchApprovalsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{11}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WatchApprovalsResponse) GetApproval() *Approval {
@@ -1098,14 +1265,20 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"decisionId\x120\n" +
 	"\bestimate\x18\x12 \x01(\v2\x14.portcullis.v1.UsageR\bestimate\x12\x1f\n" +
 	"\vredeemed_by\x18\x13 \x01(\tR\n" +
-	"redeemedBy\"\xa2\x01\n" +
+	"redeemedBy\"\x92\x02\n" +
 	"\n" +
 	"ReviewView\x12\x1f\n" +
 	"\vaction_json\x18\x01 \x01(\tR\n" +
 	"actionJson\x12!\n" +
 	"\faction_bytes\x18\x02 \x01(\x03R\vactionBytes\x12\x1c\n" +
 	"\ttruncated\x18\x03 \x01(\bR\ttruncated\x122\n" +
-	"\bfindings\x18\x04 \x03(\v2\x16.portcullis.v1.FindingR\bfindings\"\xed\x01\n" +
+	"\bfindings\x18\x04 \x03(\v2\x16.portcullis.v1.FindingR\bfindings\x12\x16\n" +
+	"\x06offset\x18\x05 \x01(\x03R\x06offset\x12\x1f\n" +
+	"\vnext_offset\x18\x06 \x01(\x03R\n" +
+	"nextOffset\x12\x16\n" +
+	"\x06masked\x18\a \x01(\x05R\x06masked\x12\x1d\n" +
+	"\n" +
+	"agent_says\x18\b \x01(\tR\tagentSays\"\xed\x01\n" +
 	"\x14ListApprovalsRequest\x12E\n" +
 	"\x06states\x18\x01 \x03(\x0e2\x1c.portcullis.v1.ApprovalStateB\x0f\xbaH\f\x92\x01\t\x10\x05\"\x05\x82\x01\x02\x10\x01R\x06states\x12\x1e\n" +
 	"\x05agent\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\x05agent\x12\x1c\n" +
@@ -1116,17 +1289,26 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\tpageToken\"v\n" +
 	"\x15ListApprovalsResponse\x125\n" +
 	"\tapprovals\x18\x01 \x03(\v2\x17.portcullis.v1.ApprovalR\tapprovals\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"Q\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"r\n" +
 	"\x12GetApprovalRequest\x12;\n" +
 	"\vapproval_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x10\x01(@2\x0f^[A-Za-z0-9-]*$R\n" +
-	"approvalId\"y\n" +
+	"approvalId\x12\x1f\n" +
+	"\x06offset\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06offset\"y\n" +
 	"\x13GetApprovalResponse\x123\n" +
 	"\bapproval\x18\x01 \x01(\v2\x17.portcullis.v1.ApprovalR\bapproval\x12-\n" +
-	"\x04view\x18\x02 \x01(\v2\x19.portcullis.v1.ReviewViewR\x04view\"N\n" +
+	"\x04view\x18\x02 \x01(\v2\x19.portcullis.v1.ReviewViewR\x04view\"\x99\x01\n" +
+	"\x15RevealApprovalRequest\x12;\n" +
+	"\vapproval_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x10\x01(@2\x0f^[A-Za-z0-9-]*$R\n" +
+	"approvalId\x12\x1f\n" +
+	"\x06offset\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06offset\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\xa0\x1fR\x06reason\"G\n" +
+	"\x16RevealApprovalResponse\x12-\n" +
+	"\x04view\x18\x01 \x01(\v2\x19.portcullis.v1.ReviewViewR\x04view\"N\n" +
 	"\x05Grant\x12\x1e\n" +
 	"\x04uses\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x04uses\x12%\n" +
-	"\aseconds\x18\x02 \x01(\x03B\v\xbaH\b\"\x06\x18\x80\xa3\x05(\x00R\aseconds\"\xd3\x02\n" +
+	"\aseconds\x18\x02 \x01(\x03B\v\xbaH\b\"\x06\x18\x80\xa3\x05(\x00R\aseconds\"\xf5\x02\n" +
 	"\x14SubmitVerdictRequest\x12;\n" +
 	"\vapproval_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x10\x01(@2\x0f^[A-Za-z0-9-]*$R\n" +
 	"approvalId\x12<\n" +
@@ -1135,7 +1317,9 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\acomment\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xa0\x1fR\acomment\x121\n" +
 	"\x0fexpected_digest\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\x0eexpectedDigest\x12*\n" +
 	"\x05grant\x18\x05 \x01(\v2\x14.portcullis.v1.GrantR\x05grant\x12=\n" +
-	"\x15edited_arguments_json\x18\x06 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@R\x13editedArgumentsJson\"~\n" +
+	"\x15edited_arguments_json\x18\x06 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@R\x13editedArgumentsJson\x12 \n" +
+	"\fseen_in_full\x18\a \x01(\bR\n" +
+	"seenInFull\"~\n" +
 	"\x15SubmitVerdictResponse\x12\x18\n" +
 	"\aapplied\x18\x01 \x01(\bR\aapplied\x123\n" +
 	"\bapproval\x18\x02 \x01(\v2\x17.portcullis.v1.ApprovalR\bapproval\x12\x16\n" +
@@ -1156,10 +1340,11 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fVERDICT_APPROVE\x10\x01\x12\x12\n" +
-	"\x0eVERDICT_REJECT\x10\x022\x80\x03\n" +
+	"\x0eVERDICT_REJECT\x10\x022\xdf\x03\n" +
 	"\x0fApprovalService\x12Z\n" +
 	"\rListApprovals\x12#.portcullis.v1.ListApprovalsRequest\x1a$.portcullis.v1.ListApprovalsResponse\x12T\n" +
-	"\vGetApproval\x12!.portcullis.v1.GetApprovalRequest\x1a\".portcullis.v1.GetApprovalResponse\x12Z\n" +
+	"\vGetApproval\x12!.portcullis.v1.GetApprovalRequest\x1a\".portcullis.v1.GetApprovalResponse\x12]\n" +
+	"\x0eRevealApproval\x12$.portcullis.v1.RevealApprovalRequest\x1a%.portcullis.v1.RevealApprovalResponse\x12Z\n" +
 	"\rSubmitVerdict\x12#.portcullis.v1.SubmitVerdictRequest\x1a$.portcullis.v1.SubmitVerdictResponse\x12_\n" +
 	"\x0eWatchApprovals\x12$.portcullis.v1.WatchApprovalsRequest\x1a%.portcullis.v1.WatchApprovalsResponse0\x01B\xbf\x01\n" +
 	"\x11com.portcullis.v1B\rApprovalProtoP\x01ZFgithub.com/portcullis-pdp/portcullis/gen/go/portcullis/v1;portcullisv1\xa2\x02\x03PXX\xaa\x02\rPortcullis.V1\xca\x02\rPortcullis\\V1\xe2\x02\x19Portcullis\\V1\\GPBMetadata\xea\x02\x0ePortcullis::V1b\x06proto3"
@@ -1177,7 +1362,7 @@ func file_portcullis_v1_approval_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_v1_approval_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_portcullis_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_portcullis_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_portcullis_v1_approval_proto_goTypes = []any{
 	(ApprovalState)(0),             // 0: portcullis.v1.ApprovalState
 	(Verdict)(0),                   // 1: portcullis.v1.Verdict
@@ -1188,53 +1373,58 @@ var file_portcullis_v1_approval_proto_goTypes = []any{
 	(*ListApprovalsResponse)(nil),  // 6: portcullis.v1.ListApprovalsResponse
 	(*GetApprovalRequest)(nil),     // 7: portcullis.v1.GetApprovalRequest
 	(*GetApprovalResponse)(nil),    // 8: portcullis.v1.GetApprovalResponse
-	(*Grant)(nil),                  // 9: portcullis.v1.Grant
-	(*SubmitVerdictRequest)(nil),   // 10: portcullis.v1.SubmitVerdictRequest
-	(*SubmitVerdictResponse)(nil),  // 11: portcullis.v1.SubmitVerdictResponse
-	(*WatchApprovalsRequest)(nil),  // 12: portcullis.v1.WatchApprovalsRequest
-	(*WatchApprovalsResponse)(nil), // 13: portcullis.v1.WatchApprovalsResponse
-	(*timestamppb.Timestamp)(nil),  // 14: google.protobuf.Timestamp
-	(*Principal)(nil),              // 15: portcullis.v1.Principal
-	(ActionKind)(0),                // 16: portcullis.v1.ActionKind
-	(*Reason)(nil),                 // 17: portcullis.v1.Reason
-	(*Usage)(nil),                  // 18: portcullis.v1.Usage
-	(*Finding)(nil),                // 19: portcullis.v1.Finding
+	(*RevealApprovalRequest)(nil),  // 9: portcullis.v1.RevealApprovalRequest
+	(*RevealApprovalResponse)(nil), // 10: portcullis.v1.RevealApprovalResponse
+	(*Grant)(nil),                  // 11: portcullis.v1.Grant
+	(*SubmitVerdictRequest)(nil),   // 12: portcullis.v1.SubmitVerdictRequest
+	(*SubmitVerdictResponse)(nil),  // 13: portcullis.v1.SubmitVerdictResponse
+	(*WatchApprovalsRequest)(nil),  // 14: portcullis.v1.WatchApprovalsRequest
+	(*WatchApprovalsResponse)(nil), // 15: portcullis.v1.WatchApprovalsResponse
+	(*timestamppb.Timestamp)(nil),  // 16: google.protobuf.Timestamp
+	(*Principal)(nil),              // 17: portcullis.v1.Principal
+	(ActionKind)(0),                // 18: portcullis.v1.ActionKind
+	(*Reason)(nil),                 // 19: portcullis.v1.Reason
+	(*Usage)(nil),                  // 20: portcullis.v1.Usage
+	(*Finding)(nil),                // 21: portcullis.v1.Finding
 }
 var file_portcullis_v1_approval_proto_depIdxs = []int32{
 	1,  // 0: portcullis.v1.Vote.verdict:type_name -> portcullis.v1.Verdict
-	14, // 1: portcullis.v1.Vote.at:type_name -> google.protobuf.Timestamp
+	16, // 1: portcullis.v1.Vote.at:type_name -> google.protobuf.Timestamp
 	0,  // 2: portcullis.v1.Approval.state:type_name -> portcullis.v1.ApprovalState
-	15, // 3: portcullis.v1.Approval.principal:type_name -> portcullis.v1.Principal
-	16, // 4: portcullis.v1.Approval.kind:type_name -> portcullis.v1.ActionKind
-	17, // 5: portcullis.v1.Approval.reasons:type_name -> portcullis.v1.Reason
-	14, // 6: portcullis.v1.Approval.created_at:type_name -> google.protobuf.Timestamp
-	14, // 7: portcullis.v1.Approval.expires_at:type_name -> google.protobuf.Timestamp
-	14, // 8: portcullis.v1.Approval.ended_at:type_name -> google.protobuf.Timestamp
+	17, // 3: portcullis.v1.Approval.principal:type_name -> portcullis.v1.Principal
+	18, // 4: portcullis.v1.Approval.kind:type_name -> portcullis.v1.ActionKind
+	19, // 5: portcullis.v1.Approval.reasons:type_name -> portcullis.v1.Reason
+	16, // 6: portcullis.v1.Approval.created_at:type_name -> google.protobuf.Timestamp
+	16, // 7: portcullis.v1.Approval.expires_at:type_name -> google.protobuf.Timestamp
+	16, // 8: portcullis.v1.Approval.ended_at:type_name -> google.protobuf.Timestamp
 	2,  // 9: portcullis.v1.Approval.votes:type_name -> portcullis.v1.Vote
-	14, // 10: portcullis.v1.Approval.redeemed_at:type_name -> google.protobuf.Timestamp
-	18, // 11: portcullis.v1.Approval.estimate:type_name -> portcullis.v1.Usage
-	19, // 12: portcullis.v1.ReviewView.findings:type_name -> portcullis.v1.Finding
+	16, // 10: portcullis.v1.Approval.redeemed_at:type_name -> google.protobuf.Timestamp
+	20, // 11: portcullis.v1.Approval.estimate:type_name -> portcullis.v1.Usage
+	21, // 12: portcullis.v1.ReviewView.findings:type_name -> portcullis.v1.Finding
 	0,  // 13: portcullis.v1.ListApprovalsRequest.states:type_name -> portcullis.v1.ApprovalState
 	3,  // 14: portcullis.v1.ListApprovalsResponse.approvals:type_name -> portcullis.v1.Approval
 	3,  // 15: portcullis.v1.GetApprovalResponse.approval:type_name -> portcullis.v1.Approval
 	4,  // 16: portcullis.v1.GetApprovalResponse.view:type_name -> portcullis.v1.ReviewView
-	1,  // 17: portcullis.v1.SubmitVerdictRequest.verdict:type_name -> portcullis.v1.Verdict
-	9,  // 18: portcullis.v1.SubmitVerdictRequest.grant:type_name -> portcullis.v1.Grant
-	3,  // 19: portcullis.v1.SubmitVerdictResponse.approval:type_name -> portcullis.v1.Approval
-	3,  // 20: portcullis.v1.WatchApprovalsResponse.approval:type_name -> portcullis.v1.Approval
-	5,  // 21: portcullis.v1.ApprovalService.ListApprovals:input_type -> portcullis.v1.ListApprovalsRequest
-	7,  // 22: portcullis.v1.ApprovalService.GetApproval:input_type -> portcullis.v1.GetApprovalRequest
-	10, // 23: portcullis.v1.ApprovalService.SubmitVerdict:input_type -> portcullis.v1.SubmitVerdictRequest
-	12, // 24: portcullis.v1.ApprovalService.WatchApprovals:input_type -> portcullis.v1.WatchApprovalsRequest
-	6,  // 25: portcullis.v1.ApprovalService.ListApprovals:output_type -> portcullis.v1.ListApprovalsResponse
-	8,  // 26: portcullis.v1.ApprovalService.GetApproval:output_type -> portcullis.v1.GetApprovalResponse
-	11, // 27: portcullis.v1.ApprovalService.SubmitVerdict:output_type -> portcullis.v1.SubmitVerdictResponse
-	13, // 28: portcullis.v1.ApprovalService.WatchApprovals:output_type -> portcullis.v1.WatchApprovalsResponse
-	25, // [25:29] is the sub-list for method output_type
-	21, // [21:25] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	4,  // 17: portcullis.v1.RevealApprovalResponse.view:type_name -> portcullis.v1.ReviewView
+	1,  // 18: portcullis.v1.SubmitVerdictRequest.verdict:type_name -> portcullis.v1.Verdict
+	11, // 19: portcullis.v1.SubmitVerdictRequest.grant:type_name -> portcullis.v1.Grant
+	3,  // 20: portcullis.v1.SubmitVerdictResponse.approval:type_name -> portcullis.v1.Approval
+	3,  // 21: portcullis.v1.WatchApprovalsResponse.approval:type_name -> portcullis.v1.Approval
+	5,  // 22: portcullis.v1.ApprovalService.ListApprovals:input_type -> portcullis.v1.ListApprovalsRequest
+	7,  // 23: portcullis.v1.ApprovalService.GetApproval:input_type -> portcullis.v1.GetApprovalRequest
+	9,  // 24: portcullis.v1.ApprovalService.RevealApproval:input_type -> portcullis.v1.RevealApprovalRequest
+	12, // 25: portcullis.v1.ApprovalService.SubmitVerdict:input_type -> portcullis.v1.SubmitVerdictRequest
+	14, // 26: portcullis.v1.ApprovalService.WatchApprovals:input_type -> portcullis.v1.WatchApprovalsRequest
+	6,  // 27: portcullis.v1.ApprovalService.ListApprovals:output_type -> portcullis.v1.ListApprovalsResponse
+	8,  // 28: portcullis.v1.ApprovalService.GetApproval:output_type -> portcullis.v1.GetApprovalResponse
+	10, // 29: portcullis.v1.ApprovalService.RevealApproval:output_type -> portcullis.v1.RevealApprovalResponse
+	13, // 30: portcullis.v1.ApprovalService.SubmitVerdict:output_type -> portcullis.v1.SubmitVerdictResponse
+	15, // 31: portcullis.v1.ApprovalService.WatchApprovals:output_type -> portcullis.v1.WatchApprovalsResponse
+	27, // [27:32] is the sub-list for method output_type
+	22, // [22:27] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_v1_approval_proto_init() }
@@ -1249,7 +1439,7 @@ func file_portcullis_v1_approval_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_v1_approval_proto_rawDesc), len(file_portcullis_v1_approval_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

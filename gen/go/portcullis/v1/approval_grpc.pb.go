@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	ApprovalService_ListApprovals_FullMethodName  = "/portcullis.v1.ApprovalService/ListApprovals"
 	ApprovalService_GetApproval_FullMethodName    = "/portcullis.v1.ApprovalService/GetApproval"
+	ApprovalService_RevealApproval_FullMethodName = "/portcullis.v1.ApprovalService/RevealApproval"
 	ApprovalService_SubmitVerdict_FullMethodName  = "/portcullis.v1.ApprovalService/SubmitVerdict"
 	ApprovalService_WatchApprovals_FullMethodName = "/portcullis.v1.ApprovalService/WatchApprovals"
 )
@@ -34,8 +35,11 @@ const (
 type ApprovalServiceClient interface {
 	// Lists approvals, newest first.
 	ListApprovals(ctx context.Context, in *ListApprovalsRequest, opts ...grpc.CallOption) (*ListApprovalsResponse, error)
-	// One approval with what the reviewer must see. `NOT_FOUND` if there is none.
+	// One approval with what the reviewer must see, as long as it is pending. `NOT_FOUND` if there is none.
 	GetApproval(ctx context.Context, in *GetApprovalRequest, opts ...grpc.CallOption) (*GetApprovalResponse, error)
+	// The same page of the action with nothing masked. It is in the decision log, with who and why, before it is answered.
+	// Needs the role `approver`. `NOT_FOUND` if there is none, `FAILED_PRECONDITION` (`APPROVAL_ENDED`) once it is no longer pending.
+	RevealApproval(ctx context.Context, in *RevealApprovalRequest, opts ...grpc.CallOption) (*RevealApprovalResponse, error)
 	// Approves or rejects. Durable before it returns. A verdict that comes too late is `OK` with `applied: false` and the state that stands;
 	// `PERMISSION_DENIED` if the voter is the one who asked, `FAILED_PRECONDITION` if `expected_digest` is another action.
 	SubmitVerdict(ctx context.Context, in *SubmitVerdictRequest, opts ...grpc.CallOption) (*SubmitVerdictResponse, error)
@@ -66,6 +70,16 @@ func (c *approvalServiceClient) GetApproval(ctx context.Context, in *GetApproval
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetApprovalResponse)
 	err := c.cc.Invoke(ctx, ApprovalService_GetApproval_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *approvalServiceClient) RevealApproval(ctx context.Context, in *RevealApprovalRequest, opts ...grpc.CallOption) (*RevealApprovalResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RevealApprovalResponse)
+	err := c.cc.Invoke(ctx, ApprovalService_RevealApproval_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +124,11 @@ type ApprovalService_WatchApprovalsClient = grpc.ServerStreamingClient[WatchAppr
 type ApprovalServiceServer interface {
 	// Lists approvals, newest first.
 	ListApprovals(context.Context, *ListApprovalsRequest) (*ListApprovalsResponse, error)
-	// One approval with what the reviewer must see. `NOT_FOUND` if there is none.
+	// One approval with what the reviewer must see, as long as it is pending. `NOT_FOUND` if there is none.
 	GetApproval(context.Context, *GetApprovalRequest) (*GetApprovalResponse, error)
+	// The same page of the action with nothing masked. It is in the decision log, with who and why, before it is answered.
+	// Needs the role `approver`. `NOT_FOUND` if there is none, `FAILED_PRECONDITION` (`APPROVAL_ENDED`) once it is no longer pending.
+	RevealApproval(context.Context, *RevealApprovalRequest) (*RevealApprovalResponse, error)
 	// Approves or rejects. Durable before it returns. A verdict that comes too late is `OK` with `applied: false` and the state that stands;
 	// `PERMISSION_DENIED` if the voter is the one who asked, `FAILED_PRECONDITION` if `expected_digest` is another action.
 	SubmitVerdict(context.Context, *SubmitVerdictRequest) (*SubmitVerdictResponse, error)
@@ -133,6 +150,9 @@ func (UnimplementedApprovalServiceServer) ListApprovals(context.Context, *ListAp
 }
 func (UnimplementedApprovalServiceServer) GetApproval(context.Context, *GetApprovalRequest) (*GetApprovalResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetApproval not implemented")
+}
+func (UnimplementedApprovalServiceServer) RevealApproval(context.Context, *RevealApprovalRequest) (*RevealApprovalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RevealApproval not implemented")
 }
 func (UnimplementedApprovalServiceServer) SubmitVerdict(context.Context, *SubmitVerdictRequest) (*SubmitVerdictResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SubmitVerdict not implemented")
@@ -197,6 +217,24 @@ func _ApprovalService_GetApproval_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ApprovalService_RevealApproval_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RevealApprovalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ApprovalServiceServer).RevealApproval(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ApprovalService_RevealApproval_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ApprovalServiceServer).RevealApproval(ctx, req.(*RevealApprovalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ApprovalService_SubmitVerdict_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SubmitVerdictRequest)
 	if err := dec(in); err != nil {
@@ -240,6 +278,10 @@ var ApprovalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetApproval",
 			Handler:    _ApprovalService_GetApproval_Handler,
+		},
+		{
+			MethodName: "RevealApproval",
+			Handler:    _ApprovalService_RevealApproval_Handler,
 		},
 		{
 			MethodName: "SubmitVerdict",

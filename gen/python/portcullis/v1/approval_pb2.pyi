@@ -92,16 +92,24 @@ class Approval(_message.Message):
     def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., kind: _Optional[_Union[_types_pb2.ActionKind, str]] = ..., tool: _Optional[str] = ..., server: _Optional[str] = ..., action_digest: _Optional[str] = ..., bundle_revision: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[_types_pb2.Reason, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quorum: _Optional[int] = ..., votes: _Optional[_Iterable[_Union[Vote, _Mapping]]] = ..., sequence: _Optional[int] = ..., redeemed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision_id: _Optional[str] = ..., estimate: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., redeemed_by: _Optional[str] = ...) -> None: ...
 
 class ReviewView(_message.Message):
-    __slots__ = ("action_json", "action_bytes", "truncated", "findings")
+    __slots__ = ("action_json", "action_bytes", "truncated", "findings", "offset", "next_offset", "masked", "agent_says")
     ACTION_JSON_FIELD_NUMBER: _ClassVar[int]
     ACTION_BYTES_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    MASKED_FIELD_NUMBER: _ClassVar[int]
+    AGENT_SAYS_FIELD_NUMBER: _ClassVar[int]
     action_json: str
     action_bytes: int
     truncated: bool
     findings: _containers.RepeatedCompositeFieldContainer[_types_pb2.Finding]
-    def __init__(self, action_json: _Optional[str] = ..., action_bytes: _Optional[int] = ..., truncated: _Optional[bool] = ..., findings: _Optional[_Iterable[_Union[_types_pb2.Finding, _Mapping]]] = ...) -> None: ...
+    offset: int
+    next_offset: int
+    masked: int
+    agent_says: str
+    def __init__(self, action_json: _Optional[str] = ..., action_bytes: _Optional[int] = ..., truncated: _Optional[bool] = ..., findings: _Optional[_Iterable[_Union[_types_pb2.Finding, _Mapping]]] = ..., offset: _Optional[int] = ..., next_offset: _Optional[int] = ..., masked: _Optional[int] = ..., agent_says: _Optional[str] = ...) -> None: ...
 
 class ListApprovalsRequest(_message.Message):
     __slots__ = ("states", "agent", "tool", "page_size", "page_token")
@@ -126,10 +134,12 @@ class ListApprovalsResponse(_message.Message):
     def __init__(self, approvals: _Optional[_Iterable[_Union[Approval, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class GetApprovalRequest(_message.Message):
-    __slots__ = ("approval_id",)
+    __slots__ = ("approval_id", "offset")
     APPROVAL_ID_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
     approval_id: str
-    def __init__(self, approval_id: _Optional[str] = ...) -> None: ...
+    offset: int
+    def __init__(self, approval_id: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
 
 class GetApprovalResponse(_message.Message):
     __slots__ = ("approval", "view")
@@ -138,6 +148,22 @@ class GetApprovalResponse(_message.Message):
     approval: Approval
     view: ReviewView
     def __init__(self, approval: _Optional[_Union[Approval, _Mapping]] = ..., view: _Optional[_Union[ReviewView, _Mapping]] = ...) -> None: ...
+
+class RevealApprovalRequest(_message.Message):
+    __slots__ = ("approval_id", "offset", "reason")
+    APPROVAL_ID_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    approval_id: str
+    offset: int
+    reason: str
+    def __init__(self, approval_id: _Optional[str] = ..., offset: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RevealApprovalResponse(_message.Message):
+    __slots__ = ("view",)
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    view: ReviewView
+    def __init__(self, view: _Optional[_Union[ReviewView, _Mapping]] = ...) -> None: ...
 
 class Grant(_message.Message):
     __slots__ = ("uses", "seconds")
@@ -148,20 +174,22 @@ class Grant(_message.Message):
     def __init__(self, uses: _Optional[int] = ..., seconds: _Optional[int] = ...) -> None: ...
 
 class SubmitVerdictRequest(_message.Message):
-    __slots__ = ("approval_id", "verdict", "comment", "expected_digest", "grant", "edited_arguments_json")
+    __slots__ = ("approval_id", "verdict", "comment", "expected_digest", "grant", "edited_arguments_json", "seen_in_full")
     APPROVAL_ID_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     COMMENT_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_DIGEST_FIELD_NUMBER: _ClassVar[int]
     GRANT_FIELD_NUMBER: _ClassVar[int]
     EDITED_ARGUMENTS_JSON_FIELD_NUMBER: _ClassVar[int]
+    SEEN_IN_FULL_FIELD_NUMBER: _ClassVar[int]
     approval_id: str
     verdict: Verdict
     comment: str
     expected_digest: str
     grant: Grant
     edited_arguments_json: str
-    def __init__(self, approval_id: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., comment: _Optional[str] = ..., expected_digest: _Optional[str] = ..., grant: _Optional[_Union[Grant, _Mapping]] = ..., edited_arguments_json: _Optional[str] = ...) -> None: ...
+    seen_in_full: bool
+    def __init__(self, approval_id: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., comment: _Optional[str] = ..., expected_digest: _Optional[str] = ..., grant: _Optional[_Union[Grant, _Mapping]] = ..., edited_arguments_json: _Optional[str] = ..., seen_in_full: _Optional[bool] = ...) -> None: ...
 
 class SubmitVerdictResponse(_message.Message):
     __slots__ = ("applied", "approval", "reason")

@@ -46,6 +46,11 @@ class ApprovalServiceStub:
                 request_serializer=portcullis_dot_v1_dot_approval__pb2.GetApprovalRequest.SerializeToString,
                 response_deserializer=portcullis_dot_v1_dot_approval__pb2.GetApprovalResponse.FromString,
                 _registered_method=True)
+        self.RevealApproval = channel.unary_unary(
+                '/portcullis.v1.ApprovalService/RevealApproval',
+                request_serializer=portcullis_dot_v1_dot_approval__pb2.RevealApprovalRequest.SerializeToString,
+                response_deserializer=portcullis_dot_v1_dot_approval__pb2.RevealApprovalResponse.FromString,
+                _registered_method=True)
         self.SubmitVerdict = channel.unary_unary(
                 '/portcullis.v1.ApprovalService/SubmitVerdict',
                 request_serializer=portcullis_dot_v1_dot_approval__pb2.SubmitVerdictRequest.SerializeToString,
@@ -71,7 +76,15 @@ class ApprovalServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetApproval(self, request, context):
-        """One approval with what the reviewer must see. `NOT_FOUND` if there is none.
+        """One approval with what the reviewer must see, as long as it is pending. `NOT_FOUND` if there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevealApproval(self, request, context):
+        """The same page of the action with nothing masked. It is in the decision log, with who and why, before it is answered.
+        Needs the role `approver`. `NOT_FOUND` if there is none, `FAILED_PRECONDITION` (`APPROVAL_ENDED`) once it is no longer pending.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,6 +118,11 @@ def add_ApprovalServiceServicer_to_server(servicer, server):
                     servicer.GetApproval,
                     request_deserializer=portcullis_dot_v1_dot_approval__pb2.GetApprovalRequest.FromString,
                     response_serializer=portcullis_dot_v1_dot_approval__pb2.GetApprovalResponse.SerializeToString,
+            ),
+            'RevealApproval': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevealApproval,
+                    request_deserializer=portcullis_dot_v1_dot_approval__pb2.RevealApprovalRequest.FromString,
+                    response_serializer=portcullis_dot_v1_dot_approval__pb2.RevealApprovalResponse.SerializeToString,
             ),
             'SubmitVerdict': grpc.unary_unary_rpc_method_handler(
                     servicer.SubmitVerdict,
@@ -173,6 +191,33 @@ class ApprovalService:
             '/portcullis.v1.ApprovalService/GetApproval',
             portcullis_dot_v1_dot_approval__pb2.GetApprovalRequest.SerializeToString,
             portcullis_dot_v1_dot_approval__pb2.GetApprovalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevealApproval(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portcullis.v1.ApprovalService/RevealApproval',
+            portcullis_dot_v1_dot_approval__pb2.RevealApprovalRequest.SerializeToString,
+            portcullis_dot_v1_dot_approval__pb2.RevealApprovalResponse.FromString,
             options,
             channel_credentials,
             insecure,
