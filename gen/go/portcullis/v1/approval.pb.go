@@ -1173,7 +1173,10 @@ type WatchApprovalsResponse struct {
 	// Pass the last one seen as `after_cursor` to resume.
 	Cursor uint64 `protobuf:"varint,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// True for a sign of life that changes nothing.
-	Heartbeat     bool `protobuf:"varint,3,opt,name=heartbeat,proto3" json:"heartbeat,omitempty"`
+	Heartbeat bool `protobuf:"varint,3,opt,name=heartbeat,proto3" json:"heartbeat,omitempty"`
+	// True if this server is about to stop: watch again, elsewhere if there are several, with the last cursor. It comes with a
+	// heartbeat, and the stream ends after it with `UNAVAILABLE` (`DRAINING`).
+	Draining      bool `protobuf:"varint,4,opt,name=draining,proto3" json:"draining,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1225,6 +1228,13 @@ func (x *WatchApprovalsResponse) GetCursor() uint64 {
 func (x *WatchApprovalsResponse) GetHeartbeat() bool {
 	if x != nil {
 		return x.Heartbeat
+	}
+	return false
+}
+
+func (x *WatchApprovalsResponse) GetDraining() bool {
+	if x != nil {
+		return x.Draining
 	}
 	return false
 }
@@ -1325,11 +1335,12 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\bapproval\x18\x02 \x01(\v2\x17.portcullis.v1.ApprovalR\bapproval\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\":\n" +
 	"\x15WatchApprovalsRequest\x12!\n" +
-	"\fafter_cursor\x18\x01 \x01(\x04R\vafterCursor\"\x83\x01\n" +
+	"\fafter_cursor\x18\x01 \x01(\x04R\vafterCursor\"\x9f\x01\n" +
 	"\x16WatchApprovalsResponse\x123\n" +
 	"\bapproval\x18\x01 \x01(\v2\x17.portcullis.v1.ApprovalR\bapproval\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\x04R\x06cursor\x12\x1c\n" +
-	"\theartbeat\x18\x03 \x01(\bR\theartbeat*\xbf\x01\n" +
+	"\theartbeat\x18\x03 \x01(\bR\theartbeat\x12\x1a\n" +
+	"\bdraining\x18\x04 \x01(\bR\bdraining*\xbf\x01\n" +
 	"\rApprovalState\x12\x1e\n" +
 	"\x1aAPPROVAL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16APPROVAL_STATE_PENDING\x10\x01\x12\x1b\n" +

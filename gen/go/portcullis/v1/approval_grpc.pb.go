@@ -44,7 +44,8 @@ type ApprovalServiceClient interface {
 	// `PERMISSION_DENIED` if the voter is the one who asked, `FAILED_PRECONDITION` if `expected_digest` is another action.
 	SubmitVerdict(ctx context.Context, in *SubmitVerdictRequest, opts ...grpc.CallOption) (*SubmitVerdictResponse, error)
 	// Streams asks and what becomes of them: first those that are pending, then each change, with a heartbeat between.
-	// `OUT_OF_RANGE` if the cursor is too old, `RESOURCE_EXHAUSTED` if the reader fell behind; list and watch again.
+	// `OUT_OF_RANGE` if the cursor is too old: list and watch again. `RESOURCE_EXHAUSTED` if the reader fell behind or took nothing for
+	// too long: watch again with the last cursor, which the error's metadata has, too, as `cursor`.
 	WatchApprovals(ctx context.Context, in *WatchApprovalsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchApprovalsResponse], error)
 }
 
@@ -133,7 +134,8 @@ type ApprovalServiceServer interface {
 	// `PERMISSION_DENIED` if the voter is the one who asked, `FAILED_PRECONDITION` if `expected_digest` is another action.
 	SubmitVerdict(context.Context, *SubmitVerdictRequest) (*SubmitVerdictResponse, error)
 	// Streams asks and what becomes of them: first those that are pending, then each change, with a heartbeat between.
-	// `OUT_OF_RANGE` if the cursor is too old, `RESOURCE_EXHAUSTED` if the reader fell behind; list and watch again.
+	// `OUT_OF_RANGE` if the cursor is too old: list and watch again. `RESOURCE_EXHAUSTED` if the reader fell behind or took nothing for
+	// too long: watch again with the last cursor, which the error's metadata has, too, as `cursor`.
 	WatchApprovals(*WatchApprovalsRequest, grpc.ServerStreamingServer[WatchApprovalsResponse]) error
 	mustEmbedUnimplementedApprovalServiceServer()
 }

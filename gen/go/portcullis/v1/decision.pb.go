@@ -1301,8 +1301,11 @@ type WatchVerdictResponse struct {
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// How many approvals are still missing.
 	ApprovalsMissing int32 `protobuf:"varint,7,opt,name=approvals_missing,json=approvalsMissing,proto3" json:"approvals_missing,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// True if this server is about to stop: watch again, elsewhere if there are several, with the last `sequence`. It comes with a
+	// heartbeat, and the stream ends after it with `UNAVAILABLE` (`DRAINING`).
+	Draining      bool `protobuf:"varint,8,opt,name=draining,proto3" json:"draining,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchVerdictResponse) Reset() {
@@ -1382,6 +1385,13 @@ func (x *WatchVerdictResponse) GetApprovalsMissing() int32 {
 		return x.ApprovalsMissing
 	}
 	return 0
+}
+
+func (x *WatchVerdictResponse) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
 }
 
 var File_portcullis_v1_decision_proto protoreflect.FileDescriptor
@@ -1486,7 +1496,7 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"\x13WatchVerdictRequest\x12;\n" +
 	"\vapproval_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x10\x01(@2\x0f^[A-Za-z0-9-]*$R\n" +
 	"approvalId\x12%\n" +
-	"\x0eafter_sequence\x18\x02 \x01(\x04R\rafterSequence\"\xa7\x02\n" +
+	"\x0eafter_sequence\x18\x02 \x01(\x04R\rafterSequence\"\xc3\x02\n" +
 	"\x14WatchVerdictResponse\x12\x1f\n" +
 	"\vapproval_id\x18\x01 \x01(\tR\n" +
 	"approvalId\x122\n" +
@@ -1496,7 +1506,8 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"\acomment\x18\x05 \x01(\tR\acomment\x129\n" +
 	"\n" +
 	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12+\n" +
-	"\x11approvals_missing\x18\a \x01(\x05R\x10approvalsMissing*\x84\x01\n" +
+	"\x11approvals_missing\x18\a \x01(\x05R\x10approvalsMissing\x12\x1a\n" +
+	"\bdraining\x18\b \x01(\bR\bdraining*\x84\x01\n" +
 	"\rOutcomeStatus\x12\x1e\n" +
 	"\x1aOUTCOME_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18OUTCOME_STATUS_SUCCEEDED\x10\x01\x12\x19\n" +

@@ -208,11 +208,13 @@ class WatchApprovalsRequest(_message.Message):
     def __init__(self, after_cursor: _Optional[int] = ...) -> None: ...
 
 class WatchApprovalsResponse(_message.Message):
-    __slots__ = ("approval", "cursor", "heartbeat")
+    __slots__ = ("approval", "cursor", "heartbeat", "draining")
     APPROVAL_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
     approval: Approval
     cursor: int
     heartbeat: bool
-    def __init__(self, approval: _Optional[_Union[Approval, _Mapping]] = ..., cursor: _Optional[int] = ..., heartbeat: _Optional[bool] = ...) -> None: ...
+    draining: bool
+    def __init__(self, approval: _Optional[_Union[Approval, _Mapping]] = ..., cursor: _Optional[int] = ..., heartbeat: _Optional[bool] = ..., draining: _Optional[bool] = ...) -> None: ...

@@ -100,7 +100,8 @@ class ApprovalServiceServicer:
 
     def WatchApprovals(self, request, context):
         """Streams asks and what becomes of them: first those that are pending, then each change, with a heartbeat between.
-        `OUT_OF_RANGE` if the cursor is too old, `RESOURCE_EXHAUSTED` if the reader fell behind; list and watch again.
+        `OUT_OF_RANGE` if the cursor is too old: list and watch again. `RESOURCE_EXHAUSTED` if the reader fell behind or took nothing for
+        too long: watch again with the last cursor, which the error's metadata has, too, as `cursor`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

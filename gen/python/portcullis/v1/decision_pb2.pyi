@@ -214,7 +214,7 @@ class WatchVerdictRequest(_message.Message):
     def __init__(self, approval_id: _Optional[str] = ..., after_sequence: _Optional[int] = ...) -> None: ...
 
 class WatchVerdictResponse(_message.Message):
-    __slots__ = ("approval_id", "state", "sequence", "heartbeat", "comment", "expires_at", "approvals_missing")
+    __slots__ = ("approval_id", "state", "sequence", "heartbeat", "comment", "expires_at", "approvals_missing", "draining")
     APPROVAL_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -222,6 +222,7 @@ class WatchVerdictResponse(_message.Message):
     COMMENT_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     APPROVALS_MISSING_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
     approval_id: str
     state: _approval_pb2.ApprovalState
     sequence: int
@@ -229,4 +230,5 @@ class WatchVerdictResponse(_message.Message):
     comment: str
     expires_at: _timestamp_pb2.Timestamp
     approvals_missing: int
-    def __init__(self, approval_id: _Optional[str] = ..., state: _Optional[_Union[_approval_pb2.ApprovalState, str]] = ..., sequence: _Optional[int] = ..., heartbeat: _Optional[bool] = ..., comment: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., approvals_missing: _Optional[int] = ...) -> None: ...
+    draining: bool
+    def __init__(self, approval_id: _Optional[str] = ..., state: _Optional[_Union[_approval_pb2.ApprovalState, str]] = ..., sequence: _Optional[int] = ..., heartbeat: _Optional[bool] = ..., comment: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., approvals_missing: _Optional[int] = ..., draining: _Optional[bool] = ...) -> None: ...
