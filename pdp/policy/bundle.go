@@ -37,6 +37,8 @@ type Bundle struct {
 	Modules, Tests map[string]string
 	// Data is the tree of tables, with numbers as json.Number.
 	Data map[string]any
+
+	files []dataFile // that Data was read from, the lowest bundle's first
 }
 
 // ReadFS reads a bundle or an overlay from a file system. Only what stock `opa -b` would load counts: Rego files,
@@ -184,6 +186,7 @@ func newBundle(files map[string][]byte, source string) (*Bundle, error) {
 			if err := place(b.Data, path.Dir(name), value); err != nil {
 				return nil, fmt.Errorf("%s: %s: %w", source, name, err)
 			}
+			b.files = append(b.files, dataFile{source, name, raw})
 		}
 	}
 	return b, nil

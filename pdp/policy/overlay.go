@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"maps"
+	"slices"
 )
 
 // rowKeys are the fields that name a row of a table, in the order in which they are looked for.
@@ -17,6 +18,7 @@ func (b *Bundle) Overlay(over *Bundle) (*Bundle, error) {
 		Source:  b.Source + " + " + over.Source,
 		Modules: maps.Clone(b.Modules),
 		Tests:   maps.Clone(b.Tests),
+		files:   slices.Concat(b.files, over.files),
 	}
 	maps.Copy(out.Modules, over.Modules)
 	maps.Copy(out.Tests, over.Tests)

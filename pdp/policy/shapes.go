@@ -119,9 +119,9 @@ type shapes struct {
 func checkShapes(data map[string]any, controls map[string]bool) error {
 	tree, _ := data["tables"].(map[string]any)
 	s := &shapes{tree: tree, levels: map[string]bool{}, patterns: []string{scan.RuleUndecoded, scan.RuleDisguised, scan.RuleSuspicion}}
-	var patterns []scan.Pattern
-	if readPatterns(tree, &patterns) == nil { // else it is said where the table is read
-		for _, p := range patterns {
+	var t Tables
+	if t.readPatterns(tree) == nil { // else it is said where the table is read
+		for _, p := range t.Patterns {
 			s.patterns = append(s.patterns, p.ID)
 		}
 	}

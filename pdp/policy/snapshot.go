@@ -61,11 +61,11 @@ func Load(ctx context.Context, b *Bundle, opt LoadOptions) (*Snapshot, error) {
 	}
 	tables, err := readTables(b.Data)
 	if err = errors.Join(err, checkShapes(b.Data, controlPackages(compiler)), checkRead(b.Data, compiler)); err != nil {
-		return nil, fmt.Errorf("bundle %s: %w", b.Source, err)
+		return nil, fmt.Errorf("bundle %s: %w", b.Source, b.located(err, tables.patternRows))
 	}
 	scanner, err := scan.Compile(tables.Patterns)
 	if err != nil {
-		return nil, fmt.Errorf("bundle %s: tables/patterns: %w", b.Source, err)
+		return nil, fmt.Errorf("bundle %s: tables/patterns: %w", b.Source, b.located(err, tables.patternRows))
 	}
 	if !opt.SkipTests {
 		if err := opt.Toolchain.test(ctx, b, opt); err != nil {

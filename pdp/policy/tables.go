@@ -29,7 +29,8 @@ type Tables struct {
 	// Roles says what tools do and which arguments are sinks. Nil where the bundle has no table `sinks`: then all are.
 	Roles *toolrole.Lexicon
 
-	lookups map[[2]string]bool
+	patternRows []patternRow // where Patterns stand
+	lookups     map[[2]string]bool
 
 	estimates []estimateRow
 	prices    map[string]price
@@ -108,7 +109,7 @@ func readTables(data map[string]any) (Tables, error) {
 	)
 	err := errors.Join(
 		strict(tree, "limits", &limits), strict(tree, "anomalies", &alerts), strict(tree, "breakers", &breakers),
-		readPatterns(tree, &out.Patterns), readSuppressions(tree, &out.Suppressions), strict(tree, "agents", &out.agents),
+		out.readPatterns(tree), readSuppressions(tree, &out.Suppressions), strict(tree, "agents", &out.agents),
 		strict(tree, "estimates", &expected), strict(tree, "prices", &prices), strict(tree, "loops", &out.Loops),
 		loose(tree, "memory", &out.Memory), loose(tree, "profiles", &profiles),
 		loose(tree, "tools", &tools), loose(tree, "blocked", &blocked),
@@ -122,7 +123,7 @@ func readTables(data map[string]any) (Tables, error) {
 		out.Roles = toolrole.Compile(table)
 	}
 	if err != nil {
-		return Tables{}, err
+		return Tables{patternRows: out.patternRows}, err
 	}
 	out.lookups = map[[2]string]bool{}
 	for _, row := range lookups.Rows {

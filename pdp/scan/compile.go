@@ -137,7 +137,7 @@ func (t *table) refuse(row int, id, field string, reason Reason, detail string) 
 	if len(id) > 64 {
 		id = strings.ToValidUTF8(id[:64], "") + "…"
 	}
-	t.bad = append(t.bad, &RowError{Row: row, ID: id, Field: field, Reason: reason, Detail: detail})
+	t.bad = append(t.bad, &RowError{Row: row, ID: id, Field: field, Reason: reason, Detail: detail, Other: -1})
 }
 
 // add checks one row, all of it, so that an author sees every mistake at once.
@@ -151,6 +151,7 @@ func (t *table) add(row int, p Pattern) {
 		bad("id", ReasonBadID, "lower-case letters, digits and single . _ - between them, at most 64")
 	} else if first, dup := t.seen[p.ID]; dup {
 		bad("id", ReasonDuplicateID, "already used by patterns[%d]", first)
+		t.bad[len(t.bad)-1].Other = first
 	} else if BuiltIn(p.ID) {
 		bad("id", ReasonDuplicateID, "reserved for the scanner's own finding")
 	} else {

@@ -30,6 +30,7 @@ const (
 	ReasonBadSource         Reason = "BAD_SOURCE"
 	ReasonTooFewExamples    Reason = "TOO_FEW_EXAMPLES"
 	ReasonExampleFails      Reason = "EXAMPLE_FAILS"
+	ReasonUnreadable        Reason = "UNREADABLE" // a field of another name or type; for who reads the table
 )
 
 // RowError is one thing that is wrong with one row. It quotes the table's regex where that helps, and never
@@ -40,11 +41,17 @@ type RowError struct {
 	Field  string
 	Reason Reason
 	Detail string
+	// Where says in which file and line it stands, if who read the table knows. Compile leaves it empty.
+	Where string
+	Other int // of ReasonDuplicateID: the row that has the id already, or -1
 }
 
 func (e *RowError) Error() string {
 	if e.Row < 0 {
 		return "patterns: " + e.Detail
+	}
+	if e.Where != "" {
+		return fmt.Sprintf("%s: pattern %q: %s: %s", e.Where, e.ID, e.Field, e.Detail)
 	}
 	return fmt.Sprintf("patterns[%d] %q: %s: %s", e.Row, e.ID, e.Field, e.Detail)
 }
