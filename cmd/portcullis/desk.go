@@ -8,6 +8,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
 )
 
 // desk is the approval queue as the server sees it: every verdict is on record.
@@ -40,6 +41,24 @@ func (d desk) SubmitVerdict(ctx context.Context, id string, who approval.Voter, 
 		},
 	})
 	return result, nil
+}
+
+// RecordReveal writes down who looked at what is masked. What could not be written down is not shown.
+func (d desk) RecordReveal(ctx context.Context, who identity.Caller, a approval.Approval, offset int64, reason string) error {
+	err := d.decisions.Append(ctx, decisionlog.Entry{Type: decisionlog.TypeAdmin, Admin: &decisionlog.Admin{
+		Caller: decisionlog.Caller{Subject: who.Subject, CredentialID: who.CredentialID, Method: who.Method},
+		Act:    "approval_revealed", Reason: reason, Applied: true, Affected: 1,
+		Target: decisionlog.Target{Tenant: a.Tenant, Agent: a.Agent, Session: a.Session, Tool: a.Tool, ApprovalID: a.ID},
+	}})
+	if err != nil {
+		d.log.Error("a reveal could not be recorded, and was refused", "approval_id", a.ID, "offset", offset, "error", err.Error())
+		return approval.Unrecorded(err)
+	}
+	d.events.Publish(event.Event{
+		Type: event.Verdict, Tenant: a.Tenant, Message: who.Subject + " looked at what is masked in an ask for " + a.Tool + " of agent " + a.Agent,
+		Attributes: map[string]string{"approval_id": a.ID, "act": "revealed", "agent": a.Agent, "tool": a.Tool},
+	})
+	return nil
 }
 
 // followAgain is how long to wait before following the approvals again after the stream broke.

@@ -106,6 +106,7 @@ type Approval struct {
 	Rules                []string  `json:"rules,omitempty"`
 	EstimateCostMicroUSD int64     `json:"estimate_cost_micro_usd"`
 	EstimateTokens       int64     `json:"estimate_tokens"`
+	ActionBytes          int64     `json:"action_bytes,omitempty"` // of the canonical action
 	Quorum               int       `json:"quorum"`
 	Created              time.Time `json:"created"`
 	Expires              time.Time `json:"expires"`

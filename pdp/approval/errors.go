@@ -60,6 +60,8 @@ var (
 	ErrSelfApproval = &Error{Problem: Denied, Reason: "SELF_APPROVAL", Detail: "who asked cannot approve"}
 	// ErrDigest: the reviewer saw another action.
 	ErrDigest = &Error{Problem: FailedPrecondition, Reason: "DIGEST_MISMATCH", Field: "expected_digest", Detail: "the approval covers another action than the one that was reviewed"}
+	// ErrNotSeen: a yes to an action that is longer than what one page shows, from someone who does not say to have read all.
+	ErrNotSeen = &Error{Problem: FailedPrecondition, Reason: "NOT_SEEN_IN_FULL", Field: "seen_in_full", Detail: "the action is longer than one page: read all of it, and say so"}
 	// ErrEnded: the action is erased.
 	ErrEnded = &Error{Problem: FailedPrecondition, Reason: "APPROVAL_ENDED", Detail: "the approval has ended, and its action can no longer be looked at"}
 
@@ -87,6 +89,9 @@ func mismatch(field string) error {
 func invalid(field, format string, args ...any) error {
 	return &Error{Problem: Invalid, Reason: "INVALID", Field: field, Detail: fmt.Sprintf(format, args...)}
 }
+
+// Unrecorded is the error where what somebody did could not be put on record.
+func Unrecorded(err error) error { return failed("put it on record", err) }
 
 // failed wraps what the store says. Errors of this package and of contexts stay what they are.
 func failed(doing string, err error) error {

@@ -77,7 +77,7 @@ func (q *Queue) Create(ctx context.Context, ask Ask) (Approval, error) {
 		ID: id.String(), Tenant: ask.Tenant, Agent: ask.Agent, Session: ask.Session, Run: ask.Run, User: ask.User,
 		RequestedBy: ask.RequestedBy, Kind: ask.Kind, Tool: ask.Tool, Server: ask.Server, SchemaDigest: ask.SchemaDigest,
 		Digest: ask.Digest, BundleRevision: ask.BundleRevision, DecisionID: ask.DecisionID,
-		Reasons: slices.Clone(ask.Reasons), Rules: slices.Clone(ask.Rules),
+		Reasons: slices.Clone(ask.Reasons), Rules: slices.Clone(ask.Rules), ActionBytes: int64(len(ask.Action)),
 		EstimateCostMicroUSD: ask.EstimateCostMicroUSD, EstimateTokens: ask.EstimateTokens,
 		Quorum: ask.Quorum, Created: now, Expires: now.Add(ask.TTL),
 	}

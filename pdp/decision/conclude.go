@@ -8,6 +8,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
+	"github.com/portcullis-pdp/portcullis/pdp/review"
 )
 
 // conclude carries the answer out: asks a person, redeems an approval, seals a memory item. Whatever fails here
@@ -43,7 +44,8 @@ func (e *Engine) askPerson(ctx context.Context, j *judgement) {
 		RequestedBy: j.caller.Subject, DecisionID: j.id,
 		Kind: string(a.Kind), Tool: j.tool(), Server: a.Server, SchemaDigest: a.SchemaDigest,
 		Digest: j.digest, BundleRevision: j.snapshot.Revision,
-		Reasons: reasons, Rules: j.ask.rules, Action: canonical, View: j.view(canonical),
+		Reasons: reasons, Rules: j.ask.rules, Action: canonical,
+		View:                 review.New(j.snapshot.Scanner, canonical, j.findings, j.req.Says).Encode(),
 		EstimateCostMicroUSD: j.bill.estimate.CostMicroUSD, EstimateTokens: j.bill.estimate.Tokens,
 		TTL: j.ask.ttl, Quorum: j.ask.quorum,
 	})

@@ -32,6 +32,8 @@ type Request struct {
 	Principal  Principal
 	Action     action.Action
 	ApprovalID string
+	// Says is what the agent says about the action, as JSON, or empty. Reviewers see it; nothing that decides reads it.
+	Says []byte
 }
 
 // Reason says why a decision is as it is. Message is safe for a model to read.

@@ -212,6 +212,8 @@ type Target struct {
 	Agent   string `json:"agent,omitempty"`
 	Session string `json:"session,omitempty"`
 	Tool    string `json:"tool,omitempty"`
+	// ApprovalID is set where one approval was looked at or changed.
+	ApprovalID string `json:"approval_id,omitempty"`
 }
 
 // Admin is an act of an operator, or of the server on an operator's behalf (a reload after a file changed).

@@ -2,7 +2,6 @@ package scan
 
 import (
 	"context"
-	"strconv"
 	"strings"
 )
 
@@ -27,7 +26,7 @@ type Found struct {
 func (s *Scanner) Redact(ctx context.Context, texts []Text, b Budget, replace func(Found) (text string, ok bool)) (values []string, complete bool) {
 	v := viewers.Get().(*viewer)
 	defer v.free()
-	found, complete := s.occurrences(ctx, v, texts, b)
+	found, searched, decoded := s.occurrences(ctx, v, texts, b)
 	values = make([]string, len(texts))
 	for i, t := range texts {
 		values[i] = t.Value
@@ -41,7 +40,7 @@ func (s *Scanner) Redact(ctx context.Context, texts []Text, b Budget, replace fu
 		values[leaf] = s.redactOne(v, texts[leaf].Value, found[start:end], replace)
 		start = end
 	}
-	return values, complete
+	return values, searched && decoded
 }
 
 // redactOne replaces in one text what occurs in it, in order.
@@ -84,14 +83,32 @@ func (s *Scanner) found(v *viewer, o Occurrence) Found {
 	return Found{Rule: s.Rule(o.rule), Pointer: o.Pointer, Value: identity(value, s.rules[o.rule].checkedBy), Bytes: o.To - o.From}
 }
 
-// Mask returns text with every match of the rules that masks says yes to replaced by a mark of its length, for people who must
-// see where something stands but not what.
-func (s *Scanner) Mask(text string, masks func(Rule) bool) string {
-	out, _ := s.Redact(context.Background(), []Text{{Value: text}}, Budget{MaxBytes: max(DefaultMaxBytes, 2*len(text))}, func(f Found) (string, bool) {
-		return MaskOf(f.Bytes), masks(f.Rule)
-	})
-	return out[0]
+// Place is a part of a text, in bytes: From is its first, To the one after its last.
+type Place struct {
+	From int `json:"from"`
+	To   int `json:"to"`
 }
 
-// MaskOf is the mark that stands for so many bytes.
-func MaskOf(bytes int) string { return "[masked " + strconv.Itoa(bytes) + " bytes]" }
+// Places are the parts of a text that matches of the rules cover to which covers says yes, in order and apart from each
+// other; what was found encoded is covered as a whole. It is for what people are shown: they must see where something
+// stands but not what. A text that was not searched to its end is one such part.
+func (s *Scanner) Places(text string, covers func(Rule) bool) []Place {
+	v := viewers.Get().(*viewer)
+	defer v.free()
+	found, searched, _ := s.occurrences(context.Background(), v, []Text{{Value: text}}, Budget{MaxBytes: max(DefaultMaxBytes, 2*len(text))})
+	if !searched {
+		return []Place{{From: 0, To: len(text)}}
+	}
+	var places []Place
+	for _, o := range found {
+		last := len(places) - 1
+		switch {
+		case o.From == o.To || !covers(s.Rule(o.rule)):
+		case last >= 0 && o.From < places[last].To:
+			places[last].To = max(places[last].To, o.To)
+		default:
+			places = append(places, Place{From: o.From, To: o.To})
+		}
+	}
+	return places
+}

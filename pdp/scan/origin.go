@@ -27,11 +27,13 @@ type Occurrence struct {
 func (s *Scanner) Occurrences(ctx context.Context, texts []Text, b Budget) (out []Occurrence, complete bool) {
 	v := viewers.Get().(*viewer)
 	defer v.free()
-	return s.occurrences(ctx, v, texts, b)
+	out, searched, decoded := s.occurrences(ctx, v, texts, b)
+	return out, searched && decoded
 }
 
-func (s *Scanner) occurrences(ctx context.Context, v *viewer, texts []Text, b Budget) (out []Occurrence, complete bool) {
-	complete = true
+// occurrences also says apart whether all views were searched to their ends, and whether there are views of all.
+func (s *Scanner) occurrences(ctx context.Context, v *viewer, texts []Text, b Budget) (out []Occurrence, searched, decoded bool) {
+	searched = true
 	v.build(texts, b.withDefaults())
 	trace := tracer{v: v}
 	type where struct {
@@ -40,6 +42,7 @@ func (s *Scanner) occurrences(ctx context.Context, v *viewer, texts []Text, b Bu
 		from, to int
 	}
 	seen := make(map[where]bool)
+	valid := make(map[int]bool) // texts that were looked at: offsets in others lead nowhere
 	t := tally{v: v, s: s}
 	t.each = func(view int, m Match) {
 		rule := s.Rule(m.Rule)
@@ -49,8 +52,13 @@ func (s *Scanner) occurrences(ctx context.Context, v *viewer, texts []Text, b Bu
 				rule: m.Rule, view: view, at: span{m.Start, m.End},
 			}
 			w := where{m.Rule, leaf, at.from, at.to}
-			if !utf8.ValidString(texts[leaf].Value) {
-				complete = false
+			ok, looked := valid[leaf]
+			if !looked {
+				ok = utf8.ValidString(texts[leaf].Value)
+				valid[leaf] = ok
+			}
+			if !ok {
+				searched = false
 			} else if !seen[w] {
 				seen[w] = true
 				out = append(out, o)
@@ -61,7 +69,7 @@ func (s *Scanner) occurrences(ctx context.Context, v *viewer, texts []Text, b Bu
 	slices.SortFunc(out, func(a, b Occurrence) int {
 		return cmp.Or(cmp.Compare(a.Text, b.Text), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), strings.Compare(a.Rule, b.Rule))
 	})
-	return out, complete && !v.incomplete && !t.incomplete && len(v.undecoded) == 0
+	return out, searched && !t.incomplete, !v.incomplete && len(v.undecoded) == 0
 }
 
 // tracer leads matches in views back to the texts. Views don't keep how they were made, which would take several times

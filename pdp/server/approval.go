@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -12,6 +13,7 @@ import (
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
+	"github.com/portcullis-pdp/portcullis/pdp/review"
 )
 
 // Approvals is the queue of what people are asked: pdp/approval's. What it finds by an id may be another tenant's; the
@@ -19,6 +21,8 @@ import (
 type Approvals interface {
 	Get(ctx context.Context, id string) (approval.Approval, error)
 	Reveal(ctx context.Context, id string) (approval.Revealed, error)
+	// RecordReveal writes down who looked at what is masked, and why. It is durable when it returns nil.
+	RecordReveal(ctx context.Context, caller identity.Caller, a approval.Approval, offset int64, reason string) error
 	List(ctx context.Context, f approval.Filter, pageSize int, pageToken string) ([]approval.Approval, string, error)
 	SubmitVerdict(ctx context.Context, id string, voter approval.Voter, verdict approval.Verdict, comment, expectedDigest string) (approval.Result, error)
 	Watch(ctx context.Context, id string, after uint64, beat <-chan time.Time) (iter.Seq2[approval.Event, error], error)
@@ -70,11 +74,36 @@ func (s *approvalService) GetApproval(ctx context.Context, in *portcullisv1.GetA
 	if err != nil {
 		return nil, err
 	}
-	view, err := viewTo(revealed.View)
+	view, err := pageTo(revealed, in.GetOffset(), false)
 	if err != nil {
 		return nil, err
 	}
 	return &portcullisv1.GetApprovalResponse{Approval: approvalTo(revealed.Approval), View: view}, nil
+}
+
+// RevealApproval shows a page with nothing masked. It is on record before it is answered.
+func (s *approvalService) RevealApproval(ctx context.Context, in *portcullisv1.RevealApprovalRequest) (*portcullisv1.RevealApprovalResponse, error) {
+	caller, _ := identity.FromContext(ctx)
+	reason := cleanComment(in.GetReason())
+	if strings.TrimSpace(reason) == "" {
+		return nil, invalid("INVALID_FIELD", "reason", "is empty")
+	}
+	found, err := ofTenant(ctx, s.approvals, caller.Tenant, in.GetApprovalId())
+	if err != nil {
+		return nil, err
+	}
+	revealed, err := s.approvals.Reveal(ctx, found.ID)
+	if err != nil {
+		return nil, err
+	}
+	view, err := pageTo(revealed, in.GetOffset(), true)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.approvals.RecordReveal(ctx, caller, revealed.Approval, in.GetOffset(), reason); err != nil {
+		return nil, err
+	}
+	return &portcullisv1.RevealApprovalResponse{View: view}, nil
 }
 
 // ofTenant finds an approval. For a tenant, those of others do not exist.
@@ -97,6 +126,15 @@ func (s *approvalService) SubmitVerdict(ctx context.Context, in *portcullisv1.Su
 	verdict := approval.Reject
 	if in.GetVerdict() == portcullisv1.Verdict_VERDICT_APPROVE {
 		verdict = approval.Approve
+	}
+	if verdict == approval.Approve && !in.GetSeenInFull() {
+		found, err := ofTenant(ctx, s.approvals, caller.Tenant, in.GetApprovalId())
+		if err == nil && found.State == approval.Pending && found.ActionBytes > review.PageBytes {
+			err = approval.ErrNotSeen
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	result, err := s.approvals.SubmitVerdict(ctx, in.GetApprovalId(), approval.Voter{Subject: caller.Subject, Tenant: caller.Tenant, Roles: caller.Roles},
 		verdict, cleanComment(in.GetComment()), in.GetExpectedDigest())

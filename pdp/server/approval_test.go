@@ -174,7 +174,8 @@ func TestReadingApprovals(t *testing.T) {
 	wantWire(t, err, codes.InvalidArgument, "INVALID_FIELD", "states")
 
 	one, err := r.reviews().GetApproval(r.as("approver"), &portcullisv1.GetApprovalRequest{ApprovalId: askID})
-	if err != nil || one.GetView().GetActionJson() != `{"tool":"send_email"}` || one.GetApproval().GetKind() != portcullisv1.ActionKind_ACTION_KIND_TOOL_CALL {
+	if err != nil || one.GetView().GetActionJson() != `{"tool":"⟦masked 4 bytes⟧_email"}` ||
+		one.GetView().GetMasked() != 1 || one.GetView().GetAgentSays() != "it is fine" || one.GetApproval().GetKind() != portcullisv1.ActionKind_ACTION_KIND_TOOL_CALL {
 		t.Errorf("pending: %v %v", one, err)
 	}
 	one, err = r.reviews().GetApproval(r.as("approver"), &portcullisv1.GetApprovalRequest{ApprovalId: "0190-ended"})
@@ -183,6 +184,68 @@ func TestReadingApprovals(t *testing.T) {
 	}
 	_, err = r.reviews().GetApproval(r.as("approver"), &portcullisv1.GetApprovalRequest{ApprovalId: "0190-theirs"})
 	wantWire(t, err, codes.NotFound, "APPROVAL_NOT_FOUND", "approval_id")
+}
+
+// TestThreat_B17_WhatIsCutMustBeReadFirst: a yes to an action of more than a page needs the voter's word; a no does not.
+func TestThreat_B17_WhatIsCutMustBeReadFirst(t *testing.T) {
+	r := start(t, nil)
+	r.approvals.add(askID, func(a *approval.Approval) { a.ActionBytes = 1 << 20 })
+	r.approvals.add("0190-long", func(a *approval.Approval) { a.ActionBytes = 1 << 20 })
+	one, err := r.reviews().GetApproval(r.as("approver"), &portcullisv1.GetApprovalRequest{ApprovalId: askID, Offset: 1<<20 - 16})
+	if v := one.GetView(); err != nil || !v.GetTruncated() || v.GetActionBytes() != 1<<20 || v.GetActionJson() != "0123456789abcdef" || v.GetNextOffset() != 0 {
+		t.Errorf("the last page: %v %v", one.GetView(), err)
+	}
+	yes := &portcullisv1.SubmitVerdictRequest{ApprovalId: askID, Verdict: portcullisv1.Verdict_VERDICT_APPROVE}
+	_, err = r.reviews().SubmitVerdict(r.as("approver"), yes)
+	wantWire(t, err, codes.FailedPrecondition, "NOT_SEEN_IN_FULL", "seen_in_full")
+	yes.SeenInFull = true
+	if out, err := r.reviews().SubmitVerdict(r.as("approver"), yes); err != nil || !out.GetApplied() {
+		t.Errorf("%v %v", out, err)
+	}
+	no := &portcullisv1.SubmitVerdictRequest{ApprovalId: "0190-long", Verdict: portcullisv1.Verdict_VERDICT_REJECT}
+	if out, err := r.reviews().SubmitVerdict(r.as("approver"), no); err != nil || !out.GetApplied() {
+		t.Errorf("%v %v", out, err)
+	}
+}
+
+// TestARevealIsOnRecordOrRefused: what is masked is shown to people who may vote, once it is written down.
+func TestARevealIsOnRecordOrRefused(t *testing.T) {
+	r := start(t, nil)
+	r.approvals.add(askID)
+	r.approvals.add("0190-theirs", func(a *approval.Approval) { a.Tenant = "other" })
+	r.approvals.add("0190-ended", func(a *approval.Approval) { a.State = approval.Approved })
+	ask := func(token, id, reason string) (*portcullisv1.RevealApprovalResponse, error) {
+		return r.reviews().RevealApproval(r.as(token), &portcullisv1.RevealApprovalRequest{ApprovalId: id, Reason: reason})
+	}
+	for _, c := range []struct {
+		token, id, why string
+		code           codes.Code
+		reason, field  string
+	}{
+		{"agent", askID, "x", codes.PermissionDenied, "ROLE_NOT_ALLOWED", ""},
+		{"gateway", askID, "x", codes.PermissionDenied, "ROLE_NOT_ALLOWED", ""},
+		{"auditor", askID, "x", codes.PermissionDenied, "ROLE_NOT_ALLOWED", ""},
+		{"admin", askID, "x", codes.PermissionDenied, "ROLE_NOT_ALLOWED", ""},
+		{"approver", "0190-theirs", "x", codes.NotFound, "APPROVAL_NOT_FOUND", "approval_id"},
+		{"approver", "0190-ended", "x", codes.FailedPrecondition, "APPROVAL_ENDED", ""},
+		{"approver", askID, " \n", codes.InvalidArgument, "INVALID_FIELD", "reason"},
+	} {
+		_, err := ask(c.token, c.id, c.why)
+		wantWire(t, err, c.code, c.reason, c.field)
+	}
+	if len(r.approvals.reveals) != 0 {
+		t.Errorf("what was refused is on record: %q", r.approvals.reveals)
+	}
+	out, err := ask("approver", askID, "the name\u202e looks odd")
+	if err != nil || out.GetView().GetActionJson() != `{"tool":"send_email"}` || out.GetView().GetMasked() != 0 {
+		t.Errorf("%v %v", out, err)
+	}
+	if len(r.approvals.reveals) != 1 || r.approvals.reveals[0] != "approver "+askID+" 0 the name looks odd" {
+		t.Errorf("on record: %q", r.approvals.reveals)
+	}
+	r.approvals.unrecorded = approval.Unrecorded(errBroken)
+	_, err = ask("approver", askID, "again")
+	wantWire(t, err, codes.Unavailable, "STATE_UNAVAILABLE", "")
 }
 
 func TestWatchApprovalsIsOfOneTenant(t *testing.T) {

@@ -1,13 +1,11 @@
 package server
 
 import (
-	"encoding/json"
-	"fmt"
 	"strings"
 
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
-	"github.com/portcullis-pdp/portcullis/pdp/decision"
+	"github.com/portcullis-pdp/portcullis/pdp/review"
 )
 
 func approvalTo(a approval.Approval) *portcullisv1.Approval {
@@ -53,16 +51,19 @@ func stateFrom(s portcullisv1.ApprovalState) approval.State {
 	return approval.State(strings.ToLower(strings.TrimPrefix(s.String(), "APPROVAL_STATE_")))
 }
 
-// viewTo reads the view that pdp/decision wrote when it asked.
-func viewTo(raw []byte) (*portcullisv1.ReviewView, error) {
-	if len(raw) == 0 {
-		return nil, nil //nolint:nilnil // erased: there is none
+// pageTo is a page of an action that a reviewer looks at.
+func pageTo(r approval.Revealed, offset int64, revealed bool) (*portcullisv1.ReviewView, error) {
+	v, err := review.Decode(r.View)
+	if err != nil {
+		return nil, err
 	}
-	var v decision.View
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return nil, fmt.Errorf("read the reviewer's view: %w", err)
+	page := v.Page(r.Action, offset, revealed)
+	out := &portcullisv1.ReviewView{
+		ActionJson: page.Text, ActionBytes: int64(len(r.Action)), Truncated: len(r.Action) > review.PageBytes,
+		Offset: int64(page.Offset), NextOffset: int64(page.Next), Findings: findingsTo(v.Findings), AgentSays: v.Says,
 	}
-	return &portcullisv1.ReviewView{
-		ActionJson: v.ActionJSON, ActionBytes: v.ActionBytes, Truncated: v.Truncated, Findings: findingsTo(v.Findings),
-	}, nil
+	if !revealed {
+		out.Masked = int32Of(len(v.Masked))
+	}
+	return out, nil
 }

@@ -1,6 +1,9 @@
 package server
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"unicode"
 
@@ -25,7 +28,8 @@ func requestFrom(in *portcullisv1.DecideRequest) (decision.Request, error) {
 	if err != nil {
 		return decision.Request{}, err
 	}
-	if err := checkContext(in.GetContext()); err != nil {
+	says, err := claimFrom(in.GetContext())
+	if err != nil {
 		return decision.Request{}, err
 	}
 	return decision.Request{
@@ -33,6 +37,7 @@ func requestFrom(in *portcullisv1.DecideRequest) (decision.Request, error) {
 		Principal:  principalFrom(in.GetPrincipal()),
 		Action:     act,
 		ApprovalID: in.GetApprovalId(),
+		Says:       says,
 	}, nil
 }
 
@@ -207,16 +212,22 @@ func plainValue(v *structpb.Value) any {
 	return struct{}{} // no kind: a type that JSON does not have
 }
 
-// checkContext bounds what the caller claims. The claim itself goes no further: nothing that decides reads it.
-func checkContext(s *structpb.Struct) error {
-	if s == nil {
-		return nil
+// claimFrom bounds what the caller claims, and writes it down for reviewers. Nothing that decides reads it.
+func claimFrom(s *structpb.Struct) ([]byte, error) {
+	if len(s.GetFields()) == 0 {
+		return nil, nil
 	}
-	_, err := action.FromMap(plainMap(s), action.Bounds{MaxBytes: maxContextBytes, MaxDepth: maxContextDepth})
+	claim, err := action.FromMap(plainMap(s), action.Bounds{MaxBytes: maxContextBytes, MaxDepth: maxContextDepth})
 	if err != nil {
-		return atField(err, "context")
+		return nil, atField(err, "context")
 	}
-	return nil
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(claim); err != nil {
+		return nil, fmt.Errorf("write the context down: %w", err)
+	}
+	return bytes.TrimSpace(text.Bytes()), nil
 }
 
 // atField gives an error of package action the contract's name of the field.

@@ -1,16 +1,19 @@
 package server
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
-	"github.com/portcullis-pdp/portcullis/pdp/decision"
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
+	"github.com/portcullis-pdp/portcullis/pdp/review"
+	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
 
 // fakeApprovals is a queue in memory, with the behaviour that pdp/approval documents and nothing of its care.
@@ -20,6 +23,9 @@ type fakeApprovals struct {
 	changed  chan struct{} // closed and replaced at each change
 	err      error         // what every call fails with
 	comments []string
+
+	reveals    []string // what was recorded
+	unrecorded error    // what recording fails with
 }
 
 func newFakeApprovals() *fakeApprovals { return &fakeApprovals{changed: make(chan struct{})} }
@@ -74,8 +80,19 @@ func (f *fakeApprovals) Reveal(ctx context.Context, id string) (approval.Reveale
 	if a.State != approval.Pending {
 		return approval.Revealed{}, approval.ErrEnded
 	}
-	view, err := json.Marshal(decision.View{ActionJSON: `{"tool":"send_email"}`, ActionBytes: 21})
-	return approval.Revealed{Approval: a, View: view}, err
+	action := []byte(`{"tool":"send_email"}`)
+	if a.ActionBytes > 0 {
+		action = bytes.Repeat([]byte("0123456789abcdef"), int(a.ActionBytes/16))
+	}
+	view := review.View{Masked: []scan.Place{{From: 9, To: 13}}, Says: "it is fine"}
+	return approval.Revealed{Approval: a, View: view.Encode(), Action: action}, nil
+}
+
+func (f *fakeApprovals) RecordReveal(_ context.Context, who identity.Caller, a approval.Approval, offset int64, reason string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reveals = append(f.reveals, fmt.Sprintf("%s %s %d %s", who.Subject, a.ID, offset, reason))
+	return f.unrecorded
 }
 
 func (f *fakeApprovals) List(_ context.Context, filter approval.Filter, size int, _ string) ([]approval.Approval, string, error) {
