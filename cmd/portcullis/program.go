@@ -24,6 +24,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 	"github.com/portcullis-pdp/portcullis/pdp/metrics"
+	"github.com/portcullis-pdp/portcullis/pdp/notify"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
 	"github.com/portcullis-pdp/portcullis/pdp/server"
@@ -45,7 +46,9 @@ type program struct {
 	ledgerKind string
 	limits     *limit.Engine
 	breakers   *breaker.Breakers
+	records    ledger.Records
 	approvals  *approval.Queue
+	notifier   *notify.Notifier
 	switches   *killswitch.Board
 	decisions  *decisionlog.Log
 	state      *embedded.KV
@@ -107,8 +110,8 @@ func (c serveCmd) complete(ctx context.Context, at places, log *slog.Logger) (p 
 func (c serveCmd) denied(at places) []string {
 	out := []string{at.data, at.operator, filepath.Dir(at.keyFile)}
 	for _, name := range append([]string{
-		c.Credentials, c.TLSKey, string(c.Config), c.Shared.RedisPasswordFile, c.Shared.RedisSentinelPasswordFile, c.Shared.RedisKey,
-	}, c.Bundle...) {
+		c.Credentials, c.TLSKey, string(c.Config), c.Notify, c.Shared.RedisPasswordFile, c.Shared.RedisSentinelPasswordFile, c.Shared.RedisKey,
+	}, slices.Concat(c.Bundle, at.notify.Files())...) {
 		if name == "" || strings.Contains(name, "://") {
 			continue
 		}
@@ -140,7 +143,21 @@ func (p *program) openState(c serveCmd, at places) error {
 	if p.approvals, err = approval.New(approval.Config{}, asks, at.keys, time.Now); err != nil {
 		return err
 	}
-	p.switches, err = killswitch.Open(context.Background(), store, time.Now)
+	if p.switches, err = killswitch.Open(context.Background(), store, time.Now); err != nil {
+		return err
+	}
+	return p.openNotifier(at)
+}
+
+// openNotifier makes what tells others of asks. It sends nothing yet.
+func (p *program) openNotifier(at places) (err error) {
+	for _, t := range at.notify.Targets {
+		p.metrics.NotifyTarget(t.Name)
+	}
+	p.notifier, err = notify.New(at.notify, notify.Deps{
+		Feed: p.approvals, Store: p.records, Holder: uuid.NewString(), Alone: at.redis == nil, Now: time.Now,
+		Observe: p.metrics.Notified, Log: p.log,
+	})
 	return err
 }
 
@@ -150,11 +167,10 @@ func (p *program) openLimits(store *embedded.Store, c serveCmd, at places) error
 	if err != nil {
 		return err
 	}
-	var records ledger.Records
 	if at.redis != nil {
-		records, err = p.openShared(*at.redis, memory)
+		p.records, err = p.openShared(*at.redis, memory)
 	} else if err = mayCountAlone(memory, c.Shared.AbandonRedis, p.log); err == nil {
-		records, err = p.openAlone(store)
+		p.records, err = p.openAlone(store)
 	}
 	if err != nil {
 		return err
@@ -169,7 +185,7 @@ func (p *program) openLimits(store *embedded.Store, c serveCmd, at places) error
 	if at.redis != nil {
 		cfg.Timeout = at.redis.Timeout // no decision waits longer for Redis
 	}
-	p.breakers, err = breaker.New(cfg, records)
+	p.breakers, err = breaker.New(cfg, p.records)
 	return err
 }
 
@@ -313,6 +329,7 @@ func (p *program) run(ctx context.Context, srv *server.Server, ready func(addr s
 	var wg sync.WaitGroup
 	wg.Go(func() { p.approvals.Run(background) })
 	wg.Go(func() { p.followApprovals(background) })
+	wg.Go(func() { p.notifier.Run(background) })
 	wg.Go(func() { p.followLedger(background) })
 	wg.Go(func() { p.sweep(background) })
 	wg.Go(func() {

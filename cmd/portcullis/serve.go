@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
+	"github.com/portcullis-pdp/portcullis/pdp/notify"
 	"github.com/portcullis-pdp/portcullis/pdp/seal"
 	"github.com/portcullis-pdp/portcullis/pdp/server"
 	"github.com/portcullis-pdp/portcullis/pdp/store/redis"
@@ -34,6 +35,7 @@ type serveCmd struct {
 	LogMode     string        `default:"block" enum:"block,spool,drop" help:"What a decision log that cannot be written does: block denies, spool and drop count what is lost."`
 	LogSync     bool          `help:"Sync the decision log to the disk before each answer. Without it lines survive a kill, but not a power cut."`
 	Memo        int64         `default:"100000" help:"How many policy answers are remembered; 0: none."`
+	Notify      string        `name:"notify" help:"YAML file that says whom to tell of asks by webhook; see docs/approvals.md."`
 	Shared      sharedFlags   `embed:""`
 	OTLP        string        `name:"otlp" help:"Send traces to this OTLP gRPC endpoint, for example localhost:4317."`
 }
@@ -80,6 +82,7 @@ type places struct {
 	keys           *seal.Keys
 	dev            identity.Paths
 	redis          *redis.Config // nil: limits are counted alone
+	notify         notify.Config
 }
 
 // prepare makes directories and reads credentials and keys.
@@ -121,6 +124,11 @@ func (c serveCmd) prepare() (out places, err error) {
 	}
 	if out.keys, err = seal.LoadOrCreate(out.keyFile); err != nil {
 		return out, err
+	}
+	if c.Notify != "" {
+		if out.notify, err = notify.Load(c.Notify); err != nil {
+			return out, err
+		}
 	}
 	out.redis, err = c.Shared.redis()
 	return out, err

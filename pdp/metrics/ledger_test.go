@@ -139,6 +139,7 @@ func everything() *Metrics {
 	m.BreakerChanged("open")
 	m.BundleLoaded("r-1", false)
 	m.Limited("session_cost", decision.LimitCharged)
+	m.NotifyTarget("chat")
 	_ = m.Ledger(fakeLedger{}).Cells(context.Background(), "", 1, nil)
 	return m
 }
@@ -179,7 +180,7 @@ func TestThreat_E5_NoLabelNamesWhoAsks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fixed := []string{"effect", "code", "threshold", "state", "revision", "limit", "outcome", "call", "result"}
+	fixed := []string{"effect", "code", "threshold", "state", "revision", "limit", "outcome", "call", "result", "target"} // targets are configured, 16 at most
 	for _, f := range families {
 		for _, one := range f.GetMetric() {
 			for _, label := range one.GetLabel() {

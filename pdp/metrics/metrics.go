@@ -13,6 +13,7 @@ import (
 
 	"github.com/portcullis-pdp/portcullis/pdp/decision"
 	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
+	"github.com/portcullis-pdp/portcullis/pdp/notify"
 )
 
 // Metrics counts. It is safe for concurrent use.
@@ -27,6 +28,7 @@ type Metrics struct {
 	bundle       *prometheus.GaugeVec
 	bundleFailed prometheus.Gauge
 	limits       *prometheus.CounterVec
+	notices      *prometheus.CounterVec
 	limitNames   bounded
 	ledgerCalls  *prometheus.HistogramVec
 	total        atomic.Int64
@@ -54,10 +56,11 @@ func New() *Metrics {
 		bundle:       prometheus.NewGaugeVec(bundleOpts, []string{"revision"}),
 		bundleFailed: prometheus.NewGauge(bundleFailedOpts),
 		limits:       prometheus.NewCounterVec(limitsOpts, []string{"limit", "outcome"}),
+		notices:      prometheus.NewCounterVec(noticesOpts, []string{"target", "outcome"}),
 		limitNames:   bounded{seen: map[string]bool{}, most: mostLimits},
 		ledgerCalls:  prometheus.NewHistogramVec(ledgerCallOpts, []string{"call", "result"}),
 	}
-	m.Registry.MustRegister(m.decisions, m.reasons, m.duration, m.anomalies, m.breakers, m.bundle, m.bundleFailed, m.limits, m.ledgerCalls,
+	m.Registry.MustRegister(m.decisions, m.reasons, m.duration, m.anomalies, m.breakers, m.bundle, m.bundleFailed, m.limits, m.notices, m.ledgerCalls,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -92,6 +95,18 @@ func (m *Metrics) Anomaly(name string) { m.anomalies.WithLabelValues(name).Inc()
 
 // BreakerChanged counts one change of a breaker.
 func (m *Metrics) BreakerChanged(state string) { m.breakers.WithLabelValues(state).Inc() }
+
+// Notified counts what became of a notification. Targets are those of the configuration.
+func (m *Metrics) Notified(target string, outcome notify.Outcome) {
+	m.notices.WithLabelValues(target, string(outcome)).Inc()
+}
+
+// NotifyTarget shows a target before anything was told.
+func (m *Metrics) NotifyTarget(name string) {
+	for _, o := range notify.Outcomes {
+		m.notices.WithLabelValues(name, string(o))
+	}
+}
 
 // BundleLoaded shows which bundle is active and whether the last load failed.
 func (m *Metrics) BundleLoaded(revision string, failed bool) {

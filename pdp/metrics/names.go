@@ -15,6 +15,7 @@ var (
 	breakersOpts     = counter("portcullis_breaker_changes_total", "Changes of circuit breakers, by the state that they came to.")
 	bundleOpts       = gauge("portcullis_bundle_info", "The active policy bundle, as a label; always 1.")
 	bundleFailedOpts = gauge("portcullis_bundle_load_failed", "1 if the last attempt to load a bundle failed.")
+	noticesOpts      = counter("portcullis_notifications_total", "Notifications of approvals by target: sent, retried (a try failed), refused, obsolete, or gap (the target lagged behind the replay window).")
 	limitsOpts       = counter("portcullis_limit_checks_total", "What limits said to actions: charged, exceeded (denied), asked (a person has to), passed (a person had), alerted, or unavailable. By the limit's name in the bundle.")
 	ledgerCallOpts   = prometheus.HistogramOpts{
 		Name: "portcullis_ledger_call_duration_seconds", Help: "Time of a call to the store of limits, by call and whether it failed.",
