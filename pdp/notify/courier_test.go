@@ -111,6 +111,7 @@ func TestATargetThatIsDownIsTriedAgain(t *testing.T) {
 		defer o.stop()
 		a := ask(t, q, "acme")
 		time.Sleep(20 * time.Second)
+		synctest.Wait()
 		if got := o.heardOf(); !slices.Equal(got, []string{asked2(a)}) || o.outcomes[Retried] != 4 || o.ids[a.ID+".1"] != 5 {
 			t.Errorf("told %v, %v, ids %v", got, o.outcomes, o.ids)
 		}
@@ -132,6 +133,8 @@ func TestATargetThatAsksToWaitIsLeftAlone(t *testing.T) {
 		defer o.stop()
 		ask(t, q, "acme")
 		time.Sleep(4 * time.Minute)
+		o.mu.Lock()
+		defer o.mu.Unlock()
 		if len(at) != 2 || at[1].Sub(at[0]) < 90*time.Second {
 			t.Errorf("tried at %v", at)
 		}
@@ -209,7 +212,7 @@ func TestOneReplicaTells(t *testing.T) {
 		if got := two.heardOf(); !slices.Equal(got, []string{asked2(b)}) {
 			t.Errorf("the other one told %v", got)
 		}
-		way.set(nil) // it is back, and believes that it has the lease
+		way.set(nil)
 		one.say(nil)
 		c := ask(t, q, "acme")
 		time.Sleep(5 * time.Minute)
@@ -244,6 +247,24 @@ func TestWhoLostTheLeaseStoresNothing(t *testing.T) {
 	if ok, err := two.keep(t.Context(), 7); !ok || err != nil || two.mark.Cursor != 7 {
 		t.Fatal(ok, err)
 	}
+}
+
+// A replica that was suspended believes that it still has the lease. It finds out before it tells anything.
+func TestNothingIsToldWithoutTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, store := open(t, 100), &memory{}
+		one, two := hire(t, q, store, "one", false), hire(t, q, store, "two", false)
+		if ok, _, err := one.progress.take(t.Context()); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		time.Sleep(leaseFor)
+		if ok, _, err := two.progress.take(t.Context()); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if err := one.heard(t.Context(), approval.Event{Approval: ask(t, q, "acme")}); !errors.Is(err, errTaken) || len(one.heardOf()) != 0 {
+			t.Errorf("%v, told %v", err, one.heardOf())
+		}
+	})
 }
 
 func TestALagBeyondTheWindowIsCounted(t *testing.T) {
