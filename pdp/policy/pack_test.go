@@ -97,8 +97,24 @@ func TestThreat_D16_NumbersHoweverTheyAreWritten(t *testing.T) {
 		"2341 2341 2346":                     "personal.in-aadhaar",
 		"NHS number 943-476-5919":            "personal.uk-nhs-number",
 		"2 55 08 14 168 025 38":              "personal.fr-nir",
+		// With separators that no pattern expects.
+		"4111/1111/1111/1111":             "personal.payment-card",
+		"41_11/1111:1111 1111":            "personal.payment-card",
+		"4/1/1/1/1/1/1/1/1/1/1/1/1/1/1/1": "personal.payment-card",
+		"３７８２·８２２４６３·１０００５":               "personal.payment-card",
+		"DE 89.3704.0044.0532.0130.00":    "personal.iban",
+		"GB82/WEST/1234/5698/7654/32":     "personal.iban",
+		"219/09/9998":                     "personal.us-ssn",
+		"ssn 2 1 9 0 9 9 9 9 8":           "personal.us-ssn-labelled",
+		"2341_2341_2346":                  "personal.in-aadhaar",
+		"NHS number 943/476/5919":         "personal.uk-nhs-number",
+		"2/55/08/14/168/025/38":           "personal.fr-nir",
+		"CPF 529_982_247_25":              "personal.br-cpf-plain",
+		"Steuer-ID 86|095|742|719":        "personal.de-tax-id",
+		"756:9217:0769:85":                "personal.ch-ahv",
+		"sin 130  692  544":               "personal.ca-sin",
 	})
-	for _, text := range []string{"4111 1111 1111 1112", "DE88 3704 0044 0532 0130 00", "529.982.247-24", "943 476 591", "order 123456789", "2024-01-02 03:04:05", "1,234,567.89"} {
+	for _, text := range []string{"4111 1111 1111 1112", "DE88 3704 0044 0532 0130 00", "529.982.247-24", "943 476 591", "order 123456789", "2024-01-02 03:04:05", "1,234,567.89", "2024/01/02/03/04/05", "4111/1111/1111/1112", "219/00/9998", "10.20.30.40:5060/70", "a 41/11/11 b", "https://x.test/2024/11/25/4711", "DE88/3704/0044/0532/0130/00"} {
 		if got := shippedFinds(t, "personal.", text); len(got) > 0 {
 			t.Errorf("%q: %v", text, got)
 		}

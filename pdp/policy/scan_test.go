@@ -91,7 +91,7 @@ func hostile(r *rapid.T) []scan.Text {
 	bit := rapid.Custom(func(r *rapid.T) string {
 		p := rapid.SampledFrom(patterns).Draw(r, "pattern")
 		text := rapid.SampledFrom(append(slices.Clone(p.Examples.Match), p.Examples.NoMatch...)).Draw(r, "example")
-		switch rapid.IntRange(0, 11).Draw(r, "how") {
+		switch rapid.IntRange(0, 13).Draw(r, "how") {
 		case 0:
 			text = strings.ToUpper(text)
 		case 1:
@@ -110,6 +110,11 @@ func hostile(r *rapid.T) []scan.Text {
 			text = rapid.StringN(0, 30, 60).Draw(r, "noise")
 		case 7:
 			text = strings.Repeat(text+" ", rapid.IntRange(1, 5).Draw(r, "times"))
+		case 8: // D16
+			with := rapid.SampledFrom([]string{"/", "_", " - ", "·", ".", ""}).Draw(r, "separator")
+			text = strings.NewReplacer(" ", with, "-", with, ".", with).Replace(text)
+		case 9:
+			text = strings.Join(strings.Split(text, ""), rapid.SampledFrom([]string{"/", " ", "_"}).Draw(r, "apart"))
 		}
 		return text
 	})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -104,9 +105,7 @@ func smallFiles(t *testing.T, patterns map[string]string) *Bundle {
 	for name, table := range tables {
 		files["tables/"+name+"/data.json"] = string(table)
 	}
-	for name, text := range patterns {
-		files[name] = text
-	}
+	maps.Copy(files, patterns)
 	return readFiles(t, "mine", files)
 }
 

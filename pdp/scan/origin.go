@@ -100,6 +100,8 @@ func (t *tracer) of(i int) []edit {
 		(&runs{w: w, unzip: unzip{room: n.room}}).decode()
 	case wayName:
 		w.replace(0, 0, t.v.texts[n.leaf].Key+afterName)
+	case wayJoined, wayDashed:
+		w.separated(n.way == wayDashed, &numberRow{})
 	case wayNone:
 	}
 	if t.edits == nil {

@@ -52,6 +52,9 @@ func (t *tally) take(m Match) {
 		t.takeStrung(m)
 		return
 	}
+	if n.way.ofNumbers() && !checksDigits(t.s.rules[m.Rule].checkedBy) {
+		return
+	}
 	if len(t.strung) > 0 {
 		t.compare(m.Rule, n.text[m.Start:m.End])
 	}

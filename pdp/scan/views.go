@@ -38,6 +38,8 @@ const (
 	chainTags       = "tags"
 	chainNamed      = "named"
 	chainURL        = "url"
+	chainJoined     = "joined"
+	chainDashed     = "dashed"
 )
 
 func (b Budget) withDefaults() Budget {
@@ -84,6 +86,7 @@ type viewer struct {
 	rewriting rewriting
 	runs      runs
 	room      int // of runs, before the text at hand
+	row       numberRow
 	raw       [256]byte
 }
 
@@ -130,7 +133,12 @@ const (
 	wayRuns
 	wayName
 	wayURLs
+	wayJoined // the separators of numbers are gone
+	wayDashed // or dashes
 )
+
+// ofNumbers says whether a view was made for patterns with check digits alone.
+func (w way) ofNumbers() bool { return w == wayJoined || w == wayDashed }
 
 // maxNamed is how long a value may be to be read with its name: longer ones are texts, not values.
 const maxNamed = 256
@@ -168,7 +176,7 @@ func (v *viewer) build(texts []Text, b Budget) {
 		}
 	}
 	for i := 0; i < len(v.views); i++ {
-		if v.views[i].leaf != noLeaf {
+		if n := v.views[i]; n.leaf != noLeaf && !n.way.ofNumbers() {
 			v.derive(i)
 		}
 	}
@@ -236,6 +244,7 @@ func (v *viewer) derive(i int) {
 	if w.urls(); w.any {
 		v.decoded(i, wayURLs, 0, false)
 	}
+	v.numbers(i)
 	if v.runs.over {
 		v.runs.over = false
 		v.leave(i)
@@ -257,6 +266,20 @@ func (v *viewer) name(i int) bool {
 
 const afterName = ": "
 
+// numbers adds the views in which numbers stand without the separators that they are written with.
+func (v *viewer) numbers(i int) {
+	w := &v.rewriting
+	w.start(v.views[i].text, false)
+	if w.separated(false, &v.row); !w.any {
+		return
+	}
+	v.add(v.then(i, wayJoined, 0))
+	w.start(v.views[i].text, false)
+	if w.separated(true, &v.row); w.any {
+		v.add(v.then(i, wayDashed, 0))
+	}
+}
+
 // stringOf is b as a text, without a copy: it would be the one allocation of an inspection that finds nothing. That is
 // sound because nobody writes to what is in b while the viewer is in use.
 func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
@@ -265,7 +288,7 @@ func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b
 func (v *viewer) then(i int, by way, kind kinds) view {
 	from := v.views[i]
 	n := view{text: v.rewriting.text(), leaf: from.leaf, from: i, depth: from.depth, way: by, kind: kind, room: v.room}
-	if by != wayNormalise && by != wayName {
+	if by != wayNormalise && by != wayName && !by.ofNumbers() {
 		n.depth++
 	}
 	return n
@@ -321,6 +344,10 @@ func (v *viewer) chain(i int) string {
 		step = chainNamed
 	case wayURLs:
 		step = chainURL
+	case wayJoined:
+		step = chainJoined
+	case wayDashed:
+		step = chainDashed
 	case wayNone, wayEscapes, wayRuns:
 	}
 	if v.views[n.from].from == noView {

@@ -11,7 +11,8 @@
 #   A finding is one pattern at one pointer; its count is the largest over the views of that pointer.
 #   The view of chain `concat` holds all texts strung together. Only patterns with keywords look there (others would
 #   find numbers made of neighbours), and a match counts only if it neither contains nor lies within a match of the same
-#   pattern elsewhere. Decoded and normalised views are made by the engine.
+#   pattern elsewhere. Views whose chain ends in `joined` or `dashed` hold numbers without the separators that they are
+#   written with: only patterns with check digits look there. Decoded and normalised views are made by the engine.
 package portcullis.lib.scan
 
 import data.portcullis.lib.pattern as patterns
@@ -64,8 +65,9 @@ by_pattern[pattern.id] := places if {
 }
 
 matches(pattern, view) := found(pattern, view.text) if {
-	view.chain != "concat"
+	looks(pattern, view)
 } else := [m |
+	view.chain == "concat"
 	count(keywords(pattern)) > 0
 	some m in found(pattern, view.text)
 	not touches(m, elsewhere(pattern))
@@ -74,9 +76,22 @@ matches(pattern, view) := found(pattern, view.text) if {
 # All matches of a pattern outside the concatenation.
 elsewhere(pattern) := {m |
 	some view in input.views
-	view.chain != "concat"
+	looks(pattern, view)
 	some m in found(pattern, view.text)
 }
+
+# A pattern looks by itself at every view but the concatenation.
+looks(_, view) if {
+	view.chain != "concat"
+	not of_numbers(view)
+}
+
+looks(pattern, view) if {
+	of_numbers(view)
+	not object.get(pattern, "validator", "none") in {"none", "entropy", "secret", "base64_blob"}
+}
+
+of_numbers(view) if regex.match(`(?:^|>)(?:joined|dashed)$`, view.chain)
 
 touches(m, others) if {
 	some other in others

@@ -141,3 +141,19 @@ test_what_is_allowed_is_no_match if {
 	seen_tame("k_xxxx k_abcd") == []
 	seen_tame("k_xxxx k_xxxy k_abce") == [2]
 }
+
+test_threat_d16_only_check_digits_look_at_numbers_without_separators if {
+	loose := {"id": "any", "category": "personal", "severity": "low", "confidence": "low", "regex": `\d{16}`}
+	found := [f.rule |
+		some f in scan.findings with input as {"views": [
+			view("/a", "raw", "4111/1111/1111/1111"),
+			view("/a", "base64>joined", "4111111111111111"),
+		]}
+			with data.tables.patterns as {"patterns": array.concat(patterns, [loose])}
+	]
+	found == ["card"]
+}
+
+test_a_chain_that_only_passes_by_numbers_is_for_all if {
+	seen([view("/a", "joined>base64", "k_abcd"), view("/b", "dashed", "k_abcd")]) == [["key", "/a", 1]]
+}
