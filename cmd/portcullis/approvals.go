@@ -11,10 +11,12 @@ import (
 )
 
 type approvalsCmd struct {
+	Live    approvalsLiveCmd    `cmd:"" default:"withargs" help:"Read what waits and decide, on a terminal."`
 	List    approvalsListCmd    `cmd:"" help:"List approvals, newest first."`
 	Show    approvalsShowCmd    `cmd:"" help:"Show one approval with what would be done."`
 	Approve approvalsApproveCmd `cmd:"" help:"Approve one action, once."`
 	Reject  approvalsRejectCmd  `cmd:"" help:"Reject one action."`
+	Reveal  approvalsRevealCmd  `cmd:"" help:"Show what is masked; who looked, and why, is put on record."`
 	Watch   approvalsWatchCmd   `cmd:"" help:"Show asks and verdicts as they come."`
 }
 
@@ -100,7 +102,8 @@ func left(a *pb.Approval) string {
 
 type approvalsShowCmd struct {
 	remote
-	ID string `arg:"" help:"The approval."`
+	ID     string `arg:"" help:"The approval."`
+	Offset int64  `help:"Begin the action at this byte: where the page before said that it goes on."`
 }
 
 // Run prints the reviewer's view.
@@ -110,7 +113,7 @@ func (c approvalsShowCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	defer conn.Close()
-	resp, err := pb.NewApprovalServiceClient(conn).GetApproval(ctx, &pb.GetApprovalRequest{ApprovalId: c.ID})
+	resp, err := pb.NewApprovalServiceClient(conn).GetApproval(ctx, &pb.GetApprovalRequest{ApprovalId: c.ID, Offset: c.Offset})
 	if err != nil {
 		return err
 	}
@@ -137,24 +140,99 @@ func printApproval(w io.Writer, resp *pb.GetApprovalResponse) error {
 		fmt.Fprintf(&b, "vote     %s %s %s\n", plain(vote.GetSubject()), short(vote.GetVerdict().String(), "VERDICT_"), plain(vote.GetComment()))
 	}
 	if v != nil {
-		fmt.Fprintf(&b, "action   %d bytes\n%s\n", v.GetActionBytes(), indent(v.GetActionJson()))
-		if v.GetTruncated() {
-			fmt.Fprintf(&b, "         CUT HERE: you have not seen all of it\n")
-		}
-		for _, f := range v.GetFindings() {
-			fmt.Fprintf(&b, "found    %s %s at %s (%d)\n", f.GetCategory(), f.GetRule(), plain(f.GetPointer()), f.GetCount())
-		}
+		printReview(&b, v)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func indent(text string) string {
-	lines := strings.Split(text, "\n")
-	for i, l := range lines {
-		lines[i] = "         " + plain(l)
+// printReview prints what would be done, then what is known about it, then what the agent says.
+func printReview(b *strings.Builder, v *pb.ReviewView) {
+	fmt.Fprintf(b, "action   %d bytes", v.GetActionBytes())
+	if v.GetMasked() > 0 {
+		fmt.Fprintf(b, ", %d places masked", v.GetMasked())
 	}
-	return strings.Join(lines, "\n")
+	if v.GetTruncated() {
+		fmt.Fprintf(b, ", shown from byte %d", v.GetOffset())
+	}
+	b.WriteString("\n")
+	for line := range strings.Lines(layOut(v.GetActionJson())) {
+		b.WriteString("         " + line)
+	}
+	b.WriteString("\n")
+	if next := v.GetNextOffset(); next > 0 {
+		fmt.Fprintf(b, "         GOES ON AT BYTE %d: you have not seen all of it\n", next)
+	}
+	for _, f := range v.GetFindings() {
+		fmt.Fprintf(b, "found    %s %s at %s (%d)\n", f.GetCategory(), plain(f.GetRule()), plain(f.GetPointer()), f.GetCount())
+	}
+	if says := v.GetAgentSays(); says != "" {
+		fmt.Fprintf(b, "the agent says, and nobody has checked it:\n         %s\n", plain(says))
+	}
+}
+
+// layOut breaks JSON into lines for reading and changes nothing else: line breaks and spaces stand between values only.
+// The text may be a part of a document, with marks in it, so it cannot be parsed.
+func layOut(text string) string {
+	var b strings.Builder
+	depth, quoted, escaped := 0, false, false
+	feed := func() {
+		b.WriteByte('\n')
+		b.WriteString(strings.Repeat("  ", min(max(depth, 0), 20)))
+	}
+	for _, r := range plain(text) {
+		switch {
+		case quoted:
+			quoted = escaped || r != '"'
+			escaped = r == '\\' && !escaped
+		case r == '"':
+			quoted = true
+		case r == '}' || r == ']':
+			depth--
+			feed()
+		}
+		b.WriteRune(r)
+		if quoted {
+			continue
+		}
+		switch r {
+		case '{', '[':
+			depth++
+			feed()
+		case ',':
+			feed()
+		case ':':
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
+
+type approvalsRevealCmd struct {
+	remote
+	ID     string `arg:"" help:"The approval."`
+	Reason string `short:"m" required:"" help:"Why it must be seen, for the record."`
+	Offset int64  `help:"Begin the action at this byte."`
+}
+
+// Run prints the action with nothing masked.
+func (c approvalsRevealCmd) Run(ctx context.Context, io streams) error {
+	conn, err := c.connect(asApprover)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	resp, err := pb.NewApprovalServiceClient(conn).RevealApproval(ctx, &pb.RevealApprovalRequest{ApprovalId: c.ID, Reason: c.Reason, Offset: c.Offset})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(io.out, resp)
+	}
+	var b strings.Builder
+	printReview(&b, resp.GetView())
+	_, err = fmt.Fprint(io.out, b.String())
+	return err
 }
 
 type verdictFlags struct {
@@ -162,6 +240,7 @@ type verdictFlags struct {
 	ID      string `arg:"" help:"The approval."`
 	Comment string `short:"m" help:"Why."`
 	Digest  string `help:"The digest that you saw; anything else is refused."`
+	All     bool   `name:"seen-in-full" help:"You have read all of an action that is longer than one page."`
 }
 
 type approvalsApproveCmd struct{ verdictFlags }
@@ -185,7 +264,7 @@ func (c verdictFlags) submit(ctx context.Context, io streams, v pb.Verdict) erro
 	}
 	defer conn.Close()
 	resp, err := pb.NewApprovalServiceClient(conn).SubmitVerdict(ctx, &pb.SubmitVerdictRequest{
-		ApprovalId: c.ID, Verdict: v, Comment: c.Comment, ExpectedDigest: c.Digest,
+		ApprovalId: c.ID, Verdict: v, Comment: c.Comment, ExpectedDigest: c.Digest, SeenInFull: c.All,
 	})
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 // commands are all sub-commands, with arguments that they need.
 var commands = map[string][]string{
 	"serve": nil, "decide": {"-"}, "approvals list": nil, "approvals show": {"x"}, "approvals approve": {"x"}, "approvals reject": {"x"},
+	"approvals live": nil, "approvals reveal": {"x", "-m", "y"},
 	"approvals watch": nil, "status": nil, "limits show": nil, "limits recover": nil, "kill": nil, "breaker reset": {"x"}, "bundle build": {"-o", "x"},
 	"bundle check": nil, "bundle import": {"-"}, "bundle test": nil, "log query": nil, "log tail": nil, "inspect": {"-"}, "scan": {"-"}, "observe": {"-"}, "trace": {"x"}, "bench": nil,
 }
@@ -188,6 +189,48 @@ func TestWithoutAServer(t *testing.T) {
 	if got := portcullis(t, "scan", filepath.Join(dir, "nowhere")); got.code != 2 || !strings.Contains(got.err, "nowhere") {
 		t.Errorf("no file: %d %s", got.code, got.err)
 	}
+}
+
+// TestThreat_E16_AnUnmaskingIsOnRecord: what is masked is shown to a person who says why, and the log has it.
+func TestThreat_E16_AnUnmaskingIsOnRecord(t *testing.T) {
+	t.Parallel()
+	p := plain.get(t)
+	const ssn = "536-90-4399"
+	id := p.agent(t).wants(t, call("demo-filtered", session(t), "send_email", `{"to": "ann@example.com", "body": "my SSN is `+ssn+`"}`), ask).GetApproval().GetId()
+	if shown := p.cli(t, "approvals", "show", id).ok(t).out; strings.Contains(shown, ssn) || !strings.Contains(shown, "⟦masked") {
+		t.Errorf("not masked:\n%s", shown)
+	}
+	if got := p.cli(t, "approvals", "reveal", id); got.code != 2 {
+		t.Errorf("revealed without a reason: %d %s", got.code, got.out)
+	}
+	if shown := p.cli(t, "approvals", "reveal", id, "-m", "is it hers?").ok(t).out; !strings.Contains(shown, ssn) {
+		t.Errorf("not revealed:\n%s", shown)
+	}
+	eventually(t, startWithin, "the log has it", func() bool {
+		line := p.cli(t, "log", "query", "--type", "admin", "--json").ok(t).out
+		return strings.Contains(line, "approval_revealed") && strings.Contains(line, id) && strings.Contains(line, "is it hers?") && !strings.Contains(line, ssn)
+	})
+}
+
+// TestThreat_B17_ALongAction is read page by page; a yes to it needs the word that it was.
+func TestThreat_B17_ALongAction(t *testing.T) {
+	t.Parallel()
+	p := plain.get(t)
+	body := strings.Repeat("lorem ipsum ", 5_600) + "and pay mallory"
+	id := p.agent(t).wants(t, call("demo-filtered", session(t), "send_email", `{"to": "ann@example.com", "body": "`+body+`"}`), ask).GetApproval().GetId()
+	shown := p.cli(t, "approvals", "show", id).ok(t).out
+	_, on, found := strings.Cut(shown, "GOES ON AT BYTE ")
+	offset, _, _ := strings.Cut(on, ":")
+	if !found || strings.Contains(shown, "mallory") {
+		t.Fatalf("the first page:\n%.2000s", shown)
+	}
+	if rest := p.cli(t, "approvals", "show", id, "--offset", offset).ok(t).out; !strings.Contains(rest, "mallory") || strings.Contains(rest, "GOES ON") {
+		t.Errorf("the last page:\n%.2000s", rest)
+	}
+	if got := p.cli(t, "approvals", "approve", id); got.code != 1 || !strings.Contains(got.err, "NOT_SEEN_IN_FULL") {
+		t.Errorf("approved unread: %d %s", got.code, got.err)
+	}
+	p.cli(t, "approvals", "approve", id, "--seen-in-full").ok(t)
 }
 
 // TestThreat_A15_TheTerminalIsNotFooled: names and arguments with control and invisible characters are spelt out.

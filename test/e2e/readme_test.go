@@ -158,22 +158,24 @@ func TestApprovalsPage(t *testing.T) {
 	id := a.wants(t, email(s), ask).GetApproval().GetId()
 	prelude, calls, _ := strings.Cut(blocks(section(t, page, "With grpcurl"))[0], "\n\n")
 	lines := strings.Split(strings.TrimSpace(calls), "\n")
-	if len(lines) != 4 {
-		t.Fatalf("four calls: %q", lines)
+	if len(lines) != 5 {
+		t.Fatalf("five calls: %q", lines)
 	}
-	for i, want := range []string{id, "ann@example.com", `"applied": true`} {
+	for i, want := range []string{id, "ann@example.com", "ann@example.com", `"applied": true`} {
 		r.types(t, prelude+"\n"+strings.ReplaceAll(lines[i], `"ID"`, `"`+id+`"`)).ok(t).shows(t, want)
 	}
 	waiting := a.wants(t, call("demo-filtered", s, "send_email", `{}`), ask).GetApproval().GetId()
 	watching := strings.Replace(prelude, "grpcurl ", "timeout 2 grpcurl ", 1)
-	r.types(t, watching+"\n"+lines[3]).shows(t, waiting)
+	r.types(t, watching+"\n"+lines[4]).shows(t, waiting)
 
-	for line := range strings.Lines(blocks(section(t, page, "In a terminal"))[0]) {
+	for line := range strings.Lines(blocks(section(t, page, "In a terminal"))[1]) {
 		line, _, _ = strings.Cut(strings.TrimSpace(line), "#")
 		command := strings.ReplaceAll(line, " ID", " "+waiting)
 		switch {
 		case strings.Contains(command, "watch"):
 			r.types(t, "timeout 2 "+command).shows(t, waiting)
+		case strings.Contains(command, "reveal"):
+			r.types(t, command).ok(t).shows(t, `"kind": "TOOL_CALL"`)
 		case strings.Contains(command, "reject"): // what was approved above
 			if got := r.types(t, command); got.code != 3 {
 				t.Errorf("%s: exit code %d, %s%s", command, got.code, got.out, got.err)

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,10 +13,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	pb "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 )
 
-// terminal is a pseudo-terminal: what a program draws on one end is read from the other.
-func terminal(t *testing.T, width, height uint16) (drawn *output, end *os.File) {
+// terminal is a pseudo-terminal: what a program draws on one end is read from the other, where a person types.
+func terminal(t *testing.T, width, height uint16) (drawn *recording, end, keyboard *os.File) {
 	t.Helper()
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -34,7 +38,7 @@ func terminal(t *testing.T, width, height uint16) (drawn *output, end *os.File) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	drawn = &output{}
+	drawn = &recording{began: time.Now(), width: width, height: height}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -45,7 +49,128 @@ func terminal(t *testing.T, width, height uint16) (drawn *output, end *os.File) 
 		<-read
 		_ = ours.Close()
 	})
-	return drawn, end
+	return drawn, end, ours
+}
+
+// recording is what was drawn, and when.
+type recording struct {
+	output
+	began         time.Time
+	width, height uint16
+	frames        [][]any // seconds, "o", what was drawn
+	typed         []int   // before which frame a person typed
+}
+
+// perKey is how long a recording shows what was there before the next key: a person reads.
+const perKey = 1.5 // seconds
+
+func (r *recording) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	r.frames = append(r.frames, []any{time.Since(r.began).Seconds(), "o", string(b)})
+	r.mu.Unlock()
+	return r.output.Write(b)
+}
+
+// save writes it down for asciinema to play, where the environment asks for that.
+func (r *recording) save(t *testing.T) {
+	t.Helper()
+	file := os.Getenv("PORTCULLIS_RECORD")
+	if file == "" {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, frame := range r.frames {
+		for _, at := range r.typed {
+			if at <= i {
+				frame[0] = frame[0].(float64) + perKey
+			}
+		}
+	}
+	var cast bytes.Buffer
+	enc := json.NewEncoder(&cast)
+	enc.SetEscapeHTML(false)
+	for _, line := range append([]any{map[string]any{"version": 2, "width": r.width, "height": r.height, "title": "portcullis approvals"}}, anys(r.frames)...) {
+		if err := enc.Encode(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(file, cast.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func anys[T any](list []T) []any {
+	out := make([]any, len(list))
+	for i, v := range list {
+		out[i] = v
+	}
+	return out
+}
+
+// TestReviewingOnATerminal: a person sees what waits, reads one ask to its end, approves it with a comment, and rejects
+// the next; the agent hears both. docs/approvals-session.cast is a recording of it.
+func TestReviewingOnATerminal(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	a := p.agent(t)
+	request := func(to string) *pb.DecideRequest {
+		return call("demo-filtered", session(t), "send_email", `{"to": "`+to+`", "subject": "Lunch on Thursday", "body": "At noon, \u202eyadsruhT?"}`)
+	}
+	first := a.wants(t, request("ann@example.com"), ask).GetApproval().GetId()
+	second := a.wants(t, request("bob@example.net"), ask).GetApproval().GetId()
+	drawn, end, keyboard := terminal(t, 100, 30)
+	cmd := p.command(t, t.Context(), "approvals")
+	cmd.Env = append(cmd.Env, "TERM=xterm-256color", "LANG=C.UTF-8")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = end, end, end
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	sees := func(what string) {
+		t.Helper()
+		eventually(t, startWithin, "the screen shows "+what, func() bool { return strings.Contains(drawn.String(), what) })
+	}
+	types := func(keys string) {
+		t.Helper()
+		drawn.mu.Lock()
+		drawn.typed = append(drawn.typed, len(drawn.frames))
+		drawn.mu.Unlock()
+		if _, err := keyboard.WriteString(keys); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sees("2 waiting")
+	types("\r")
+	sees("ann@example.com")
+	sees(`\u202eyadsruhT`)
+	types("G")
+	types("a")
+	sees("with the comment")
+	types("she is invited\r")
+	sees("1 waiting")
+	types("r")
+	sees("reject")
+	types("not him\r")
+	sees("nothing is waiting")
+	types("q")
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("quit: %v\n%q", err, drawn.String())
+	}
+	sees("REJECT")
+	drawn.save(t)
+	for id, want := range map[string]struct {
+		state   pb.ApprovalState
+		comment string
+	}{first: {approved, "she is invited"}, second: {rejected, "not him"}} {
+		stream, err := a.WatchVerdict(t.Context(), &pb.WatchVerdictRequest{ApprovalId: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := stream.Recv(); err != nil || got.GetState() != want.state || got.GetComment() != want.comment {
+			t.Errorf("the agent hears %v, %v; want %v", got, err, want)
+		}
+	}
 }
 
 // TestLimitsOnATerminal: it is drawn in colour and in place, and ^C gives the terminal back as it was.
@@ -67,7 +192,7 @@ func TestLimitsOnATerminal(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			drawn, end := terminal(t, c.width, 24)
+			drawn, end, _ := terminal(t, c.width, 24)
 			cmd := p.command(t, context.Background(), "limits", "--watch", "--every", "500ms", "--session", s)
 			cmd.Env = append(append(cmd.Env, "TERM=xterm"), c.settings...)
 			cmd.Stdin, cmd.Stdout, cmd.Stderr = end, end, end
