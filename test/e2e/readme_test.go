@@ -168,7 +168,7 @@ func TestApprovalsPage(t *testing.T) {
 	watching := strings.Replace(prelude, "grpcurl ", "timeout 2 grpcurl ", 1)
 	r.types(t, watching+"\n"+lines[4]).shows(t, waiting)
 
-	for line := range strings.Lines(blocks(section(t, page, "In a terminal"))[1]) {
+	for line := range strings.Lines(blocks(section(t, page, "In a terminal"))[0]) {
 		line, _, _ = strings.Cut(strings.TrimSpace(line), "#")
 		command := strings.ReplaceAll(line, " ID", " "+waiting)
 		switch {
