@@ -36,6 +36,7 @@ type approvalService struct {
 	portcullisv1.UnimplementedApprovalServiceServer
 	approvals Approvals
 	heartbeat time.Duration
+	stall     time.Duration
 }
 
 func (s *approvalService) ListApprovals(ctx context.Context, in *portcullisv1.ListApprovalsRequest) (*portcullisv1.ListApprovalsResponse, error) {
@@ -156,23 +157,35 @@ func (s *approvalService) WatchApprovals(in *portcullisv1.WatchApprovalsRequest,
 	if err != nil {
 		return err
 	}
-	if err := stream.SendHeader(nil); err != nil { // accepted: nothing that happens from now on is missed
+	out, err := openOutbox(stream, s.stall)
+	if err != nil {
 		return err
 	}
-	for e, err := range events {
-		if err != nil {
-			return err
+	last := in.GetAfterCursor()
+	err = func() error {
+		for e, err := range events {
+			if err != nil {
+				return err
+			}
+			m := &portcullisv1.WatchApprovalsResponse{Cursor: e.Cursor, Heartbeat: e.Heartbeat}
+			if !e.Heartbeat {
+				m.Approval = approvalTo(e.Approval)
+			}
+			if err := out.send(ctx, m, e.Cursor); err != nil {
+				return err
+			}
+			last = max(last, e.Cursor)
 		}
-		out := &portcullisv1.WatchApprovalsResponse{Cursor: e.Cursor, Heartbeat: e.Heartbeat}
-		if !e.Heartbeat {
-			out.Approval = approvalTo(e.Approval)
-		}
-		if err := stream.Send(out); err != nil {
-			return err
-		}
+		return nil
+	}()
+	if draining(ctx) {
+		_ = out.send(context.WithoutCancel(ctx), &portcullisv1.WatchApprovalsResponse{Cursor: last, Heartbeat: true, Draining: true}, last)
 	}
-	return nil
+	return out.close(err)
 }
+
+// draining says whether the stream ends because the server is about to stop.
+func draining(ctx context.Context) bool { return errors.Is(context.Cause(ctx), error(errDraining)) }
 
 // WatchVerdict is for those whom the ask concerns: the credential that asked, as long as it may speak for the agent,
 // and the people of the tenant. To everybody else there is no such approval.
@@ -193,22 +206,32 @@ func (s *decisionService) WatchVerdict(in *portcullisv1.WatchVerdictRequest, str
 	if err != nil {
 		return err
 	}
-	if err := stream.SendHeader(nil); err != nil { // accepted, even where there is nothing to say yet
+	out, err := openOutbox(stream, s.stall)
+	if err != nil {
 		return err
 	}
-	last := found
-	for e, err := range events {
-		if err != nil {
-			return err
+	last, sent := found, in.GetAfterSequence()
+	err = func() error {
+		for e, err := range events {
+			if err != nil {
+				return err
+			}
+			if !e.Heartbeat {
+				last = e.Approval
+			}
+			if err := out.send(ctx, verdictTo(last, e.Heartbeat), last.Sequence); err != nil {
+				return err
+			}
+			sent = last.Sequence
 		}
-		if !e.Heartbeat {
-			last = e.Approval
-		}
-		if err := stream.Send(verdictTo(last, e.Heartbeat)); err != nil {
-			return err
-		}
+		return nil
+	}()
+	if draining(ctx) {
+		m := verdictTo(last, true)
+		m.Sequence, m.Draining = sent, true
+		_ = out.send(context.WithoutCancel(ctx), m, sent)
 	}
-	return nil
+	return out.close(err)
 }
 
 func concerns(caller identity.Caller, a approval.Approval) bool {

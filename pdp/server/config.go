@@ -29,7 +29,8 @@ type Config struct {
 	CallTimeout time.Duration
 	// PeekTimeout bounds the wait for a connection's first bytes, and its TLS handshake: 5 s.
 	PeekTimeout time.Duration
-	// ReadTimeout bounds reading one HTTP request, WriteTimeout one write of an answer: 30 s each.
+	// ReadTimeout bounds reading one HTTP request, WriteTimeout one write of an answer, and how long a stream waits for a
+	// reader that takes nothing: 30 s each.
 	ReadTimeout, WriteTimeout time.Duration
 	// Hold is how long the server still answers after health says NOT_SERVING, so that balancers see it:
 	// 2 s, or none in DevMode; negative: none.
@@ -47,7 +48,7 @@ type Config struct {
 	MaxStreamsPerConnection int
 	// MaxCalls at once, and of one tenant: 1,024 and 512.
 	MaxCalls, MaxCallsPerTenant int
-	// MaxStreams that stay open at once, and of one tenant: 1,024 and 512.
+	// MaxStreams that stay open at once, and of one tenant: 10,000 and 6,000. Most are agents that wait for a person.
 	MaxStreams, MaxStreamsPerTenant int
 	// StreamWorkers keep their grown stacks between calls: 64.
 	StreamWorkers int
@@ -72,8 +73,8 @@ func (c Config) withDefaults() Config {
 	fill(&c.MaxStreamsPerConnection, 1000)
 	fill(&c.MaxCalls, 1024)
 	fill(&c.MaxCallsPerTenant, 512)
-	fill(&c.MaxStreams, 1024)
-	fill(&c.MaxStreamsPerTenant, 512)
+	fill(&c.MaxStreams, 10_000)
+	fill(&c.MaxStreamsPerTenant, 6_000)
 	fill(&c.StreamWorkers, 64)
 	return c
 }

@@ -27,6 +27,7 @@ type decisionService struct {
 	approvals Approvals
 	rules     protovalidate.Validator
 	heartbeat time.Duration
+	stall     time.Duration
 	log       *slog.Logger
 }
 

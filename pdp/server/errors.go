@@ -34,6 +34,8 @@ type fault struct {
 	field   string
 	message string
 	retry   time.Duration
+	// metadata goes into the ErrorInfo. It may be nil.
+	metadata map[string]string
 }
 
 func (f *fault) Error() string {
@@ -46,7 +48,7 @@ func (f *fault) Error() string {
 // GRPCStatus lets grpc, and status.Code in the steps outside, read the fault.
 func (f *fault) GRPCStatus() *status.Status {
 	st := status.New(f.code, f.Error())
-	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: f.reason, Domain: Domain}}
+	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: f.reason, Domain: Domain, Metadata: f.metadata}}
 	if f.field != "" {
 		details = append(details, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
 			{Field: f.field, Description: f.message, Reason: f.reason},

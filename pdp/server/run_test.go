@@ -155,6 +155,9 @@ func TestDrainEndsStreamsAndRefusesCalls(t *testing.T) {
 	}()
 	<-entered
 	r.stop()
+	if m, err := stream.Recv(); err != nil || !m.GetDraining() {
+		t.Errorf("before the end of the stream: %v %v", m, err)
+	}
 	_, err = stream.Recv()
 	wantWire(t, err, codes.Unavailable, "DRAINING", "")
 	close(release)
