@@ -97,6 +97,7 @@ type adminService struct {
 	admin     Admin
 	vitals    *vitals
 	heartbeat time.Duration
+	stall     time.Duration
 }
 
 // ownTenant is the tenant that a request means: an operator belongs to one, and acts on no other.
@@ -240,21 +241,24 @@ func (s *adminService) WatchEvents(_ *portcullisv1.WatchEventsRequest, stream gr
 	if err != nil {
 		return err
 	}
-	if err := stream.SendHeader(nil); err != nil { // so that the watcher knows from when on it hears everything
+	out, err := openOutbox(stream, s.stall)
+	if err != nil {
 		return err
 	}
-	for e, err := range events {
-		if err != nil {
-			return err
+	return out.close(func() error {
+		for e, err := range events {
+			if err != nil {
+				return err
+			}
+			if e.Tenant != "" && e.Tenant != tenant {
+				continue
+			}
+			if err := out.send(ctx, eventTo(e), 0); err != nil {
+				return err
+			}
 		}
-		if e.Tenant != "" && e.Tenant != tenant {
-			continue
-		}
-		if err := stream.Send(eventTo(e)); err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	}())
 }
 
 func eventTo(e event.Event) *portcullisv1.WatchEventsResponse {
