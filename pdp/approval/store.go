@@ -41,17 +41,20 @@ const (
 	Remove               // forget it
 )
 
-// Caps are what Insert must check in its transaction.
+// Caps are what Insert must check in its transaction. How many may be pending, and how much content kept; and how many
+// asks, whatever became of them, an agent and one of its sessions may have made after Since (0: any number).
 type Caps struct {
-	PerAgent, PerTenant, Total int
-	ContentBytes               int64
+	PerAgent, PerTenant, Total   int
+	ContentBytes                 int64
+	Since                        time.Time
+	AskedByAgent, AskedInSession int
 }
 
 // Store is where the truth is. Writes are serialised, atomic and durable when they return; a failed one changed
 // nothing. For every new entry of Record.Changes a write appends one ChangeRef with the next cursor, in the same
 // transaction. The content of a record is there exactly as long as Approval.Live. It knows no state machine.
 type Store interface {
-	// Insert adds a pending record, or returns ErrAskRate or ErrQueueFull and adds nothing.
+	// Insert adds a pending record, or returns ErrAskRate (an agent's or a session's cap) or ErrQueueFull and adds nothing.
 	Insert(ctx context.Context, rec Record, content []byte, caps Caps) error
 	// Update hands the record to change and stores what came of it. change may run more than once, and must not
 	// call the store. ErrNotFound if there is none.
@@ -67,6 +70,8 @@ type Store interface {
 	Scan(ctx context.Context, states []State, after string, visit func(Record) bool) error
 	// Live returns the ids of live records of a tenant, and of one agent if it is not empty. An empty tenant: all.
 	Live(ctx context.Context, tenant, agent string) ([]string, error)
+	// ByDigest returns at most limit records of an agent for one action, the last asked first, whatever became of them.
+	ByDigest(ctx context.Context, tenant, agent, digest string, limit int) ([]Record, error)
 	// Due returns at most limit ids that are due at a time, earliest first, and when the next one after them is
 	// due (zero: none).
 	Due(ctx context.Context, at time.Time, limit int) ([]string, time.Time, error)

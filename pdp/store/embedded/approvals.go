@@ -21,6 +21,8 @@ var (
 	approvalStatesBucket   = []byte("approval_states")   // state, id → live or not
 	approvalLiveBucket     = []byte("approval_live")     // tenant, agent, id, while live
 	approvalDueBucket      = []byte("approval_due")      // due, id
+	approvalAskedBucket    = []byte("approval_asked")    // tenant, agent, when, id → session
+	approvalDigestsBucket  = []byte("approval_digests")  // tenant, agent, digest, when, id
 	approvalCountsBucket   = []byte("approval_counts")   // scope → number of pending asks, or of bytes
 	approvalChangesBucket  = []byte("approval_changes")  // cursor → sequence, id; the newest window of them
 )
@@ -40,11 +42,15 @@ func (s *Store) OpenApprovals(window int) (*Approvals, error) {
 		return nil, fmt.Errorf("replay window of approvals is %d", window)
 	}
 	err := s.buckets(approvalsBucket, approvalContentsBucket, approvalStatesBucket, approvalLiveBucket,
-		approvalDueBucket, approvalCountsBucket, approvalChangesBucket)
+		approvalDueBucket, approvalAskedBucket, approvalDigestsBucket, approvalCountsBucket, approvalChangesBucket)
 	if err != nil {
 		return nil, err
 	}
-	return &Approvals{db: s.db, window: uint64(window)}, nil
+	a := &Approvals{db: s.db, window: uint64(window)}
+	if err := a.write(context.Background(), approvalsTx.index); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // Insert adds a pending record within the caps.
@@ -55,7 +61,7 @@ func (s *Approvals) Insert(ctx context.Context, rec approval.Record, content []b
 			return fmt.Errorf("approval %s is there already", a.ID)
 		}
 		switch {
-		case tx.count(agentScope(a)) >= int64(caps.PerAgent):
+		case tx.count(agentScope(a)) >= int64(caps.PerAgent), tx.askedTooOften(a, caps):
 			return approval.ErrAskRate
 		case tx.count(tenantScope(a)) >= int64(caps.PerTenant), tx.count(pendingScope) >= int64(caps.Total),
 			tx.count(bytesScope)+rec.ContentBytes > caps.ContentBytes:
@@ -141,6 +147,31 @@ func (s *Approvals) Live(ctx context.Context, tenant, agent string) ([]string, e
 		return nil
 	})
 	return ids, err
+}
+
+// ByDigest returns the records of an agent for one action.
+func (s *Approvals) ByDigest(ctx context.Context, tenant, agent, digest string, limit int) ([]approval.Record, error) {
+	prefix := digestPrefix(tenant, agent, digest)
+	var recs []approval.Record
+	err := s.read(ctx, func(tx approvalsTx) error {
+		var ids [][]byte
+		c := tx.bucket(approvalDigestsBucket).Cursor()
+		for k, id := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, id = c.Next() {
+			ids = append(ids, id)
+		}
+		for _, id := range slices.Backward(ids) {
+			if len(recs) == limit {
+				return nil
+			}
+			rec, err := tx.load(id)
+			if err != nil {
+				return err
+			}
+			recs = append(recs, rec)
+		}
+		return nil
+	})
+	return recs, err
 }
 
 // Due returns what the sweeper has to look at.

@@ -1,9 +1,12 @@
 package embedded
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 )
@@ -22,11 +25,59 @@ func rowsOf(rec *approval.Record) []row {
 	rows := []row{
 		{approvalStatesBucket, append([]byte{stateByte(a.State)}, id...), live},
 		{approvalDueBucket, append(number(uint64(rec.Due.UnixNano())), id...), nil},
+		{approvalAskedBucket, append(askedPrefix(a.Tenant, a.Agent), append(moment(a.Created), id...)...), []byte(a.Session)},
+		{approvalDigestsBucket, append(digestPrefix(a.Tenant, a.Agent, a.Digest), append(moment(a.Created), id...)...), id},
 	}
 	if a.Live() {
 		rows = append(rows, row{approvalLiveBucket, append(part(part(nil, a.Tenant), a.Agent), id...), id})
 	}
 	return rows
+}
+
+// moment orders times, none first.
+func moment(t time.Time) []byte { return number(uint64(max(t.UnixNano(), 0))) }
+
+func askedPrefix(tenant, agent string) []byte { return part(part(nil, tenant), agent) }
+
+func digestPrefix(tenant, agent, digest string) []byte {
+	return part(part(part(nil, tenant), agent), digest)
+}
+
+// askedTooOften says whether an agent, or the session that asks, has used up what it may ask within the window.
+func (t approvalsTx) askedTooOften(a *approval.Approval, caps approval.Caps) bool {
+	prefix := askedPrefix(a.Tenant, a.Agent)
+	byAgent, inSession := 0, 0
+	c := t.bucket(approvalAskedBucket).Cursor()
+	from := append(slices.Clone(prefix), moment(caps.Since.Add(1))...)
+	for k, session := c.Seek(from); k != nil && bytes.HasPrefix(k, prefix); k, session = c.Next() {
+		byAgent++
+		if string(session) == a.Session {
+			inSession++
+		}
+		if caps.AskedByAgent > 0 && byAgent >= caps.AskedByAgent || caps.AskedInSession > 0 && inSession >= caps.AskedInSession {
+			return true
+		}
+	}
+	return false
+}
+
+// index makes the rows of records that an earlier version wrote without them.
+func (t approvalsTx) index() error {
+	if k, _ := t.bucket(approvalAskedBucket).Cursor().First(); k != nil {
+		return nil
+	}
+	return t.bucket(approvalsBucket).ForEach(func(id, _ []byte) error {
+		rec, err := t.load(id)
+		if err != nil {
+			return err
+		}
+		for _, r := range rowsOf(&rec) {
+			if err := t.bucket(r.bucket).Put(r.key, r.value); err != nil {
+				return fmt.Errorf("make index: %w", err)
+			}
+		}
+		return nil
+	})
 }
 
 // The scopes under which is counted. pendingScope is the prefix of the other two of its kind.

@@ -79,7 +79,7 @@ func TestApprovalsIndexesFollowTheRecords(t *testing.T) {
 
 func consistent(tx approvalsTx) error {
 	want := map[string]map[string]string{}
-	for _, b := range [][]byte{approvalStatesBucket, approvalDueBucket, approvalLiveBucket, approvalContentsBucket} {
+	for _, b := range [][]byte{approvalStatesBucket, approvalDueBucket, approvalAskedBucket, approvalDigestsBucket, approvalLiveBucket, approvalContentsBucket} {
 		want[string(b)] = map[string]string{}
 	}
 	counts := map[string]int64{}
@@ -197,6 +197,115 @@ func TestApprovalsRefuseADamagedRecord(t *testing.T) {
 		if _, err := s.Load(t.Context(), "id1"); err == nil || errors.Is(err, approval.ErrNotFound) {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+}
+
+// TestThreat_A16_AsksAreCounted: of an agent and of a session, whatever became of them, within the window and no longer.
+func TestThreat_A16_AsksAreCounted(t *testing.T) {
+	s := openApprovals(t, 20)
+	n := 0
+	ask := func(agent, session string, at time.Duration) error {
+		n++
+		rec := pendingRecord(fmt.Sprintf("id%06d", n), "t", agent)
+		rec.Approval.Session, rec.Approval.Created = session, approvalStart.Add(at)
+		caps := wideCaps
+		caps.Since, caps.AskedByAgent, caps.AskedInSession = rec.Approval.Created.Add(-time.Minute), 5, 3
+		return s.Insert(t.Context(), rec, []byte("abc"), caps)
+	}
+	reject := func(r *approval.Record) approval.Effect {
+		r.Approval.State = approval.Rejected
+		r.Changes = append(r.Changes, approval.Change{State: approval.Rejected})
+		r.Approval.Sequence++
+		return approval.Write
+	}
+	for i, c := range []struct {
+		agent, session string
+		at             time.Duration
+		want           error
+	}{
+		{"a", "s", 0, nil},
+		{"a", "s", 1, nil},
+		{"a", "s", 2, nil},
+		{"a", "s", 3, approval.ErrAskRate},
+		{"a", "u", 3, nil},
+		{"b", "s", 3, nil},
+		{"ab", "", 3, nil},
+		{"a", "u", 4, nil},
+		{"a", "v", 5, approval.ErrAskRate}, // five of the agent
+		{"a", "s", time.Minute, nil},       // the first one has left the window
+		{"a", "v", time.Minute, approval.ErrAskRate},
+		{"a", "s", time.Minute, approval.ErrAskRate}, // three of the session are in it again
+	} {
+		if err := ask(c.agent, c.session, c.at); !errors.Is(err, c.want) {
+			t.Fatalf("ask %d: %v, want %v", i, err, c.want)
+		}
+		if c.want == nil {
+			if err := s.Update(t.Context(), fmt.Sprintf("id%06d", n), reject); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestApprovalsByDigest(t *testing.T) {
+	s := openApprovals(t, 20)
+	for i, c := range []struct{ tenant, agent, digest string }{
+		{"t", "a", "d"}, {"t", "a", "d2"}, {"t", "ad", ""}, {"ta", "", "d"}, {"t", "a", "d"}, {"t", "b", "d"}, {"t", "a", "d"},
+	} {
+		rec := pendingRecord(fmt.Sprintf("id%06d", 9-i), c.tenant, c.agent) // ids say nothing about the order
+		rec.Approval.Digest, rec.Approval.Created = c.digest, approvalStart.Add(time.Duration(i))
+		if err := s.Insert(t.Context(), rec, []byte("abc"), wideCaps); err != nil {
+			t.Fatal(err)
+		}
+	}
+	find := func(limit int) (ids string) {
+		recs, err := s.ByDigest(t.Context(), "t", "a", "d", limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range recs {
+			ids += r.Approval.ID[len(r.Approval.ID)-1:]
+		}
+		return ids
+	}
+	if got := find(10); got != "359" {
+		t.Errorf("found %s, want 359", got)
+	}
+	if got := find(2); got != "35" {
+		t.Errorf("of these the last two: %s", got)
+	}
+	if err := s.Update(t.Context(), "id000003", func(*approval.Record) approval.Effect { return approval.Remove }); err != nil {
+		t.Fatal(err)
+	}
+	if got := find(10); got != "59" {
+		t.Errorf("one is removed: %s", got)
+	}
+}
+
+// TestApprovalsOfAnEarlierVersion: records without the newer indexes get them.
+func TestApprovalsOfAnEarlierVersion(t *testing.T) {
+	store := openStore(t, t.TempDir())
+	t.Cleanup(func() { _ = store.Close() })
+	s, err := store.OpenApprovals(20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := pendingRecord("id1", "t", "a")
+	rec.Approval.Digest = "d"
+	if err := s.Insert(t.Context(), rec, []byte("abc"), wideCaps); err != nil {
+		t.Fatal(err)
+	}
+	err = store.db.Update(func(tx *bbolt.Tx) error {
+		return errors.Join(tx.DeleteBucket(approvalAskedBucket), tx.DeleteBucket(approvalDigestsBucket))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err = store.OpenApprovals(20); err != nil {
+		t.Fatal(err)
+	}
+	if recs, err := s.ByDigest(t.Context(), "t", "a", "d", 1); err != nil || len(recs) != 1 {
+		t.Errorf("%d records, %v", len(recs), err)
 	}
 }
 
