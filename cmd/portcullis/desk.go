@@ -18,8 +18,8 @@ type desk struct {
 }
 
 // SubmitVerdict gives a verdict. It is durable before it is logged, and logged before it is answered.
-func (d desk) SubmitVerdict(ctx context.Context, id string, who approval.Voter, v approval.Verdict, comment, digest string) (approval.Result, error) {
-	result, err := d.Queue.SubmitVerdict(ctx, id, who, v, comment, digest)
+func (d desk) SubmitVerdict(ctx context.Context, id string, who approval.Voter, b approval.Ballot) (approval.Result, error) {
+	result, err := d.Queue.SubmitVerdict(ctx, id, who, b)
 	if err != nil {
 		return result, err
 	}
@@ -27,7 +27,7 @@ func (d desk) SubmitVerdict(ctx context.Context, id string, who approval.Voter, 
 	line := &decisionlog.Verdict{
 		ApprovalID: id, DecisionID: a.DecisionID, Principal: principalOf(a), Tool: a.Tool, ActionDigest: a.Digest,
 		Caller:  decisionlog.Caller{Subject: who.Subject},
-		Verdict: string(v), Applied: result.Applied, Reason: result.Reason, State: string(a.State), Comment: comment,
+		Verdict: string(b.Verdict), Applied: result.Applied, Reason: result.Reason, State: string(a.State), Comment: b.Comment,
 	}
 	for _, r := range who.Roles {
 		line.Caller.Roles = append(line.Caller.Roles, string(r))
@@ -35,9 +35,9 @@ func (d desk) SubmitVerdict(ctx context.Context, id string, who approval.Voter, 
 	d.record(decisionlog.Entry{Type: decisionlog.TypeVerdict, Verdict: line})
 	d.events.Publish(event.Event{
 		Type: event.Verdict, Tenant: a.Tenant,
-		Message: who.Subject + " said " + string(v) + " to " + a.Tool + " of agent " + a.Agent,
+		Message: who.Subject + " said " + string(b.Verdict) + " to " + a.Tool + " of agent " + a.Agent,
 		Attributes: map[string]string{
-			"approval_id": id, "verdict": string(v), "state": string(a.State), "agent": a.Agent, "tool": a.Tool,
+			"approval_id": id, "verdict": string(b.Verdict), "state": string(a.State), "agent": a.Agent, "tool": a.Tool,
 		},
 	})
 	return result, nil

@@ -76,6 +76,14 @@ type Ask struct {
 	DecisionID string
 }
 
+// Ballot is what a person hands in.
+type Ballot struct {
+	Verdict Verdict
+	Comment string
+	// ExpectedDigest is what the reviewer looked at; empty skips that check.
+	ExpectedDigest string
+}
+
 // Vote is one person's answer. Applied is false for one that came too late to count.
 type Vote struct {
 	Subject string    `json:"subject"`

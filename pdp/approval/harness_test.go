@@ -136,7 +136,7 @@ func quorum(n int) func(*approval.Ask) { return func(a *approval.Ask) { a.Quorum
 
 func (w *world) vote(id, who string, v approval.Verdict) approval.Result {
 	w.t.Helper()
-	r, err := w.SubmitVerdict(w.t.Context(), id, person(who), v, "", "")
+	r, err := w.SubmitVerdict(w.t.Context(), id, person(who), approval.Ballot{Verdict: v})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func TestQueueAgainstModel(t *testing.T) {
 				who := people.Draw(t, "who")
 				v := rapid.SampledFrom([]approval.Verdict{approval.Approve, approval.Approve, approval.Reject}).Draw(t, "verdict")
 				name := strings.ToLower(strings.TrimSpace(who))
-				r, err := w.SubmitVerdict(base.t.Context(), id, person(who), v, "", "")
+				r, err := w.SubmitVerdict(base.t.Context(), id, person(who), approval.Ballot{Verdict: v})
 				if name == "gateway-1" || name == "bot" {
 					if !errors.Is(err, approval.ErrSelfApproval) {
 						t.Fatalf("%s voted: %v", who, err)

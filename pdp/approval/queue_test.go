@@ -340,7 +340,7 @@ func TestAStoreThatFailsPromisesNothing(t *testing.T) {
 	}
 	_, createErr := w.Create(t.Context(), ask())
 	_, getErr := w.Get(t.Context(), a.ID)
-	_, verdictErr := w.SubmitVerdict(t.Context(), a.ID, person("ann"), approval.Approve, "", "")
+	_, verdictErr := w.SubmitVerdict(t.Context(), a.ID, person("ann"), approval.Ballot{Verdict: approval.Approve})
 	_, checkErr := w.Check(t.Context(), a.ID, redemption())
 	for name, err := range map[string]error{
 		"create": createErr, "get": getErr, "verdict": verdictErr, "check": checkErr,

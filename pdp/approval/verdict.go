@@ -11,28 +11,28 @@ import (
 
 // SubmitVerdict counts one person's verdict; what it did is durable when it returns. One no ends it; a yes counts once
 // a person, until Quorum people have said so. A verdict that comes too late is recorded and changes nothing
-// (Applied false). expectedDigest is what the reviewer looked at; empty skips that check.
+// (Applied false).
 //
 // ErrNotFound also stands for an approval of another tenant; ErrNotApprover, ErrSelfApproval and ErrDigest refuse the
 // verdict and record nothing.
-func (q *Queue) SubmitVerdict(ctx context.Context, id string, voter Voter, verdict Verdict, comment, expectedDigest string) (Result, error) {
+func (q *Queue) SubmitVerdict(ctx context.Context, id string, voter Voter, b Ballot) (Result, error) {
 	switch {
-	case verdict != Approve && verdict != Reject:
+	case b.Verdict != Approve && b.Verdict != Reject:
 		return Result{}, invalid("verdict", "is neither approve nor reject")
 	case !voter.mayVote():
 		return Result{}, ErrNotApprover
 	case len(voter.Subject) > maxNameBytes:
 		return Result{}, invalid("subject", "has %d bytes, at most %d", len(voter.Subject), maxNameBytes)
 	}
-	comment = clean(comment, maxCommentRunes)
+	comment := clean(b.Comment, maxCommentRunes)
 	var result Result
 	var refused error
 	rec, err := q.update(ctx, id, func(rec *Record, now time.Time) {
-		result, refused = Result{}, voter.refused(&rec.Approval, expectedDigest)
+		result, refused = Result{}, voter.refused(&rec.Approval, b.ExpectedDigest)
 		if refused != nil {
 			return
 		}
-		result.Applied, result.Reason = rec.vote(Vote{Subject: voter.Subject, Verdict: verdict, Comment: comment, At: now}, q.cfg.Retention)
+		result.Applied, result.Reason = rec.vote(Vote{Subject: voter.Subject, Verdict: b.Verdict, Comment: comment, At: now}, q.cfg.Retention)
 	})
 	if err != nil || refused != nil {
 		return Result{}, firstOf(err, refused)

@@ -14,7 +14,7 @@ import (
 func TestOneYesApproves(t *testing.T) {
 	w := newWorld(t, approval.Config{})
 	a := w.ask()
-	r, err := w.SubmitVerdict(t.Context(), a.ID, person("ann"), approval.Approve, "go\x1b ahead", a.Digest)
+	r, err := w.SubmitVerdict(t.Context(), a.ID, person("ann"), approval.Ballot{Verdict: approval.Approve, Comment: "go\x1b ahead", ExpectedDigest: a.Digest})
 	if err != nil || !r.Applied || r.Reason != "" {
 		t.Fatalf("got %+v, %v", r, err)
 	}
@@ -29,7 +29,7 @@ func TestThreat_B6_RequesterCannotApprove(t *testing.T) {
 	a := w.ask(func(a *approval.Ask) { a.RequestedBy = "Gateway-1" })
 	for _, who := range []string{"Gateway-1", "gateway-1", " GATEWAY-1 ", "ｇateway-1", "bot", "Bot"} {
 		for _, v := range []approval.Verdict{approval.Approve, approval.Reject} {
-			_, err := w.SubmitVerdict(t.Context(), a.ID, person(who), v, "", "")
+			_, err := w.SubmitVerdict(t.Context(), a.ID, person(who), approval.Ballot{Verdict: v})
 			if !errors.Is(err, approval.ErrSelfApproval) {
 				t.Errorf("%q, %s: got %v, want ErrSelfApproval", who, v, err)
 			}
@@ -53,7 +53,7 @@ func TestThreat_B12_OnlyAPersonWithTheRoleVotes(t *testing.T) {
 		"nobody":               {Subject: " ", Tenant: "acme", Roles: []identity.Role{identity.RoleApprover}},
 		"no tenant":            {Subject: "ann", Roles: []identity.Role{identity.RoleApprover}},
 	} {
-		if _, err := w.SubmitVerdict(t.Context(), a.ID, v, approval.Approve, "", ""); !errors.Is(err, approval.ErrNotApprover) {
+		if _, err := w.SubmitVerdict(t.Context(), a.ID, v, approval.Ballot{Verdict: approval.Approve}); !errors.Is(err, approval.ErrNotApprover) {
 			t.Errorf("%s: got %v, want ErrNotApprover", name, err)
 		}
 	}
@@ -82,7 +82,7 @@ func TestVerdictThatIsRefused(t *testing.T) {
 		{"long name", a.ID, person(strings.Repeat("a", 5000)), approval.Approve, "", &approval.Error{Reason: "INVALID", Field: "subject"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := w.SubmitVerdict(t.Context(), tc.id, tc.voter, tc.verdict, "", tc.digest)
+			_, err := w.SubmitVerdict(t.Context(), tc.id, tc.voter, approval.Ballot{Verdict: tc.verdict, ExpectedDigest: tc.digest})
 			wantErr(t, err, tc.want)
 			if got := w.get(a.ID); got.Sequence != 1 {
 				t.Fatalf("a refused verdict changed something: %+v", got)

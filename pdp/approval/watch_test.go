@@ -261,7 +261,7 @@ func TestWatchAllFilters(t *testing.T) {
 	foreign := w.ask(func(a *approval.Ask) { pay(a); a.Tenant = "umbrella" })
 	voter := person("ann")
 	voter.Tenant = "umbrella"
-	if _, err := w.SubmitVerdict(t.Context(), foreign.ID, voter, approval.Approve, "", ""); err != nil {
+	if _, err := w.SubmitVerdict(t.Context(), foreign.ID, voter, approval.Ballot{Verdict: approval.Approve}); err != nil {
 		t.Fatal(err)
 	}
 	w.vote(w.ask().ID, "ann", approval.Approve)

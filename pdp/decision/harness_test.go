@@ -299,7 +299,7 @@ func (r *room) approve(req Request, asked Response) Request {
 		r.t.Fatalf("%s %v without an approval", asked.Effect, codes(asked.Reasons))
 	}
 	ann := approval.Voter{Subject: "ann", Tenant: "default", Roles: []identity.Role{identity.RoleApprover}}
-	result, err := r.rooms.Approvals.SubmitVerdict(r.t.Context(), asked.Approval.ID, ann, approval.Approve, "", asked.ActionDigest)
+	result, err := r.rooms.Approvals.SubmitVerdict(r.t.Context(), asked.Approval.ID, ann, approval.Ballot{Verdict: approval.Approve, ExpectedDigest: asked.ActionDigest})
 	if err != nil || !result.Applied {
 		r.t.Fatalf("approve: %+v, %v", result, err)
 	}

@@ -124,7 +124,7 @@ func TestThreat_E16_NoArgumentValueStaysOnDisk(t *testing.T) {
 	r.want(Allow, "", redeem)
 	r.wantRefused("APPROVAL_USED", redeem)
 	rejected := r.decide(post)
-	if _, err := r.rooms.Approvals.SubmitVerdict(t.Context(), rejected.Approval.ID, ann, approval.Reject, "no", ""); err != nil {
+	if _, err := r.rooms.Approvals.SubmitVerdict(t.Context(), rejected.Approval.ID, ann, approval.Ballot{Verdict: approval.Reject, Comment: "no"}); err != nil {
 		t.Fatal(err)
 	}
 	r.want(RequireApproval, "RISK_NEEDS_APPROVAL", post) // runs out

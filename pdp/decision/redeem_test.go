@@ -119,7 +119,7 @@ func TestAnApprovalInAnotherStateIsAnError(t *testing.T) {
 	pending.ApprovalID = asked.Approval.ID
 	r.wantRefused("APPROVAL_PENDING", pending)
 	ann := approval.Voter{Subject: "ann", Tenant: "default", Roles: []identity.Role{identity.RoleApprover}}
-	if _, err := r.rooms.Approvals.SubmitVerdict(t.Context(), pending.ApprovalID, ann, approval.Reject, "", ""); err != nil {
+	if _, err := r.rooms.Approvals.SubmitVerdict(t.Context(), pending.ApprovalID, ann, approval.Ballot{Verdict: approval.Reject}); err != nil {
 		t.Fatal(err)
 	}
 	r.wantRefused("APPROVAL_REJECTED", pending)

@@ -119,7 +119,7 @@ func ask(t *testing.T, q *approval.Queue, tenant string) approval.Approval {
 func reject(t *testing.T, q *approval.Queue, id string) {
 	t.Helper()
 	voter := approval.Voter{Subject: "ann", Tenant: "acme", Roles: []identity.Role{identity.RoleApprover}}
-	if _, err := q.SubmitVerdict(t.Context(), id, voter, approval.Reject, "", ""); err != nil {
+	if _, err := q.SubmitVerdict(t.Context(), id, voter, approval.Ballot{Verdict: approval.Reject}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -24,7 +24,7 @@ type Approvals interface {
 	// RecordReveal writes down who looked at what is masked, and why. It is durable when it returns nil.
 	RecordReveal(ctx context.Context, caller identity.Caller, a approval.Approval, offset int64, reason string) error
 	List(ctx context.Context, f approval.Filter, pageSize int, pageToken string) ([]approval.Approval, string, error)
-	SubmitVerdict(ctx context.Context, id string, voter approval.Voter, verdict approval.Verdict, comment, expectedDigest string) (approval.Result, error)
+	SubmitVerdict(ctx context.Context, id string, voter approval.Voter, ballot approval.Ballot) (approval.Result, error)
 	Watch(ctx context.Context, id string, after uint64, beat <-chan time.Time) (iter.Seq2[approval.Event, error], error)
 	WatchAll(ctx context.Context, f approval.Filter, cursor uint64, beat <-chan time.Time) (iter.Seq2[approval.Event, error], error)
 }
@@ -138,7 +138,7 @@ func (s *approvalService) SubmitVerdict(ctx context.Context, in *portcullisv1.Su
 		}
 	}
 	result, err := s.approvals.SubmitVerdict(ctx, in.GetApprovalId(), approval.Voter{Subject: caller.Subject, Tenant: caller.Tenant, Roles: caller.Roles},
-		verdict, cleanComment(in.GetComment()), in.GetExpectedDigest())
+		approval.Ballot{Verdict: verdict, Comment: cleanComment(in.GetComment()), ExpectedDigest: in.GetExpectedDigest()})
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func putAsk(t *testing.T, q *approval.Queue, quorum int) approval.Approval {
 func vote(t *testing.T, q *approval.Queue, id, who string, v approval.Verdict) {
 	t.Helper()
 	voter := approval.Voter{Subject: who, Tenant: "default", Roles: []identity.Role{identity.RoleApprover}}
-	if _, err := q.SubmitVerdict(t.Context(), id, voter, v, "", ""); err != nil {
+	if _, err := q.SubmitVerdict(t.Context(), id, voter, approval.Ballot{Verdict: v}); err != nil {
 		t.Fatal(err)
 	}
 }

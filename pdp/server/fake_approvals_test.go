@@ -111,7 +111,7 @@ func matches(f approval.Filter, a *approval.Approval) bool {
 	return f.Tenant == a.Tenant && (f.Agent == "" || f.Agent == a.Agent) && (len(f.States) == 0 || slices.Contains(f.States, a.State))
 }
 
-func (f *fakeApprovals) SubmitVerdict(_ context.Context, id string, who approval.Voter, v approval.Verdict, comment, digest string) (approval.Result, error) {
+func (f *fakeApprovals) SubmitVerdict(_ context.Context, id string, who approval.Voter, b approval.Ballot) (approval.Result, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a, err := f.find(id)
@@ -122,14 +122,14 @@ func (f *fakeApprovals) SubmitVerdict(_ context.Context, id string, who approval
 		return approval.Result{}, approval.ErrNotFound
 	case who.Subject == a.RequestedBy:
 		return approval.Result{}, approval.ErrSelfApproval
-	case digest != "" && digest != a.Digest:
+	case b.ExpectedDigest != "" && b.ExpectedDigest != a.Digest:
 		return approval.Result{}, approval.ErrDigest
 	case a.State != approval.Pending:
 		return approval.Result{Approval: *a, Reason: "APPROVAL_APPROVED"}, nil
 	}
-	f.comments = append(f.comments, comment)
-	a.Votes = append(a.Votes, approval.Vote{Subject: who.Subject, Verdict: v, Comment: comment, Applied: true, At: time.Unix(2, 0)})
-	a.State = map[approval.Verdict]approval.State{approval.Approve: approval.Approved, approval.Reject: approval.Rejected}[v]
+	f.comments = append(f.comments, b.Comment)
+	a.Votes = append(a.Votes, approval.Vote{Subject: who.Subject, Verdict: b.Verdict, Comment: b.Comment, Applied: true, At: time.Unix(2, 0)})
+	a.State = map[approval.Verdict]approval.State{approval.Approve: approval.Approved, approval.Reject: approval.Rejected}[b.Verdict]
 	a.Sequence++
 	f.tell()
 	return approval.Result{Approval: *a, Applied: true}, nil
