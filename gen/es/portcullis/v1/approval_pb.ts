@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/approval.proto.
  */
 export const file_portcullis_v1_approval: GenFile = /*@__PURE__*/
-  fileDesc("Chxwb3J0Y3VsbGlzL3YxL2FwcHJvdmFsLnByb3RvEg1wb3J0Y3VsbGlzLnYxIooBCgRWb3RlEg8KB3N1YmplY3QYASABKAkSJwoHdmVyZGljdBgCIAEoDjIWLnBvcnRjdWxsaXMudjEuVmVyZGljdBIPCgdjb21tZW50GAMgASgJEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhcHBsaWVkGAUgASgIIuYECghBcHByb3ZhbBIKCgJpZBgBIAEoCRIrCgVzdGF0ZRgCIAEoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZRIrCglwcmluY2lwYWwYAyABKAsyGC5wb3J0Y3VsbGlzLnYxLlByaW5jaXBhbBInCgRraW5kGAQgASgOMhkucG9ydGN1bGxpcy52MS5BY3Rpb25LaW5kEgwKBHRvb2wYBSABKAkSDgoGc2VydmVyGAYgASgJEhUKDWFjdGlvbl9kaWdlc3QYByABKAkSFwoPYnVuZGxlX3JldmlzaW9uGAggASgJEiYKB3JlYXNvbnMYCSADKAsyFS5wb3J0Y3VsbGlzLnYxLlJlYXNvbhIuCgpjcmVhdGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcXVvcnVtGA0gASgFEiIKBXZvdGVzGA4gAygLMhMucG9ydGN1bGxpcy52MS5Wb3RlEhAKCHNlcXVlbmNlGA8gASgEEi8KC3JlZGVlbWVkX2F0GBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZWNpc2lvbl9pZBgRIAEoCRImCghlc3RpbWF0ZRgSIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2USEwoLcmVkZWVtZWRfYnkYEyABKAkivQEKClJldmlld1ZpZXcSEwoLYWN0aW9uX2pzb24YASABKAkSFAoMYWN0aW9uX2J5dGVzGAIgASgDEhEKCXRydW5jYXRlZBgDIAEoCBIoCghmaW5kaW5ncxgEIAMoCzIWLnBvcnRjdWxsaXMudjEuRmluZGluZxIOCgZvZmZzZXQYBSABKAMSEwoLbmV4dF9vZmZzZXQYBiABKAMSDgoGbWFza2VkGAcgASgFEhIKCmFnZW50X3NheXMYCCABKAkiwwEKFExpc3RBcHByb3ZhbHNSZXF1ZXN0Ej0KBnN0YXRlcxgBIAMoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZUIPukgMkgEJEAUiBYIBAhABEhcKBWFnZW50GAIgASgJQgi6SAVyAyiAARIWCgR0b29sGAMgASgJQgi6SAVyAyiAAhIdCglwYWdlX3NpemUYBCABKAVCCrpIBxoFGMgBKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMogAIiXAoVTGlzdEFwcHJvdmFsc1Jlc3BvbnNlEioKCWFwcHJvdmFscxgBIAMoCzIXLnBvcnRjdWxsaXMudjEuQXBwcm92YWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIl4KEkdldEFwcHJvdmFsUmVxdWVzdBIvCgthcHByb3ZhbF9pZBgBIAEoCUIaukgXchUQAShAMg9eW0EtWmEtejAtOS1dKiQSFwoGb2Zmc2V0GAIgASgDQge6SAQiAigAImkKE0dldEFwcHJvdmFsUmVzcG9uc2USKQoIYXBwcm92YWwYASABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEicKBHZpZXcYAiABKAsyGS5wb3J0Y3VsbGlzLnYxLlJldmlld1ZpZXcifQoVUmV2ZWFsQXBwcm92YWxSZXF1ZXN0Ei8KC2FwcHJvdmFsX2lkGAEgASgJQhq6SBdyFRABKEAyD15bQS1aYS16MC05LV0qJBIXCgZvZmZzZXQYAiABKANCB7pIBCICKAASGgoGcmVhc29uGAMgASgJQgq6SAdyBRABKKAfIkEKFlJldmVhbEFwcHJvdmFsUmVzcG9uc2USJwoEdmlldxgBIAEoCzIZLnBvcnRjdWxsaXMudjEuUmV2aWV3VmlldyI/CgVHcmFudBIYCgR1c2VzGAEgASgFQgq6SAcaBRjoBygAEhwKB3NlY29uZHMYAiABKANCC7pICCIGGICjBSgAIp8CChRTdWJtaXRWZXJkaWN0UmVxdWVzdBIvCgthcHByb3ZhbF9pZBgBIAEoCUIaukgXchUQAShAMg9eW0EtWmEtejAtOS1dKiQSMwoHdmVyZGljdBgCIAEoDjIWLnBvcnRjdWxsaXMudjEuVmVyZGljdEIKukgHggEEEAEgABIZCgdjb21tZW50GAMgASgJQgi6SAVyAyigHxIhCg9leHBlY3RlZF9kaWdlc3QYBCABKAlCCLpIBXIDKIABEiMKBWdyYW50GAUgASgLMhQucG9ydGN1bGxpcy52MS5HcmFudBIoChVlZGl0ZWRfYXJndW1lbnRzX2pzb24YBiABKAlCCbpIBnIEKICAQBIUCgxzZWVuX2luX2Z1bGwYByABKAgiYwoVU3VibWl0VmVyZGljdFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSKQoIYXBwcm92YWwYAiABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEg4KBnJlYXNvbhgDIAEoCSItChVXYXRjaEFwcHJvdmFsc1JlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEIngKFldhdGNoQXBwcm92YWxzUmVzcG9uc2USKQoIYXBwcm92YWwYASABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEg4KBmN1cnNvchgCIAEoBBIRCgloZWFydGJlYXQYAyABKAgSEAoIZHJhaW5pbmcYBCABKAgqvwEKDUFwcHJvdmFsU3RhdGUSHgoaQVBQUk9WQUxfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZBUFBST1ZBTF9TVEFURV9QRU5ESU5HEAESGwoXQVBQUk9WQUxfU1RBVEVfQVBQUk9WRUQQAhIbChdBUFBST1ZBTF9TVEFURV9SRUpFQ1RFRBADEhoKFkFQUFJPVkFMX1NUQVRFX0VYUElSRUQQBBIcChhBUFBST1ZBTF9TVEFURV9DQU5DRUxMRUQQBSpLCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABITCg9WRVJESUNUX0FQUFJPVkUQARISCg5WRVJESUNUX1JFSkVDVBACMt8DCg9BcHByb3ZhbFNlcnZpY2USWgoNTGlzdEFwcHJvdmFscxIjLnBvcnRjdWxsaXMudjEuTGlzdEFwcHJvdmFsc1JlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLkxpc3RBcHByb3ZhbHNSZXNwb25zZRJUCgtHZXRBcHByb3ZhbBIhLnBvcnRjdWxsaXMudjEuR2V0QXBwcm92YWxSZXF1ZXN0GiIucG9ydGN1bGxpcy52MS5HZXRBcHByb3ZhbFJlc3BvbnNlEl0KDlJldmVhbEFwcHJvdmFsEiQucG9ydGN1bGxpcy52MS5SZXZlYWxBcHByb3ZhbFJlcXVlc3QaJS5wb3J0Y3VsbGlzLnYxLlJldmVhbEFwcHJvdmFsUmVzcG9uc2USWgoNU3VibWl0VmVyZGljdBIjLnBvcnRjdWxsaXMudjEuU3VibWl0VmVyZGljdFJlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLlN1Ym1pdFZlcmRpY3RSZXNwb25zZRJfCg5XYXRjaEFwcHJvdmFscxIkLnBvcnRjdWxsaXMudjEuV2F0Y2hBcHByb3ZhbHNSZXF1ZXN0GiUucG9ydGN1bGxpcy52MS5XYXRjaEFwcHJvdmFsc1Jlc3BvbnNlMAFCvwEKEWNvbS5wb3J0Y3VsbGlzLnYxQg1BcHByb3ZhbFByb3RvUAFaRmdpdGh1Yi5jb20vcG9ydGN1bGxpcy1wZHAvcG9ydGN1bGxpcy9nZW4vZ28vcG9ydGN1bGxpcy92MTtwb3J0Y3VsbGlzdjGiAgNQWFiqAg1Qb3J0Y3VsbGlzLlYxygINUG9ydGN1bGxpc1xWMeICGVBvcnRjdWxsaXNcVjFcR1BCTWV0YWRhdGHqAg5Qb3J0Y3VsbGlzOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_types]);
+  fileDesc("Chxwb3J0Y3VsbGlzL3YxL2FwcHJvdmFsLnByb3RvEg1wb3J0Y3VsbGlzLnYxIooBCgRWb3RlEg8KB3N1YmplY3QYASABKAkSJwoHdmVyZGljdBgCIAEoDjIWLnBvcnRjdWxsaXMudjEuVmVyZGljdBIPCgdjb21tZW50GAMgASgJEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhcHBsaWVkGAUgASgIIqEFCghBcHByb3ZhbBIKCgJpZBgBIAEoCRIrCgVzdGF0ZRgCIAEoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZRIrCglwcmluY2lwYWwYAyABKAsyGC5wb3J0Y3VsbGlzLnYxLlByaW5jaXBhbBInCgRraW5kGAQgASgOMhkucG9ydGN1bGxpcy52MS5BY3Rpb25LaW5kEgwKBHRvb2wYBSABKAkSDgoGc2VydmVyGAYgASgJEhUKDWFjdGlvbl9kaWdlc3QYByABKAkSFwoPYnVuZGxlX3JldmlzaW9uGAggASgJEiYKB3JlYXNvbnMYCSADKAsyFS5wb3J0Y3VsbGlzLnYxLlJlYXNvbhIuCgpjcmVhdGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcXVvcnVtGA0gASgFEiIKBXZvdGVzGA4gAygLMhMucG9ydGN1bGxpcy52MS5Wb3RlEhAKCHNlcXVlbmNlGA8gASgEEi8KC3JlZGVlbWVkX2F0GBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZWNpc2lvbl9pZBgRIAEoCRImCghlc3RpbWF0ZRgSIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2USEwoLcmVkZWVtZWRfYnkYEyABKAkSKQoFZ3JhbnQYFCABKAsyGi5wb3J0Y3VsbGlzLnYxLkdyYW50U3RhdHVzEg4KBmpvaW5lZBgVIAEoBSK9AQoKUmV2aWV3VmlldxITCgthY3Rpb25fanNvbhgBIAEoCRIUCgxhY3Rpb25fYnl0ZXMYAiABKAMSEQoJdHJ1bmNhdGVkGAMgASgIEigKCGZpbmRpbmdzGAQgAygLMhYucG9ydGN1bGxpcy52MS5GaW5kaW5nEg4KBm9mZnNldBgFIAEoAxITCgtuZXh0X29mZnNldBgGIAEoAxIOCgZtYXNrZWQYByABKAUSEgoKYWdlbnRfc2F5cxgIIAEoCSLDAQoUTGlzdEFwcHJvdmFsc1JlcXVlc3QSPQoGc3RhdGVzGAEgAygOMhwucG9ydGN1bGxpcy52MS5BcHByb3ZhbFN0YXRlQg+6SAySAQkQBSIFggECEAESFwoFYWdlbnQYAiABKAlCCLpIBXIDKIABEhYKBHRvb2wYAyABKAlCCLpIBXIDKIACEh0KCXBhZ2Vfc2l6ZRgEIAEoBUIKukgHGgUYyAEoABIcCgpwYWdlX3Rva2VuGAUgASgJQgi6SAVyAyiAAiJcChVMaXN0QXBwcm92YWxzUmVzcG9uc2USKgoJYXBwcm92YWxzGAEgAygLMhcucG9ydGN1bGxpcy52MS5BcHByb3ZhbBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiXgoSR2V0QXBwcm92YWxSZXF1ZXN0Ei8KC2FwcHJvdmFsX2lkGAEgASgJQhq6SBdyFRABKEAyD15bQS1aYS16MC05LV0qJBIXCgZvZmZzZXQYAiABKANCB7pIBCICKAAiaQoTR2V0QXBwcm92YWxSZXNwb25zZRIpCghhcHByb3ZhbBgBIAEoCzIXLnBvcnRjdWxsaXMudjEuQXBwcm92YWwSJwoEdmlldxgCIAEoCzIZLnBvcnRjdWxsaXMudjEuUmV2aWV3VmlldyJ9ChVSZXZlYWxBcHByb3ZhbFJlcXVlc3QSLwoLYXBwcm92YWxfaWQYASABKAlCGrpIF3IVEAEoQDIPXltBLVphLXowLTktXSokEhcKBm9mZnNldBgCIAEoA0IHukgEIgIoABIaCgZyZWFzb24YAyABKAlCCrpIB3IFEAEooB8iQQoWUmV2ZWFsQXBwcm92YWxSZXNwb25zZRInCgR2aWV3GAEgASgLMhkucG9ydGN1bGxpcy52MS5SZXZpZXdWaWV3InUKBUdyYW50EhgKBHVzZXMYASABKAVCCrpIBxoFGOgHKAASHAoHc2Vjb25kcxgCIAEoA0ILukgIIgYYgKMFKAASEwoLYW55X3Nlc3Npb24YAyABKAgSHwoEdmFyeRgEIAMoCUIRukgOkgELEBAiB3IFEAEogAgiTAoLR3JhbnRTdGF0dXMSDAoEdXNlcxgBIAEoBRIMCgR1c2VkGAIgASgFEhMKC2FueV9zZXNzaW9uGAMgASgIEgwKBHZhcnkYBCADKAkinwIKFFN1Ym1pdFZlcmRpY3RSZXF1ZXN0Ei8KC2FwcHJvdmFsX2lkGAEgASgJQhq6SBdyFRABKEAyD15bQS1aYS16MC05LV0qJBIzCgd2ZXJkaWN0GAIgASgOMhYucG9ydGN1bGxpcy52MS5WZXJkaWN0Qgq6SAeCAQQQASAAEhkKB2NvbW1lbnQYAyABKAlCCLpIBXIDKKAfEiEKD2V4cGVjdGVkX2RpZ2VzdBgEIAEoCUIIukgFcgMogAESIwoFZ3JhbnQYBSABKAsyFC5wb3J0Y3VsbGlzLnYxLkdyYW50EigKFWVkaXRlZF9hcmd1bWVudHNfanNvbhgGIAEoCUIJukgGcgQogIBAEhQKDHNlZW5faW5fZnVsbBgHIAEoCCJjChVTdWJtaXRWZXJkaWN0UmVzcG9uc2USDwoHYXBwbGllZBgBIAEoCBIpCghhcHByb3ZhbBgCIAEoCzIXLnBvcnRjdWxsaXMudjEuQXBwcm92YWwSDgoGcmVhc29uGAMgASgJImIKFUNhbmNlbEFwcHJvdmFsUmVxdWVzdBIvCgthcHByb3ZhbF9pZBgBIAEoCUIaukgXchUQAShAMg9eW0EtWmEtejAtOS1dKiQSGAoGcmVhc29uGAIgASgJQgi6SAVyAyigBiJkChZDYW5jZWxBcHByb3ZhbFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSKQoIYXBwcm92YWwYAiABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEg4KBnJlYXNvbhgDIAEoCSItChVXYXRjaEFwcHJvdmFsc1JlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEIngKFldhdGNoQXBwcm92YWxzUmVzcG9uc2USKQoIYXBwcm92YWwYASABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEg4KBmN1cnNvchgCIAEoBBIRCgloZWFydGJlYXQYAyABKAgSEAoIZHJhaW5pbmcYBCABKAgqvwEKDUFwcHJvdmFsU3RhdGUSHgoaQVBQUk9WQUxfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZBUFBST1ZBTF9TVEFURV9QRU5ESU5HEAESGwoXQVBQUk9WQUxfU1RBVEVfQVBQUk9WRUQQAhIbChdBUFBST1ZBTF9TVEFURV9SRUpFQ1RFRBADEhoKFkFQUFJPVkFMX1NUQVRFX0VYUElSRUQQBBIcChhBUFBST1ZBTF9TVEFURV9DQU5DRUxMRUQQBSpLCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABITCg9WRVJESUNUX0FQUFJPVkUQARISCg5WRVJESUNUX1JFSkVDVBACMr4ECg9BcHByb3ZhbFNlcnZpY2USWgoNTGlzdEFwcHJvdmFscxIjLnBvcnRjdWxsaXMudjEuTGlzdEFwcHJvdmFsc1JlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLkxpc3RBcHByb3ZhbHNSZXNwb25zZRJUCgtHZXRBcHByb3ZhbBIhLnBvcnRjdWxsaXMudjEuR2V0QXBwcm92YWxSZXF1ZXN0GiIucG9ydGN1bGxpcy52MS5HZXRBcHByb3ZhbFJlc3BvbnNlEl0KDlJldmVhbEFwcHJvdmFsEiQucG9ydGN1bGxpcy52MS5SZXZlYWxBcHByb3ZhbFJlcXVlc3QaJS5wb3J0Y3VsbGlzLnYxLlJldmVhbEFwcHJvdmFsUmVzcG9uc2USWgoNU3VibWl0VmVyZGljdBIjLnBvcnRjdWxsaXMudjEuU3VibWl0VmVyZGljdFJlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLlN1Ym1pdFZlcmRpY3RSZXNwb25zZRJdCg5DYW5jZWxBcHByb3ZhbBIkLnBvcnRjdWxsaXMudjEuQ2FuY2VsQXBwcm92YWxSZXF1ZXN0GiUucG9ydGN1bGxpcy52MS5DYW5jZWxBcHByb3ZhbFJlc3BvbnNlEl8KDldhdGNoQXBwcm92YWxzEiQucG9ydGN1bGxpcy52MS5XYXRjaEFwcHJvdmFsc1JlcXVlc3QaJS5wb3J0Y3VsbGlzLnYxLldhdGNoQXBwcm92YWxzUmVzcG9uc2UwAUK/AQoRY29tLnBvcnRjdWxsaXMudjFCDUFwcHJvdmFsUHJvdG9QAVpGZ2l0aHViLmNvbS9wb3J0Y3VsbGlzLXBkcC9wb3J0Y3VsbGlzL2dlbi9nby9wb3J0Y3VsbGlzL3YxO3BvcnRjdWxsaXN2MaICA1BYWKoCDVBvcnRjdWxsaXMuVjHKAg1Qb3J0Y3VsbGlzXFYx4gIZUG9ydGN1bGxpc1xWMVxHUEJNZXRhZGF0YeoCDlBvcnRjdWxsaXM6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_types]);
 
 /**
  * One person's answer.
@@ -199,11 +199,25 @@ export type Approval = Message<"portcullis.v1.Approval"> & {
   estimate?: Usage | undefined;
 
   /**
-   * The decision that redeemed it; empty until then.
+   * The decision that redeemed it, of a grant the last one; empty until then.
    *
    * @generated from field: string redeemed_by = 19;
    */
   redeemedBy: string;
+
+  /**
+   * Set if the approval covers later asks too. `expires_at` is when that ends.
+   *
+   * @generated from field: portcullis.v1.GrantStatus grant = 20;
+   */
+  grant?: GrantStatus | undefined;
+
+  /**
+   * How many more have asked for the very same while it was pending. They share the verdict; each asks again if it comes too late.
+   *
+   * @generated from field: int32 joined = 21;
+   */
+  joined: number;
 };
 
 /**
@@ -475,24 +489,41 @@ export const RevealApprovalResponseSchema: GenMessage<RevealApprovalResponse> = 
   messageDesc(file_portcullis_v1_approval, 8);
 
 /**
- * A wish that later asks like this one need no person. Not supported by this server: a request that sets it is refused.
+ * Later asks like this one need no person, for a number of uses, or for a time, or both. `INVALID_ARGUMENT` (`GRANT_TOO_BROAD`) for
+ * an action that a grant cannot cover: one that runs a wrapper (`sh -c`, `env`, `xargs`) or a command that could not be read, one
+ * that is not a tool call or an HTTP request, or where what may vary decides who is affected.
  *
  * @generated from message portcullis.v1.Grant
  */
 export type Grant = Message<"portcullis.v1.Grant"> & {
   /**
-   * For how many uses. 1 to 1,000.
+   * For how many uses. 0 to 1,000; 0: any number within `seconds`.
    *
    * @generated from field: int32 uses = 1;
    */
   uses: number;
 
   /**
-   * For how many seconds. At most a day.
+   * For how many seconds from the verdict on. At most a day; 0: as long as the approval itself would last.
    *
    * @generated from field: int64 seconds = 2;
    */
   seconds: bigint;
+
+  /**
+   * In any session of this agent. Else only in the session that asked.
+   *
+   * @generated from field: bool any_session = 3;
+   */
+  anySession: boolean;
+
+  /**
+   * Arguments that may be different: JSON pointers to members of objects, such as `/arguments/body`. All others, and the tool, must
+   * be the same. At most 16, none of them one whose value decides who is affected.
+   *
+   * @generated from field: repeated string vary = 4;
+   */
+  vary: string[];
 };
 
 /**
@@ -501,6 +532,48 @@ export type Grant = Message<"portcullis.v1.Grant"> & {
  */
 export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
   messageDesc(file_portcullis_v1_approval, 9);
+
+/**
+ * What is left of a grant.
+ *
+ * @generated from message portcullis.v1.GrantStatus
+ */
+export type GrantStatus = Message<"portcullis.v1.GrantStatus"> & {
+  /**
+   * How often it may be used in all; 0: any number.
+   *
+   * @generated from field: int32 uses = 1;
+   */
+  uses: number;
+
+  /**
+   * How often it was.
+   *
+   * @generated from field: int32 used = 2;
+   */
+  used: number;
+
+  /**
+   * In any session of the agent.
+   *
+   * @generated from field: bool any_session = 3;
+   */
+  anySession: boolean;
+
+  /**
+   * Arguments that may be different.
+   *
+   * @generated from field: repeated string vary = 4;
+   */
+  vary: string[];
+};
+
+/**
+ * Describes the message portcullis.v1.GrantStatus.
+ * Use `create(GrantStatusSchema)` to create a new message.
+ */
+export const GrantStatusSchema: GenMessage<GrantStatus> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_approval, 10);
 
 /**
  * A person's verdict.
@@ -537,7 +610,7 @@ export type SubmitVerdictRequest = Message<"portcullis.v1.SubmitVerdictRequest">
   expectedDigest: string;
 
   /**
-   * Also cover later asks. Refused by this server with `INVALID_ARGUMENT`.
+   * With a yes: also cover later asks like it. Where several people must approve, it counts if all of them say the same.
    *
    * @generated from field: portcullis.v1.Grant grant = 5;
    */
@@ -564,7 +637,7 @@ export type SubmitVerdictRequest = Message<"portcullis.v1.SubmitVerdictRequest">
  * Use `create(SubmitVerdictRequestSchema)` to create a new message.
  */
 export const SubmitVerdictRequestSchema: GenMessage<SubmitVerdictRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 10);
+  messageDesc(file_portcullis_v1_approval, 11);
 
 /**
  * What the verdict did.
@@ -599,7 +672,70 @@ export type SubmitVerdictResponse = Message<"portcullis.v1.SubmitVerdictResponse
  * Use `create(SubmitVerdictResponseSchema)` to create a new message.
  */
 export const SubmitVerdictResponseSchema: GenMessage<SubmitVerdictResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 11);
+  messageDesc(file_portcullis_v1_approval, 12);
+
+/**
+ * What to withdraw.
+ *
+ * @generated from message portcullis.v1.CancelApprovalRequest
+ */
+export type CancelApprovalRequest = Message<"portcullis.v1.CancelApprovalRequest"> & {
+  /**
+   * The approval. Required.
+   *
+   * @generated from field: string approval_id = 1;
+   */
+  approvalId: string;
+
+  /**
+   * Why. At most 800 bytes.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message portcullis.v1.CancelApprovalRequest.
+ * Use `create(CancelApprovalRequestSchema)` to create a new message.
+ */
+export const CancelApprovalRequestSchema: GenMessage<CancelApprovalRequest> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_approval, 13);
+
+/**
+ * What the withdrawal did.
+ *
+ * @generated from message portcullis.v1.CancelApprovalResponse
+ */
+export type CancelApprovalResponse = Message<"portcullis.v1.CancelApprovalResponse"> & {
+  /**
+   * False if it changed nothing.
+   *
+   * @generated from field: bool applied = 1;
+   */
+  applied: boolean;
+
+  /**
+   * The approval as it stands now.
+   *
+   * @generated from field: portcullis.v1.Approval approval = 2;
+   */
+  approval?: Approval | undefined;
+
+  /**
+   * Why it was not applied, in upper snake case; empty if it was.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message portcullis.v1.CancelApprovalResponse.
+ * Use `create(CancelApprovalResponseSchema)` to create a new message.
+ */
+export const CancelApprovalResponseSchema: GenMessage<CancelApprovalResponse> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_approval, 14);
 
 /**
  * Which approvals to watch.
@@ -620,7 +756,7 @@ export type WatchApprovalsRequest = Message<"portcullis.v1.WatchApprovalsRequest
  * Use `create(WatchApprovalsRequestSchema)` to create a new message.
  */
 export const WatchApprovalsRequestSchema: GenMessage<WatchApprovalsRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 12);
+  messageDesc(file_portcullis_v1_approval, 15);
 
 /**
  * One message of the stream.
@@ -663,7 +799,7 @@ export type WatchApprovalsResponse = Message<"portcullis.v1.WatchApprovalsRespon
  * Use `create(WatchApprovalsResponseSchema)` to create a new message.
  */
 export const WatchApprovalsResponseSchema: GenMessage<WatchApprovalsResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 13);
+  messageDesc(file_portcullis_v1_approval, 16);
 
 /**
  * Where an approval stands. All but `PENDING` are final for the verdict; an approved one can then be redeemed once.
@@ -802,6 +938,17 @@ export const ApprovalService: GenService<{
     methodKind: "unary";
     input: typeof SubmitVerdictRequestSchema;
     output: typeof SubmitVerdictResponseSchema;
+  },
+  /**
+   * Withdraws what is pending, or approved and not used up: a grant ends. Durable before it returns. Needs the role `approver` or
+   * `admin`. `OK` with `applied: false` if it had ended.
+   *
+   * @generated from rpc portcullis.v1.ApprovalService.CancelApproval
+   */
+  cancelApproval: {
+    methodKind: "unary";
+    input: typeof CancelApprovalRequestSchema;
+    output: typeof CancelApprovalResponseSchema;
   },
   /**
    * Streams asks and what becomes of them: first those that are pending, then each change, with a heartbeat between.

@@ -262,8 +262,12 @@ type Approval struct {
 	DecisionId string `protobuf:"bytes,17,opt,name=decision_id,json=decisionId,proto3" json:"decision_id,omitempty"`
 	// What the action is expected to cost at most.
 	Estimate *Usage `protobuf:"bytes,18,opt,name=estimate,proto3" json:"estimate,omitempty"`
-	// The decision that redeemed it; empty until then.
-	RedeemedBy    string `protobuf:"bytes,19,opt,name=redeemed_by,json=redeemedBy,proto3" json:"redeemed_by,omitempty"`
+	// The decision that redeemed it, of a grant the last one; empty until then.
+	RedeemedBy string `protobuf:"bytes,19,opt,name=redeemed_by,json=redeemedBy,proto3" json:"redeemed_by,omitempty"`
+	// Set if the approval covers later asks too. `expires_at` is when that ends.
+	Grant *GrantStatus `protobuf:"bytes,20,opt,name=grant,proto3" json:"grant,omitempty"`
+	// How many more have asked for the very same while it was pending. They share the verdict; each asks again if it comes too late.
+	Joined        int32 `protobuf:"varint,21,opt,name=joined,proto3" json:"joined,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -429,6 +433,20 @@ func (x *Approval) GetRedeemedBy() string {
 		return x.RedeemedBy
 	}
 	return ""
+}
+
+func (x *Approval) GetGrant() *GrantStatus {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+func (x *Approval) GetJoined() int32 {
+	if x != nil {
+		return x.Joined
+	}
+	return 0
 }
 
 // What the reviewer sees, built by the PDP from the action itself, never from the agent's words about it.
@@ -899,13 +917,20 @@ func (x *RevealApprovalResponse) GetView() *ReviewView {
 	return nil
 }
 
-// A wish that later asks like this one need no person. Not supported by this server: a request that sets it is refused.
+// Later asks like this one need no person, for a number of uses, or for a time, or both. `INVALID_ARGUMENT` (`GRANT_TOO_BROAD`) for
+// an action that a grant cannot cover: one that runs a wrapper (`sh -c`, `env`, `xargs`) or a command that could not be read, one
+// that is not a tool call or an HTTP request, or where what may vary decides who is affected.
 type Grant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// For how many uses. 1 to 1,000.
+	// For how many uses. 0 to 1,000; 0: any number within `seconds`.
 	Uses int32 `protobuf:"varint,1,opt,name=uses,proto3" json:"uses,omitempty"`
-	// For how many seconds. At most a day.
-	Seconds       int64 `protobuf:"varint,2,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	// For how many seconds from the verdict on. At most a day; 0: as long as the approval itself would last.
+	Seconds int64 `protobuf:"varint,2,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	// In any session of this agent. Else only in the session that asked.
+	AnySession bool `protobuf:"varint,3,opt,name=any_session,json=anySession,proto3" json:"any_session,omitempty"`
+	// Arguments that may be different: JSON pointers to members of objects, such as `/arguments/body`. All others, and the tool, must
+	// be the same. At most 16, none of them one whose value decides who is affected.
+	Vary          []string `protobuf:"bytes,4,rep,name=vary,proto3" json:"vary,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -954,6 +979,93 @@ func (x *Grant) GetSeconds() int64 {
 	return 0
 }
 
+func (x *Grant) GetAnySession() bool {
+	if x != nil {
+		return x.AnySession
+	}
+	return false
+}
+
+func (x *Grant) GetVary() []string {
+	if x != nil {
+		return x.Vary
+	}
+	return nil
+}
+
+// What is left of a grant.
+type GrantStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How often it may be used in all; 0: any number.
+	Uses int32 `protobuf:"varint,1,opt,name=uses,proto3" json:"uses,omitempty"`
+	// How often it was.
+	Used int32 `protobuf:"varint,2,opt,name=used,proto3" json:"used,omitempty"`
+	// In any session of the agent.
+	AnySession bool `protobuf:"varint,3,opt,name=any_session,json=anySession,proto3" json:"any_session,omitempty"`
+	// Arguments that may be different.
+	Vary          []string `protobuf:"bytes,4,rep,name=vary,proto3" json:"vary,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantStatus) Reset() {
+	*x = GrantStatus{}
+	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantStatus) ProtoMessage() {}
+
+func (x *GrantStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantStatus.ProtoReflect.Descriptor instead.
+func (*GrantStatus) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GrantStatus) GetUses() int32 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+func (x *GrantStatus) GetUsed() int32 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+func (x *GrantStatus) GetAnySession() bool {
+	if x != nil {
+		return x.AnySession
+	}
+	return false
+}
+
+func (x *GrantStatus) GetVary() []string {
+	if x != nil {
+		return x.Vary
+	}
+	return nil
+}
+
 // A person's verdict.
 type SubmitVerdictRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -965,7 +1077,7 @@ type SubmitVerdictRequest struct {
 	Comment string `protobuf:"bytes,3,opt,name=comment,proto3" json:"comment,omitempty"`
 	// The digest that the reviewer saw. If set and different from the approval's: `FAILED_PRECONDITION`. At most 128 bytes.
 	ExpectedDigest string `protobuf:"bytes,4,opt,name=expected_digest,json=expectedDigest,proto3" json:"expected_digest,omitempty"`
-	// Also cover later asks. Refused by this server with `INVALID_ARGUMENT`.
+	// With a yes: also cover later asks like it. Where several people must approve, it counts if all of them say the same.
 	Grant *Grant `protobuf:"bytes,5,opt,name=grant,proto3" json:"grant,omitempty"`
 	// Approve with these arguments instead. Refused by this server with `INVALID_ARGUMENT`. At most 1 MiB.
 	EditedArgumentsJson string `protobuf:"bytes,6,opt,name=edited_arguments_json,json=editedArgumentsJson,proto3" json:"edited_arguments_json,omitempty"`
@@ -978,7 +1090,7 @@ type SubmitVerdictRequest struct {
 
 func (x *SubmitVerdictRequest) Reset() {
 	*x = SubmitVerdictRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1102,7 @@ func (x *SubmitVerdictRequest) String() string {
 func (*SubmitVerdictRequest) ProtoMessage() {}
 
 func (x *SubmitVerdictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1115,7 @@ func (x *SubmitVerdictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitVerdictRequest.ProtoReflect.Descriptor instead.
 func (*SubmitVerdictRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{10}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SubmitVerdictRequest) GetApprovalId() string {
@@ -1070,7 +1182,7 @@ type SubmitVerdictResponse struct {
 
 func (x *SubmitVerdictResponse) Reset() {
 	*x = SubmitVerdictResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1194,7 @@ func (x *SubmitVerdictResponse) String() string {
 func (*SubmitVerdictResponse) ProtoMessage() {}
 
 func (x *SubmitVerdictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1207,7 @@ func (x *SubmitVerdictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitVerdictResponse.ProtoReflect.Descriptor instead.
 func (*SubmitVerdictResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{11}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SubmitVerdictResponse) GetApplied() bool {
@@ -1119,6 +1231,125 @@ func (x *SubmitVerdictResponse) GetReason() string {
 	return ""
 }
 
+// What to withdraw.
+type CancelApprovalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The approval. Required.
+	ApprovalId string `protobuf:"bytes,1,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	// Why. At most 800 bytes.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelApprovalRequest) Reset() {
+	*x = CancelApprovalRequest{}
+	mi := &file_portcullis_v1_approval_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelApprovalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelApprovalRequest) ProtoMessage() {}
+
+func (x *CancelApprovalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_approval_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelApprovalRequest.ProtoReflect.Descriptor instead.
+func (*CancelApprovalRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CancelApprovalRequest) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
+	}
+	return ""
+}
+
+func (x *CancelApprovalRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// What the withdrawal did.
+type CancelApprovalResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// False if it changed nothing.
+	Applied bool `protobuf:"varint,1,opt,name=applied,proto3" json:"applied,omitempty"`
+	// The approval as it stands now.
+	Approval *Approval `protobuf:"bytes,2,opt,name=approval,proto3" json:"approval,omitempty"`
+	// Why it was not applied, in upper snake case; empty if it was.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelApprovalResponse) Reset() {
+	*x = CancelApprovalResponse{}
+	mi := &file_portcullis_v1_approval_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelApprovalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelApprovalResponse) ProtoMessage() {}
+
+func (x *CancelApprovalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_approval_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelApprovalResponse.ProtoReflect.Descriptor instead.
+func (*CancelApprovalResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CancelApprovalResponse) GetApplied() bool {
+	if x != nil {
+		return x.Applied
+	}
+	return false
+}
+
+func (x *CancelApprovalResponse) GetApproval() *Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+func (x *CancelApprovalResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Which approvals to watch.
 type WatchApprovalsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1130,7 +1361,7 @@ type WatchApprovalsRequest struct {
 
 func (x *WatchApprovalsRequest) Reset() {
 	*x = WatchApprovalsRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[12]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1373,7 @@ func (x *WatchApprovalsRequest) String() string {
 func (*WatchApprovalsRequest) ProtoMessage() {}
 
 func (x *WatchApprovalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[12]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1386,7 @@ func (x *WatchApprovalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchApprovalsRequest.ProtoReflect.Descriptor instead.
 func (*WatchApprovalsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{12}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchApprovalsRequest) GetAfterCursor() uint64 {
@@ -1183,7 +1414,7 @@ type WatchApprovalsResponse struct {
 
 func (x *WatchApprovalsResponse) Reset() {
 	*x = WatchApprovalsResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[13]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1426,7 @@ func (x *WatchApprovalsResponse) String() string {
 func (*WatchApprovalsResponse) ProtoMessage() {}
 
 func (x *WatchApprovalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[13]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1439,7 @@ func (x *WatchApprovalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchApprovalsResponse.ProtoReflect.Descriptor instead.
 func (*WatchApprovalsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{13}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchApprovalsResponse) GetApproval() *Approval {
@@ -1249,7 +1480,7 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\averdict\x18\x02 \x01(\x0e2\x16.portcullis.v1.VerdictR\averdict\x12\x18\n" +
 	"\acomment\x18\x03 \x01(\tR\acomment\x12*\n" +
 	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x18\n" +
-	"\aapplied\x18\x05 \x01(\bR\aapplied\"\x9d\x06\n" +
+	"\aapplied\x18\x05 \x01(\bR\aapplied\"\xe7\x06\n" +
 	"\bApproval\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1c.portcullis.v1.ApprovalStateR\x05state\x126\n" +
@@ -1275,7 +1506,9 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"decisionId\x120\n" +
 	"\bestimate\x18\x12 \x01(\v2\x14.portcullis.v1.UsageR\bestimate\x12\x1f\n" +
 	"\vredeemed_by\x18\x13 \x01(\tR\n" +
-	"redeemedBy\"\x92\x02\n" +
+	"redeemedBy\x120\n" +
+	"\x05grant\x18\x14 \x01(\v2\x1a.portcullis.v1.GrantStatusR\x05grant\x12\x16\n" +
+	"\x06joined\x18\x15 \x01(\x05R\x06joined\"\x92\x02\n" +
 	"\n" +
 	"ReviewView\x12\x1f\n" +
 	"\vaction_json\x18\x01 \x01(\tR\n" +
@@ -1314,11 +1547,20 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01(\xa0\x1fR\x06reason\"G\n" +
 	"\x16RevealApprovalResponse\x12-\n" +
-	"\x04view\x18\x01 \x01(\v2\x19.portcullis.v1.ReviewViewR\x04view\"N\n" +
+	"\x04view\x18\x01 \x01(\v2\x19.portcullis.v1.ReviewViewR\x04view\"\x96\x01\n" +
 	"\x05Grant\x12\x1e\n" +
 	"\x04uses\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x04uses\x12%\n" +
-	"\aseconds\x18\x02 \x01(\x03B\v\xbaH\b\"\x06\x18\x80\xa3\x05(\x00R\aseconds\"\xf5\x02\n" +
+	"\aseconds\x18\x02 \x01(\x03B\v\xbaH\b\"\x06\x18\x80\xa3\x05(\x00R\aseconds\x12\x1f\n" +
+	"\vany_session\x18\x03 \x01(\bR\n" +
+	"anySession\x12%\n" +
+	"\x04vary\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x10\"\ar\x05\x10\x01(\x80\bR\x04vary\"j\n" +
+	"\vGrantStatus\x12\x12\n" +
+	"\x04uses\x18\x01 \x01(\x05R\x04uses\x12\x12\n" +
+	"\x04used\x18\x02 \x01(\x05R\x04used\x12\x1f\n" +
+	"\vany_session\x18\x03 \x01(\bR\n" +
+	"anySession\x12\x12\n" +
+	"\x04vary\x18\x04 \x03(\tR\x04vary\"\xf5\x02\n" +
 	"\x14SubmitVerdictRequest\x12;\n" +
 	"\vapproval_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x10\x01(@2\x0f^[A-Za-z0-9-]*$R\n" +
 	"approvalId\x12<\n" +
@@ -1331,6 +1573,14 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\fseen_in_full\x18\a \x01(\bR\n" +
 	"seenInFull\"~\n" +
 	"\x15SubmitVerdictResponse\x12\x18\n" +
+	"\aapplied\x18\x01 \x01(\bR\aapplied\x123\n" +
+	"\bapproval\x18\x02 \x01(\v2\x17.portcullis.v1.ApprovalR\bapproval\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"v\n" +
+	"\x15CancelApprovalRequest\x12;\n" +
+	"\vapproval_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x10\x01(@2\x0f^[A-Za-z0-9-]*$R\n" +
+	"approvalId\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xa0\x06R\x06reason\"\x7f\n" +
+	"\x16CancelApprovalResponse\x12\x18\n" +
 	"\aapplied\x18\x01 \x01(\bR\aapplied\x123\n" +
 	"\bapproval\x18\x02 \x01(\v2\x17.portcullis.v1.ApprovalR\bapproval\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\":\n" +
@@ -1351,12 +1601,13 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fVERDICT_APPROVE\x10\x01\x12\x12\n" +
-	"\x0eVERDICT_REJECT\x10\x022\xdf\x03\n" +
+	"\x0eVERDICT_REJECT\x10\x022\xbe\x04\n" +
 	"\x0fApprovalService\x12Z\n" +
 	"\rListApprovals\x12#.portcullis.v1.ListApprovalsRequest\x1a$.portcullis.v1.ListApprovalsResponse\x12T\n" +
 	"\vGetApproval\x12!.portcullis.v1.GetApprovalRequest\x1a\".portcullis.v1.GetApprovalResponse\x12]\n" +
 	"\x0eRevealApproval\x12$.portcullis.v1.RevealApprovalRequest\x1a%.portcullis.v1.RevealApprovalResponse\x12Z\n" +
-	"\rSubmitVerdict\x12#.portcullis.v1.SubmitVerdictRequest\x1a$.portcullis.v1.SubmitVerdictResponse\x12_\n" +
+	"\rSubmitVerdict\x12#.portcullis.v1.SubmitVerdictRequest\x1a$.portcullis.v1.SubmitVerdictResponse\x12]\n" +
+	"\x0eCancelApproval\x12$.portcullis.v1.CancelApprovalRequest\x1a%.portcullis.v1.CancelApprovalResponse\x12_\n" +
 	"\x0eWatchApprovals\x12$.portcullis.v1.WatchApprovalsRequest\x1a%.portcullis.v1.WatchApprovalsResponse0\x01B\xbf\x01\n" +
 	"\x11com.portcullis.v1B\rApprovalProtoP\x01ZFgithub.com/portcullis-pdp/portcullis/gen/go/portcullis/v1;portcullisv1\xa2\x02\x03PXX\xaa\x02\rPortcullis.V1\xca\x02\rPortcullis\\V1\xe2\x02\x19Portcullis\\V1\\GPBMetadata\xea\x02\x0ePortcullis::V1b\x06proto3"
 
@@ -1373,7 +1624,7 @@ func file_portcullis_v1_approval_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_v1_approval_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_portcullis_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_portcullis_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_portcullis_v1_approval_proto_goTypes = []any{
 	(ApprovalState)(0),             // 0: portcullis.v1.ApprovalState
 	(Verdict)(0),                   // 1: portcullis.v1.Verdict
@@ -1387,55 +1638,62 @@ var file_portcullis_v1_approval_proto_goTypes = []any{
 	(*RevealApprovalRequest)(nil),  // 9: portcullis.v1.RevealApprovalRequest
 	(*RevealApprovalResponse)(nil), // 10: portcullis.v1.RevealApprovalResponse
 	(*Grant)(nil),                  // 11: portcullis.v1.Grant
-	(*SubmitVerdictRequest)(nil),   // 12: portcullis.v1.SubmitVerdictRequest
-	(*SubmitVerdictResponse)(nil),  // 13: portcullis.v1.SubmitVerdictResponse
-	(*WatchApprovalsRequest)(nil),  // 14: portcullis.v1.WatchApprovalsRequest
-	(*WatchApprovalsResponse)(nil), // 15: portcullis.v1.WatchApprovalsResponse
-	(*timestamppb.Timestamp)(nil),  // 16: google.protobuf.Timestamp
-	(*Principal)(nil),              // 17: portcullis.v1.Principal
-	(ActionKind)(0),                // 18: portcullis.v1.ActionKind
-	(*Reason)(nil),                 // 19: portcullis.v1.Reason
-	(*Usage)(nil),                  // 20: portcullis.v1.Usage
-	(*Finding)(nil),                // 21: portcullis.v1.Finding
+	(*GrantStatus)(nil),            // 12: portcullis.v1.GrantStatus
+	(*SubmitVerdictRequest)(nil),   // 13: portcullis.v1.SubmitVerdictRequest
+	(*SubmitVerdictResponse)(nil),  // 14: portcullis.v1.SubmitVerdictResponse
+	(*CancelApprovalRequest)(nil),  // 15: portcullis.v1.CancelApprovalRequest
+	(*CancelApprovalResponse)(nil), // 16: portcullis.v1.CancelApprovalResponse
+	(*WatchApprovalsRequest)(nil),  // 17: portcullis.v1.WatchApprovalsRequest
+	(*WatchApprovalsResponse)(nil), // 18: portcullis.v1.WatchApprovalsResponse
+	(*timestamppb.Timestamp)(nil),  // 19: google.protobuf.Timestamp
+	(*Principal)(nil),              // 20: portcullis.v1.Principal
+	(ActionKind)(0),                // 21: portcullis.v1.ActionKind
+	(*Reason)(nil),                 // 22: portcullis.v1.Reason
+	(*Usage)(nil),                  // 23: portcullis.v1.Usage
+	(*Finding)(nil),                // 24: portcullis.v1.Finding
 }
 var file_portcullis_v1_approval_proto_depIdxs = []int32{
 	1,  // 0: portcullis.v1.Vote.verdict:type_name -> portcullis.v1.Verdict
-	16, // 1: portcullis.v1.Vote.at:type_name -> google.protobuf.Timestamp
+	19, // 1: portcullis.v1.Vote.at:type_name -> google.protobuf.Timestamp
 	0,  // 2: portcullis.v1.Approval.state:type_name -> portcullis.v1.ApprovalState
-	17, // 3: portcullis.v1.Approval.principal:type_name -> portcullis.v1.Principal
-	18, // 4: portcullis.v1.Approval.kind:type_name -> portcullis.v1.ActionKind
-	19, // 5: portcullis.v1.Approval.reasons:type_name -> portcullis.v1.Reason
-	16, // 6: portcullis.v1.Approval.created_at:type_name -> google.protobuf.Timestamp
-	16, // 7: portcullis.v1.Approval.expires_at:type_name -> google.protobuf.Timestamp
-	16, // 8: portcullis.v1.Approval.ended_at:type_name -> google.protobuf.Timestamp
+	20, // 3: portcullis.v1.Approval.principal:type_name -> portcullis.v1.Principal
+	21, // 4: portcullis.v1.Approval.kind:type_name -> portcullis.v1.ActionKind
+	22, // 5: portcullis.v1.Approval.reasons:type_name -> portcullis.v1.Reason
+	19, // 6: portcullis.v1.Approval.created_at:type_name -> google.protobuf.Timestamp
+	19, // 7: portcullis.v1.Approval.expires_at:type_name -> google.protobuf.Timestamp
+	19, // 8: portcullis.v1.Approval.ended_at:type_name -> google.protobuf.Timestamp
 	2,  // 9: portcullis.v1.Approval.votes:type_name -> portcullis.v1.Vote
-	16, // 10: portcullis.v1.Approval.redeemed_at:type_name -> google.protobuf.Timestamp
-	20, // 11: portcullis.v1.Approval.estimate:type_name -> portcullis.v1.Usage
-	21, // 12: portcullis.v1.ReviewView.findings:type_name -> portcullis.v1.Finding
-	0,  // 13: portcullis.v1.ListApprovalsRequest.states:type_name -> portcullis.v1.ApprovalState
-	3,  // 14: portcullis.v1.ListApprovalsResponse.approvals:type_name -> portcullis.v1.Approval
-	3,  // 15: portcullis.v1.GetApprovalResponse.approval:type_name -> portcullis.v1.Approval
-	4,  // 16: portcullis.v1.GetApprovalResponse.view:type_name -> portcullis.v1.ReviewView
-	4,  // 17: portcullis.v1.RevealApprovalResponse.view:type_name -> portcullis.v1.ReviewView
-	1,  // 18: portcullis.v1.SubmitVerdictRequest.verdict:type_name -> portcullis.v1.Verdict
-	11, // 19: portcullis.v1.SubmitVerdictRequest.grant:type_name -> portcullis.v1.Grant
-	3,  // 20: portcullis.v1.SubmitVerdictResponse.approval:type_name -> portcullis.v1.Approval
-	3,  // 21: portcullis.v1.WatchApprovalsResponse.approval:type_name -> portcullis.v1.Approval
-	5,  // 22: portcullis.v1.ApprovalService.ListApprovals:input_type -> portcullis.v1.ListApprovalsRequest
-	7,  // 23: portcullis.v1.ApprovalService.GetApproval:input_type -> portcullis.v1.GetApprovalRequest
-	9,  // 24: portcullis.v1.ApprovalService.RevealApproval:input_type -> portcullis.v1.RevealApprovalRequest
-	12, // 25: portcullis.v1.ApprovalService.SubmitVerdict:input_type -> portcullis.v1.SubmitVerdictRequest
-	14, // 26: portcullis.v1.ApprovalService.WatchApprovals:input_type -> portcullis.v1.WatchApprovalsRequest
-	6,  // 27: portcullis.v1.ApprovalService.ListApprovals:output_type -> portcullis.v1.ListApprovalsResponse
-	8,  // 28: portcullis.v1.ApprovalService.GetApproval:output_type -> portcullis.v1.GetApprovalResponse
-	10, // 29: portcullis.v1.ApprovalService.RevealApproval:output_type -> portcullis.v1.RevealApprovalResponse
-	13, // 30: portcullis.v1.ApprovalService.SubmitVerdict:output_type -> portcullis.v1.SubmitVerdictResponse
-	15, // 31: portcullis.v1.ApprovalService.WatchApprovals:output_type -> portcullis.v1.WatchApprovalsResponse
-	27, // [27:32] is the sub-list for method output_type
-	22, // [22:27] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	19, // 10: portcullis.v1.Approval.redeemed_at:type_name -> google.protobuf.Timestamp
+	23, // 11: portcullis.v1.Approval.estimate:type_name -> portcullis.v1.Usage
+	12, // 12: portcullis.v1.Approval.grant:type_name -> portcullis.v1.GrantStatus
+	24, // 13: portcullis.v1.ReviewView.findings:type_name -> portcullis.v1.Finding
+	0,  // 14: portcullis.v1.ListApprovalsRequest.states:type_name -> portcullis.v1.ApprovalState
+	3,  // 15: portcullis.v1.ListApprovalsResponse.approvals:type_name -> portcullis.v1.Approval
+	3,  // 16: portcullis.v1.GetApprovalResponse.approval:type_name -> portcullis.v1.Approval
+	4,  // 17: portcullis.v1.GetApprovalResponse.view:type_name -> portcullis.v1.ReviewView
+	4,  // 18: portcullis.v1.RevealApprovalResponse.view:type_name -> portcullis.v1.ReviewView
+	1,  // 19: portcullis.v1.SubmitVerdictRequest.verdict:type_name -> portcullis.v1.Verdict
+	11, // 20: portcullis.v1.SubmitVerdictRequest.grant:type_name -> portcullis.v1.Grant
+	3,  // 21: portcullis.v1.SubmitVerdictResponse.approval:type_name -> portcullis.v1.Approval
+	3,  // 22: portcullis.v1.CancelApprovalResponse.approval:type_name -> portcullis.v1.Approval
+	3,  // 23: portcullis.v1.WatchApprovalsResponse.approval:type_name -> portcullis.v1.Approval
+	5,  // 24: portcullis.v1.ApprovalService.ListApprovals:input_type -> portcullis.v1.ListApprovalsRequest
+	7,  // 25: portcullis.v1.ApprovalService.GetApproval:input_type -> portcullis.v1.GetApprovalRequest
+	9,  // 26: portcullis.v1.ApprovalService.RevealApproval:input_type -> portcullis.v1.RevealApprovalRequest
+	13, // 27: portcullis.v1.ApprovalService.SubmitVerdict:input_type -> portcullis.v1.SubmitVerdictRequest
+	15, // 28: portcullis.v1.ApprovalService.CancelApproval:input_type -> portcullis.v1.CancelApprovalRequest
+	17, // 29: portcullis.v1.ApprovalService.WatchApprovals:input_type -> portcullis.v1.WatchApprovalsRequest
+	6,  // 30: portcullis.v1.ApprovalService.ListApprovals:output_type -> portcullis.v1.ListApprovalsResponse
+	8,  // 31: portcullis.v1.ApprovalService.GetApproval:output_type -> portcullis.v1.GetApprovalResponse
+	10, // 32: portcullis.v1.ApprovalService.RevealApproval:output_type -> portcullis.v1.RevealApprovalResponse
+	14, // 33: portcullis.v1.ApprovalService.SubmitVerdict:output_type -> portcullis.v1.SubmitVerdictResponse
+	16, // 34: portcullis.v1.ApprovalService.CancelApproval:output_type -> portcullis.v1.CancelApprovalResponse
+	18, // 35: portcullis.v1.ApprovalService.WatchApprovals:output_type -> portcullis.v1.WatchApprovalsResponse
+	30, // [30:36] is the sub-list for method output_type
+	24, // [24:30] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_v1_approval_proto_init() }
@@ -1450,7 +1708,7 @@ func file_portcullis_v1_approval_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_v1_approval_proto_rawDesc), len(file_portcullis_v1_approval_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

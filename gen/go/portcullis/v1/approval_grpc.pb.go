@@ -23,6 +23,7 @@ const (
 	ApprovalService_GetApproval_FullMethodName    = "/portcullis.v1.ApprovalService/GetApproval"
 	ApprovalService_RevealApproval_FullMethodName = "/portcullis.v1.ApprovalService/RevealApproval"
 	ApprovalService_SubmitVerdict_FullMethodName  = "/portcullis.v1.ApprovalService/SubmitVerdict"
+	ApprovalService_CancelApproval_FullMethodName = "/portcullis.v1.ApprovalService/CancelApproval"
 	ApprovalService_WatchApprovals_FullMethodName = "/portcullis.v1.ApprovalService/WatchApprovals"
 )
 
@@ -43,6 +44,9 @@ type ApprovalServiceClient interface {
 	// Approves or rejects. Durable before it returns. A verdict that comes too late is `OK` with `applied: false` and the state that stands;
 	// `PERMISSION_DENIED` if the voter is the one who asked, `FAILED_PRECONDITION` if `expected_digest` is another action.
 	SubmitVerdict(ctx context.Context, in *SubmitVerdictRequest, opts ...grpc.CallOption) (*SubmitVerdictResponse, error)
+	// Withdraws what is pending, or approved and not used up: a grant ends. Durable before it returns. Needs the role `approver` or
+	// `admin`. `OK` with `applied: false` if it had ended.
+	CancelApproval(ctx context.Context, in *CancelApprovalRequest, opts ...grpc.CallOption) (*CancelApprovalResponse, error)
 	// Streams asks and what becomes of them: first those that are pending, then each change, with a heartbeat between.
 	// `OUT_OF_RANGE` if the cursor is too old: list and watch again. `RESOURCE_EXHAUSTED` if the reader fell behind or took nothing for
 	// too long: watch again with the last cursor, which the error's metadata has, too, as `cursor`.
@@ -97,6 +101,16 @@ func (c *approvalServiceClient) SubmitVerdict(ctx context.Context, in *SubmitVer
 	return out, nil
 }
 
+func (c *approvalServiceClient) CancelApproval(ctx context.Context, in *CancelApprovalRequest, opts ...grpc.CallOption) (*CancelApprovalResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelApprovalResponse)
+	err := c.cc.Invoke(ctx, ApprovalService_CancelApproval_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *approvalServiceClient) WatchApprovals(ctx context.Context, in *WatchApprovalsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchApprovalsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &ApprovalService_ServiceDesc.Streams[0], ApprovalService_WatchApprovals_FullMethodName, cOpts...)
@@ -133,6 +147,9 @@ type ApprovalServiceServer interface {
 	// Approves or rejects. Durable before it returns. A verdict that comes too late is `OK` with `applied: false` and the state that stands;
 	// `PERMISSION_DENIED` if the voter is the one who asked, `FAILED_PRECONDITION` if `expected_digest` is another action.
 	SubmitVerdict(context.Context, *SubmitVerdictRequest) (*SubmitVerdictResponse, error)
+	// Withdraws what is pending, or approved and not used up: a grant ends. Durable before it returns. Needs the role `approver` or
+	// `admin`. `OK` with `applied: false` if it had ended.
+	CancelApproval(context.Context, *CancelApprovalRequest) (*CancelApprovalResponse, error)
 	// Streams asks and what becomes of them: first those that are pending, then each change, with a heartbeat between.
 	// `OUT_OF_RANGE` if the cursor is too old: list and watch again. `RESOURCE_EXHAUSTED` if the reader fell behind or took nothing for
 	// too long: watch again with the last cursor, which the error's metadata has, too, as `cursor`.
@@ -158,6 +175,9 @@ func (UnimplementedApprovalServiceServer) RevealApproval(context.Context, *Revea
 }
 func (UnimplementedApprovalServiceServer) SubmitVerdict(context.Context, *SubmitVerdictRequest) (*SubmitVerdictResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SubmitVerdict not implemented")
+}
+func (UnimplementedApprovalServiceServer) CancelApproval(context.Context, *CancelApprovalRequest) (*CancelApprovalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelApproval not implemented")
 }
 func (UnimplementedApprovalServiceServer) WatchApprovals(*WatchApprovalsRequest, grpc.ServerStreamingServer[WatchApprovalsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchApprovals not implemented")
@@ -255,6 +275,24 @@ func _ApprovalService_SubmitVerdict_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ApprovalService_CancelApproval_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelApprovalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ApprovalServiceServer).CancelApproval(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ApprovalService_CancelApproval_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ApprovalServiceServer).CancelApproval(ctx, req.(*CancelApprovalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ApprovalService_WatchApprovals_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchApprovalsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -288,6 +326,10 @@ var ApprovalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SubmitVerdict",
 			Handler:    _ApprovalService_SubmitVerdict_Handler,
+		},
+		{
+			MethodName: "CancelApproval",
+			Handler:    _ApprovalService_CancelApproval_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

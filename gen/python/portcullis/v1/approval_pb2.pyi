@@ -50,7 +50,7 @@ class Vote(_message.Message):
     def __init__(self, subject: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., comment: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., applied: _Optional[bool] = ...) -> None: ...
 
 class Approval(_message.Message):
-    __slots__ = ("id", "state", "principal", "kind", "tool", "server", "action_digest", "bundle_revision", "reasons", "created_at", "expires_at", "ended_at", "quorum", "votes", "sequence", "redeemed_at", "decision_id", "estimate", "redeemed_by")
+    __slots__ = ("id", "state", "principal", "kind", "tool", "server", "action_digest", "bundle_revision", "reasons", "created_at", "expires_at", "ended_at", "quorum", "votes", "sequence", "redeemed_at", "decision_id", "estimate", "redeemed_by", "grant", "joined")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +70,8 @@ class Approval(_message.Message):
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     ESTIMATE_FIELD_NUMBER: _ClassVar[int]
     REDEEMED_BY_FIELD_NUMBER: _ClassVar[int]
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    JOINED_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: ApprovalState
     principal: _types_pb2.Principal
@@ -89,7 +91,9 @@ class Approval(_message.Message):
     decision_id: str
     estimate: _types_pb2.Usage
     redeemed_by: str
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., kind: _Optional[_Union[_types_pb2.ActionKind, str]] = ..., tool: _Optional[str] = ..., server: _Optional[str] = ..., action_digest: _Optional[str] = ..., bundle_revision: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[_types_pb2.Reason, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quorum: _Optional[int] = ..., votes: _Optional[_Iterable[_Union[Vote, _Mapping]]] = ..., sequence: _Optional[int] = ..., redeemed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision_id: _Optional[str] = ..., estimate: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., redeemed_by: _Optional[str] = ...) -> None: ...
+    grant: GrantStatus
+    joined: int
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., kind: _Optional[_Union[_types_pb2.ActionKind, str]] = ..., tool: _Optional[str] = ..., server: _Optional[str] = ..., action_digest: _Optional[str] = ..., bundle_revision: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[_types_pb2.Reason, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quorum: _Optional[int] = ..., votes: _Optional[_Iterable[_Union[Vote, _Mapping]]] = ..., sequence: _Optional[int] = ..., redeemed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision_id: _Optional[str] = ..., estimate: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., redeemed_by: _Optional[str] = ..., grant: _Optional[_Union[GrantStatus, _Mapping]] = ..., joined: _Optional[int] = ...) -> None: ...
 
 class ReviewView(_message.Message):
     __slots__ = ("action_json", "action_bytes", "truncated", "findings", "offset", "next_offset", "masked", "agent_says")
@@ -166,12 +170,28 @@ class RevealApprovalResponse(_message.Message):
     def __init__(self, view: _Optional[_Union[ReviewView, _Mapping]] = ...) -> None: ...
 
 class Grant(_message.Message):
-    __slots__ = ("uses", "seconds")
+    __slots__ = ("uses", "seconds", "any_session", "vary")
     USES_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
+    ANY_SESSION_FIELD_NUMBER: _ClassVar[int]
+    VARY_FIELD_NUMBER: _ClassVar[int]
     uses: int
     seconds: int
-    def __init__(self, uses: _Optional[int] = ..., seconds: _Optional[int] = ...) -> None: ...
+    any_session: bool
+    vary: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, uses: _Optional[int] = ..., seconds: _Optional[int] = ..., any_session: _Optional[bool] = ..., vary: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GrantStatus(_message.Message):
+    __slots__ = ("uses", "used", "any_session", "vary")
+    USES_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    ANY_SESSION_FIELD_NUMBER: _ClassVar[int]
+    VARY_FIELD_NUMBER: _ClassVar[int]
+    uses: int
+    used: int
+    any_session: bool
+    vary: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, uses: _Optional[int] = ..., used: _Optional[int] = ..., any_session: _Optional[bool] = ..., vary: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SubmitVerdictRequest(_message.Message):
     __slots__ = ("approval_id", "verdict", "comment", "expected_digest", "grant", "edited_arguments_json", "seen_in_full")
@@ -192,6 +212,24 @@ class SubmitVerdictRequest(_message.Message):
     def __init__(self, approval_id: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., comment: _Optional[str] = ..., expected_digest: _Optional[str] = ..., grant: _Optional[_Union[Grant, _Mapping]] = ..., edited_arguments_json: _Optional[str] = ..., seen_in_full: _Optional[bool] = ...) -> None: ...
 
 class SubmitVerdictResponse(_message.Message):
+    __slots__ = ("applied", "approval", "reason")
+    APPLIED_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    applied: bool
+    approval: Approval
+    reason: str
+    def __init__(self, applied: _Optional[bool] = ..., approval: _Optional[_Union[Approval, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class CancelApprovalRequest(_message.Message):
+    __slots__ = ("approval_id", "reason")
+    APPROVAL_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    approval_id: str
+    reason: str
+    def __init__(self, approval_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class CancelApprovalResponse(_message.Message):
     __slots__ = ("applied", "approval", "reason")
     APPLIED_FIELD_NUMBER: _ClassVar[int]
     APPROVAL_FIELD_NUMBER: _ClassVar[int]

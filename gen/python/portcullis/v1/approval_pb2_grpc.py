@@ -56,6 +56,11 @@ class ApprovalServiceStub:
                 request_serializer=portcullis_dot_v1_dot_approval__pb2.SubmitVerdictRequest.SerializeToString,
                 response_deserializer=portcullis_dot_v1_dot_approval__pb2.SubmitVerdictResponse.FromString,
                 _registered_method=True)
+        self.CancelApproval = channel.unary_unary(
+                '/portcullis.v1.ApprovalService/CancelApproval',
+                request_serializer=portcullis_dot_v1_dot_approval__pb2.CancelApprovalRequest.SerializeToString,
+                response_deserializer=portcullis_dot_v1_dot_approval__pb2.CancelApprovalResponse.FromString,
+                _registered_method=True)
         self.WatchApprovals = channel.unary_stream(
                 '/portcullis.v1.ApprovalService/WatchApprovals',
                 request_serializer=portcullis_dot_v1_dot_approval__pb2.WatchApprovalsRequest.SerializeToString,
@@ -98,6 +103,14 @@ class ApprovalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelApproval(self, request, context):
+        """Withdraws what is pending, or approved and not used up: a grant ends. Durable before it returns. Needs the role `approver` or
+        `admin`. `OK` with `applied: false` if it had ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchApprovals(self, request, context):
         """Streams asks and what becomes of them: first those that are pending, then each change, with a heartbeat between.
         `OUT_OF_RANGE` if the cursor is too old: list and watch again. `RESOURCE_EXHAUSTED` if the reader fell behind or took nothing for
@@ -129,6 +142,11 @@ def add_ApprovalServiceServicer_to_server(servicer, server):
                     servicer.SubmitVerdict,
                     request_deserializer=portcullis_dot_v1_dot_approval__pb2.SubmitVerdictRequest.FromString,
                     response_serializer=portcullis_dot_v1_dot_approval__pb2.SubmitVerdictResponse.SerializeToString,
+            ),
+            'CancelApproval': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelApproval,
+                    request_deserializer=portcullis_dot_v1_dot_approval__pb2.CancelApprovalRequest.FromString,
+                    response_serializer=portcullis_dot_v1_dot_approval__pb2.CancelApprovalResponse.SerializeToString,
             ),
             'WatchApprovals': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchApprovals,
@@ -246,6 +264,33 @@ class ApprovalService:
             '/portcullis.v1.ApprovalService/SubmitVerdict',
             portcullis_dot_v1_dot_approval__pb2.SubmitVerdictRequest.SerializeToString,
             portcullis_dot_v1_dot_approval__pb2.SubmitVerdictResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelApproval(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portcullis.v1.ApprovalService/CancelApproval',
+            portcullis_dot_v1_dot_approval__pb2.CancelApprovalRequest.SerializeToString,
+            portcullis_dot_v1_dot_approval__pb2.CancelApprovalResponse.FromString,
             options,
             channel_credentials,
             insecure,
