@@ -20,6 +20,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance/origin"
+	"github.com/portcullis-pdp/portcullis/pdp/provenance/outflow"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 	"github.com/portcullis-pdp/portcullis/pdp/seal"
 )
@@ -114,7 +115,8 @@ type Deps struct {
 	Limits    *limit.Engine
 	Breakers  *breaker.Breakers
 	Sessions  *provenance.Sessions
-	Origins   *origin.Index // where values were seen; New makes one of the default size if there is none
+	Origins   *origin.Index  // where values were seen; New makes one of the default size if there is none
+	Outflow   *outflow.Tails // what was last sent where; New makes one of the default size if there is none
 	Approvals *approval.Queue
 	Switches  *killswitch.Board
 	Records   Records
@@ -145,6 +147,9 @@ func New(cfg Config, deps Deps) (*Engine, error) {
 	e := &Engine{cfg: cfg.withDefaults(), Deps: deps}
 	if e.Origins == nil {
 		e.Origins = origin.New(origin.Config{}, deps.Now)
+	}
+	if e.Outflow == nil {
+		e.Outflow = outflow.New(outflow.Config{}, deps.Now)
 	}
 	e.replay = newReplay(e.cfg, deps.Now)
 	for i := range e.claims {

@@ -49,6 +49,7 @@ func (e *Engine) inspect(ctx context.Context, j *judgement) error {
 	if arrives(a.Kind) || a.Kind == action.KindMemoryWrite {
 		j.findings = scan.Merge(j.findings, scan.Suspicions(inspected))
 	}
+	e.inspectAcross(limited, j, inspected, fingerprint)
 	j.findings = j.unsuppressed(j.findings)
 	j.hide = hider(j.findings, fingerprint)
 	hideNames(j.findings, j.facts, fingerprint)

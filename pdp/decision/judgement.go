@@ -39,6 +39,7 @@ type judgement struct {
 	// inspect
 	facts    []action.Fact
 	findings []scan.Finding
+	split    []string                    // rules of findings that are split over this action and earlier ones
 	hide     func(pointer string) string // makes a pointer what it is in findings and facts
 	degraded []string
 
@@ -116,6 +117,7 @@ func (e *Engine) judge(ctx context.Context, j *judgement) (Response, error) {
 		j.took[s.name] = e.Now().Sub(at)
 		if err != nil {
 			e.giveBack(ctx, j)
+			e.Outflow.Drop(j.sessionID(), j.id)
 			return Response{}, err
 		}
 		if j.effect == Deny {
@@ -124,6 +126,7 @@ func (e *Engine) judge(ctx context.Context, j *judgement) (Response, error) {
 	}
 	e.remember(ctx, j)
 	e.absorb(j)
+	e.sent(j)
 	e.settleAnswer(ctx, j)
 	took := e.Now().Sub(begun)
 	if err := e.Log.Append(ctx, j.entry(took)); err != nil {
@@ -145,6 +148,7 @@ func (e *Engine) unlogged(ctx context.Context, j *judgement, err error) {
 		e.Logger.Error("the record of a denied action still says what was decided first", "decision_id", j.id, "error", err.Error())
 	}
 	e.giveBack(ctx, j)
+	e.sent(j)
 }
 
 // deny settles the judgement. What policy said before is kept: all reasons are shown.

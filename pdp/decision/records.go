@@ -79,5 +79,6 @@ func (e *Engine) Sweep() error {
 		return fmt.Errorf("sweep decision records: %w", err)
 	}
 	e.replay.sweep()
+	e.Outflow.Sweep()
 	return e.Sessions.Sweep()
 }

@@ -61,6 +61,11 @@ func (e *Engine) tryRedact(ctx context.Context, j *judgement) (problem string) {
 	if !ok {
 		return "an obligation of the bundle is malformed"
 	}
+	for _, rule := range j.split {
+		if slices.ContainsFunc(orders, func(o order) bool { return o.covers(rule, "") }) {
+			return "a part of it has been sent before"
+		}
+	}
 	proposed := &j.req.Action
 	before := texts(proposed)
 	fingerprint := e.fingerprint(j)

@@ -37,6 +37,7 @@ type Tables struct {
 	agents    agentsTable
 	toolNames []string
 	knownTool map[string]bool
+	internal  map[string]bool // tools of which a row says that they reach nothing beyond the machine
 	profiles  map[string]bool
 }
 
@@ -89,6 +90,10 @@ func (t *Tables) ToolNames() []string { return t.toolNames }
 // KnowsTool says whether any profile or table names the tool.
 func (t *Tables) KnowsTool(tool string) bool { return t.knownTool[tool] }
 
+// External says whether a call of a tool can carry data out of the machine, as lib/tool.rego does: it can, unless the table
+// `tools` says that it can't.
+func (t *Tables) External(tool string) bool { return !t.internal[tool] }
+
 // readTables checks and reads what the engine needs of data.tables.
 func readTables(data map[string]any) (Tables, error) {
 	tree, ok := data["tables"].(map[string]any)
@@ -101,7 +106,12 @@ func readTables(data map[string]any) (Tables, error) {
 		alerts   struct{ Anomalies []anomalyRow }
 		breakers struct{ Breakers []breaker.Definition }
 		profiles struct{ Profiles []profileRow }
-		tools    struct{ Tools []struct{ Tool string } }
+		tools    struct {
+			Tools []struct {
+				Tool     string
+				External *bool
+			}
+		}
 		blocked  struct{ Tools []string }
 		expected struct{ Estimates []estimateRow }
 		prices   pricesTable
@@ -141,8 +151,10 @@ func readTables(data map[string]any) (Tables, error) {
 			out.knownTool[tool] = true
 		}
 	}
+	out.internal = map[string]bool{}
 	for _, row := range tools.Tools {
 		out.knownTool[row.Tool] = true
+		out.internal[row.Tool] = row.External != nil && !*row.External
 	}
 	for _, tool := range blocked.Tools {
 		out.knownTool[tool] = true
