@@ -38,6 +38,7 @@ var accessTable = map[string]access{
 	"/portcullis.v1.DecisionService/DecideBatch":   {roles: machines},
 	"/portcullis.v1.DecisionService/ReportOutcome": {roles: machines},
 	"/portcullis.v1.DecisionService/Observe":       {roles: machines},  // the engine says who may observe as the user
+	"/portcullis.v1.DecisionService/Delegate":      {roles: machines},  // the engine says whose rights
 	"/portcullis.v1.DecisionService/WatchVerdict":  {roles: everybody}, // the handler narrows it to those whom the ask concerns
 
 	"/portcullis.v1.ApprovalService/ListApprovals":  {roles: reviewers, never: machines},
@@ -47,13 +48,15 @@ var accessTable = map[string]access{
 	"/portcullis.v1.ApprovalService/CancelApproval": {roles: []identity.Role{identity.RoleApprover, identity.RoleAdmin}, never: machines},
 	"/portcullis.v1.ApprovalService/SubmitVerdict":  {roles: []identity.Role{identity.RoleApprover}, never: machines},
 
-	"/portcullis.v1.AdminService/GetStatus":     {roles: watchmen, never: machines},
-	"/portcullis.v1.AdminService/GetUsage":      {roles: watchmen, never: machines},
-	"/portcullis.v1.AdminService/WatchEvents":   {roles: watchmen, never: machines},
-	"/portcullis.v1.AdminService/ReloadBundle":  {roles: operators, never: machines},
-	"/portcullis.v1.AdminService/RecoverLimits": {roles: operators, never: machines},
-	"/portcullis.v1.AdminService/ResetBreaker":  {roles: operators, never: machines},
-	"/portcullis.v1.AdminService/SetKillSwitch": {roles: operators, never: machines},
+	"/portcullis.v1.AdminService/GetStatus":        {roles: watchmen, never: machines},
+	"/portcullis.v1.AdminService/GetUsage":         {roles: watchmen, never: machines},
+	"/portcullis.v1.AdminService/WatchEvents":      {roles: watchmen, never: machines},
+	"/portcullis.v1.AdminService/ReloadBundle":     {roles: operators, never: machines},
+	"/portcullis.v1.AdminService/RecoverLimits":    {roles: operators, never: machines},
+	"/portcullis.v1.AdminService/ResetBreaker":     {roles: operators, never: machines},
+	"/portcullis.v1.AdminService/SetKillSwitch":    {roles: operators, never: machines},
+	"/portcullis.v1.AdminService/MintDelegation":   {roles: operators, never: machines},
+	"/portcullis.v1.AdminService/RevokeDelegation": {roles: operators, never: machines},
 
 	"/grpc.health.v1.Health/Check": {open: true},
 	"/grpc.health.v1.Health/List":  {open: true},

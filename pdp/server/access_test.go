@@ -22,8 +22,8 @@ import (
 
 // mayCall is the documented table, written down a second time: role by role, what is not refused.
 var mayCall = map[string][]string{
-	"agent":    {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/Observe", "DecisionService/WatchVerdict"},
-	"gateway":  {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/Observe", "DecisionService/WatchVerdict"},
+	"agent":    {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/Observe", "DecisionService/Delegate", "DecisionService/WatchVerdict"},
+	"gateway":  {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/Observe", "DecisionService/Delegate", "DecisionService/WatchVerdict"},
 	"approver": {"DecisionService/WatchVerdict", "ApprovalService/ListApprovals", "ApprovalService/GetApproval", "ApprovalService/WatchApprovals", "ApprovalService/SubmitVerdict"},
 	"auditor": {
 		"DecisionService/WatchVerdict", "ApprovalService/ListApprovals", "ApprovalService/GetApproval", "ApprovalService/WatchApprovals",
@@ -33,9 +33,10 @@ var mayCall = map[string][]string{
 		"DecisionService/WatchVerdict", "ApprovalService/ListApprovals", "ApprovalService/GetApproval", "ApprovalService/WatchApprovals",
 		"AdminService/GetStatus", "AdminService/GetUsage", "AdminService/WatchEvents",
 		"AdminService/ReloadBundle", "AdminService/RecoverLimits", "AdminService/ResetBreaker", "AdminService/SetKillSwitch",
+		"AdminService/MintDelegation", "AdminService/RevokeDelegation",
 	},
 	// An agent that is also an approver is an agent.
-	"both": {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/Observe", "DecisionService/WatchVerdict"},
+	"both": {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/Observe", "DecisionService/Delegate", "DecisionService/WatchVerdict"},
 }
 
 // TestEveryRoleOnEveryMethod calls every method of every service with every role over the wire, with an empty message:

@@ -7,7 +7,7 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { BreakerStatus, LimitStatus } from "./types_pb.js";
+import type { BreakerStatus, DelegatedRights, LimitStatus } from "./types_pb.js";
 import { file_portcullis_v1_types } from "./types_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/admin.proto.
  */
 export const file_portcullis_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("Chlwb3J0Y3VsbGlzL3YxL2FkbWluLnByb3RvEg1wb3J0Y3VsbGlzLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QiTwoPQ29tcG9uZW50U3RhdHVzEgwKBG5hbWUYASABKAkSCgoCb2sYAiABKAgSDwoHbWVzc2FnZRgDIAEoCRIRCgl0b2xlcmF0ZWQYBCABKAgi1gEKDExlZGdlclN0YXR1cxIMCgRraW5kGAEgASgJEhEKCXJlYWNoYWJsZRgCIAEoCBINCgVlcnJvchgDIAEoCRIPCgdhbW5lc2lhGAQgASgIEhoKEnRlbmFudHNfaW5fYW1uZXNpYRgFIAEoBRINCgVjZWxscxgGIAEoAxIUCgxyZXNlcnZhdGlvbnMYByABKAMSEwoLcm91bmRfdHJpcHMYCCABKAMSLwoMY2xvY2tfYmVoaW5kGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIpYBCgpLaWxsU3dpdGNoEg4KBnRlbmFudBgBIAEoCRINCgVhZ2VudBgCIAEoCRIPCgdzZXNzaW9uGAMgASgJEgwKBHRvb2wYBCABKAkSDgoGcmVhc29uGAUgASgJEg4KBnNldF9ieRgGIAEoCRIqCgZzZXRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIucDChFHZXRTdGF0dXNSZXNwb25zZRIPCgdzZXJ2aW5nGAEgASgIEg8KB3ZlcnNpb24YAiABKAkSFwoPYnVuZGxlX3JldmlzaW9uGAMgASgJEhUKDWJ1bmRsZV9zb3VyY2UYBCABKAkSNAoQYnVuZGxlX2xvYWRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMYnVuZGxlX2Vycm9yGAYgASgJEjIKCmNvbXBvbmVudHMYByADKAsyHi5wb3J0Y3VsbGlzLnYxLkNvbXBvbmVudFN0YXR1cxIwCg1raWxsX3N3aXRjaGVzGAggAygLMhkucG9ydGN1bGxpcy52MS5LaWxsU3dpdGNoEi4KCGJyZWFrZXJzGAkgAygLMhwucG9ydGN1bGxpcy52MS5CcmVha2VyU3RhdHVzEhkKEXBlbmRpbmdfYXBwcm92YWxzGAogASgDEhEKCWRlY2lzaW9ucxgLIAEoAxITCgtsb2dfZHJvcHBlZBgMIAEoAxIuCgpzdGFydGVkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgZsZWRnZXIYDiABKAsyGy5wb3J0Y3VsbGlzLnYxLkxlZGdlclN0YXR1cyIVChNSZWxvYWRCdW5kbGVSZXF1ZXN0IkAKFFJlbG9hZEJ1bmRsZVJlc3BvbnNlEhcKD2J1bmRsZV9yZXZpc2lvbhgBIAEoCRIPCgdjaGFuZ2VkGAIgASgIIpYBCg9HZXRVc2FnZVJlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAARIXCgVhZ2VudBgCIAEoCUIIukgFcgMogAESGQoHc2Vzc2lvbhgDIAEoCUIIukgFcgMogAESFwoFbGltaXQYBCABKAlCCLpIBXIDKIABEhwKCG1heF9yb3dzGAUgASgFQgq6SAcaBRjoBygAIpMBCghVc2FnZVJvdxIqCgZzdGF0dXMYASABKAsyGi5wb3J0Y3VsbGlzLnYxLkxpbWl0U3RhdHVzEg0KBWFnZW50GAIgASgJEgwKBHVzZXIYAyABKAkSDwoHc2Vzc2lvbhgEIAEoCRIMCgR0b29sGAUgASgJEg4KBmJvb2tlZBgGIAEoAxIPCgdhbW5lc2lhGAcgASgIIl0KEEdldFVzYWdlUmVzcG9uc2USJQoEcm93cxgBIAMoCzIXLnBvcnRjdWxsaXMudjEuVXNhZ2VSb3cSEQoJdHJ1bmNhdGVkGAIgASgIEg8KB2FtbmVzaWEYAyABKAgiMAoUUmVjb3ZlckxpbWl0c1JlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAASIqChVSZWNvdmVyTGltaXRzUmVzcG9uc2USEQoJcmVjb3ZlcmVkGAEgASgIImIKE1Jlc2V0QnJlYWtlclJlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAARIZCgVhZ2VudBgCIAEoCUIKukgHcgUQASiAARIWCgR0b29sGAMgASgJQgi6SAVyAyiAAiImChRSZXNldEJyZWFrZXJSZXNwb25zZRIOCgZjbG9zZWQYASABKAUivQEKFFNldEtpbGxTd2l0Y2hSZXF1ZXN0EhgKBnRlbmFudBgBIAEoCUIIukgFcgMogAESFwoFYWdlbnQYAiABKAlCCLpIBXIDKIABEhkKB3Nlc3Npb24YAyABKAlCCLpIBXIDKIABEhYKBHRvb2wYBCABKAlCCLpIBXIDKIACEhQKDHdob2xlX3RlbmFudBgFIAEoCBIPCgdlbmFibGVkGAYgASgIEhgKBnJlYXNvbhgHIAEoCUIIukgFcgMo9AMiZgoVU2V0S2lsbFN3aXRjaFJlc3BvbnNlEjAKDWtpbGxfc3dpdGNoZXMYASADKAsyGS5wb3J0Y3VsbGlzLnYxLktpbGxTd2l0Y2gSGwoTYXBwcm92YWxzX2NhbmNlbGxlZBgCIAEoBSIUChJXYXRjaEV2ZW50c1JlcXVlc3QigwIKE1dhdGNoRXZlbnRzUmVzcG9uc2USJgoEdHlwZRgBIAEoDjIYLnBvcnRjdWxsaXMudjEuRXZlbnRUeXBlEiYKAmF0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghzZXF1ZW5jZRgDIAEoBBIPCgdtZXNzYWdlGAQgASgJEkYKCmF0dHJpYnV0ZXMYBSADKAsyMi5wb3J0Y3VsbGlzLnYxLldhdGNoRXZlbnRzUmVzcG9uc2UuQXR0cmlidXRlc0VudHJ5GjEKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBKtMBCglFdmVudFR5cGUSGgoWRVZFTlRfVFlQRV9VTlNQRUNJRklFRBAAEhgKFEVWRU5UX1RZUEVfSEVBUlRCRUFUEAESFgoSRVZFTlRfVFlQRV9BTk9NQUxZEAISFgoSRVZFTlRfVFlQRV9CUkVBS0VSEAMSFQoRRVZFTlRfVFlQRV9CVU5ETEUQBBIWChJFVkVOVF9UWVBFX1ZFUkRJQ1QQBRIaChZFVkVOVF9UWVBFX0tJTExfU1dJVENIEAYSFQoRRVZFTlRfVFlQRV9MRURHRVIQBzLtBAoMQWRtaW5TZXJ2aWNlEk4KCUdldFN0YXR1cxIfLnBvcnRjdWxsaXMudjEuR2V0U3RhdHVzUmVxdWVzdBogLnBvcnRjdWxsaXMudjEuR2V0U3RhdHVzUmVzcG9uc2USVwoMUmVsb2FkQnVuZGxlEiIucG9ydGN1bGxpcy52MS5SZWxvYWRCdW5kbGVSZXF1ZXN0GiMucG9ydGN1bGxpcy52MS5SZWxvYWRCdW5kbGVSZXNwb25zZRJLCghHZXRVc2FnZRIeLnBvcnRjdWxsaXMudjEuR2V0VXNhZ2VSZXF1ZXN0Gh8ucG9ydGN1bGxpcy52MS5HZXRVc2FnZVJlc3BvbnNlEloKDVJlY292ZXJMaW1pdHMSIy5wb3J0Y3VsbGlzLnYxLlJlY292ZXJMaW1pdHNSZXF1ZXN0GiQucG9ydGN1bGxpcy52MS5SZWNvdmVyTGltaXRzUmVzcG9uc2USVwoMUmVzZXRCcmVha2VyEiIucG9ydGN1bGxpcy52MS5SZXNldEJyZWFrZXJSZXF1ZXN0GiMucG9ydGN1bGxpcy52MS5SZXNldEJyZWFrZXJSZXNwb25zZRJaCg1TZXRLaWxsU3dpdGNoEiMucG9ydGN1bGxpcy52MS5TZXRLaWxsU3dpdGNoUmVxdWVzdBokLnBvcnRjdWxsaXMudjEuU2V0S2lsbFN3aXRjaFJlc3BvbnNlElYKC1dhdGNoRXZlbnRzEiEucG9ydGN1bGxpcy52MS5XYXRjaEV2ZW50c1JlcXVlc3QaIi5wb3J0Y3VsbGlzLnYxLldhdGNoRXZlbnRzUmVzcG9uc2UwAUK8AQoRY29tLnBvcnRjdWxsaXMudjFCCkFkbWluUHJvdG9QAVpGZ2l0aHViLmNvbS9wb3J0Y3VsbGlzLXBkcC9wb3J0Y3VsbGlzL2dlbi9nby9wb3J0Y3VsbGlzL3YxO3BvcnRjdWxsaXN2MaICA1BYWKoCDVBvcnRjdWxsaXMuVjHKAg1Qb3J0Y3VsbGlzXFYx4gIZUG9ydGN1bGxpc1xWMVxHUEJNZXRhZGF0YeoCDlBvcnRjdWxsaXM6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_portcullis_v1_types]);
+  fileDesc("Chlwb3J0Y3VsbGlzL3YxL2FkbWluLnByb3RvEg1wb3J0Y3VsbGlzLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QiTwoPQ29tcG9uZW50U3RhdHVzEgwKBG5hbWUYASABKAkSCgoCb2sYAiABKAgSDwoHbWVzc2FnZRgDIAEoCRIRCgl0b2xlcmF0ZWQYBCABKAgi1gEKDExlZGdlclN0YXR1cxIMCgRraW5kGAEgASgJEhEKCXJlYWNoYWJsZRgCIAEoCBINCgVlcnJvchgDIAEoCRIPCgdhbW5lc2lhGAQgASgIEhoKEnRlbmFudHNfaW5fYW1uZXNpYRgFIAEoBRINCgVjZWxscxgGIAEoAxIUCgxyZXNlcnZhdGlvbnMYByABKAMSEwoLcm91bmRfdHJpcHMYCCABKAMSLwoMY2xvY2tfYmVoaW5kGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIpYBCgpLaWxsU3dpdGNoEg4KBnRlbmFudBgBIAEoCRINCgVhZ2VudBgCIAEoCRIPCgdzZXNzaW9uGAMgASgJEgwKBHRvb2wYBCABKAkSDgoGcmVhc29uGAUgASgJEg4KBnNldF9ieRgGIAEoCRIqCgZzZXRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIucDChFHZXRTdGF0dXNSZXNwb25zZRIPCgdzZXJ2aW5nGAEgASgIEg8KB3ZlcnNpb24YAiABKAkSFwoPYnVuZGxlX3JldmlzaW9uGAMgASgJEhUKDWJ1bmRsZV9zb3VyY2UYBCABKAkSNAoQYnVuZGxlX2xvYWRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMYnVuZGxlX2Vycm9yGAYgASgJEjIKCmNvbXBvbmVudHMYByADKAsyHi5wb3J0Y3VsbGlzLnYxLkNvbXBvbmVudFN0YXR1cxIwCg1raWxsX3N3aXRjaGVzGAggAygLMhkucG9ydGN1bGxpcy52MS5LaWxsU3dpdGNoEi4KCGJyZWFrZXJzGAkgAygLMhwucG9ydGN1bGxpcy52MS5CcmVha2VyU3RhdHVzEhkKEXBlbmRpbmdfYXBwcm92YWxzGAogASgDEhEKCWRlY2lzaW9ucxgLIAEoAxITCgtsb2dfZHJvcHBlZBgMIAEoAxIuCgpzdGFydGVkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgZsZWRnZXIYDiABKAsyGy5wb3J0Y3VsbGlzLnYxLkxlZGdlclN0YXR1cyIVChNSZWxvYWRCdW5kbGVSZXF1ZXN0IkAKFFJlbG9hZEJ1bmRsZVJlc3BvbnNlEhcKD2J1bmRsZV9yZXZpc2lvbhgBIAEoCRIPCgdjaGFuZ2VkGAIgASgIIpYBCg9HZXRVc2FnZVJlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAARIXCgVhZ2VudBgCIAEoCUIIukgFcgMogAESGQoHc2Vzc2lvbhgDIAEoCUIIukgFcgMogAESFwoFbGltaXQYBCABKAlCCLpIBXIDKIABEhwKCG1heF9yb3dzGAUgASgFQgq6SAcaBRjoBygAIpMBCghVc2FnZVJvdxIqCgZzdGF0dXMYASABKAsyGi5wb3J0Y3VsbGlzLnYxLkxpbWl0U3RhdHVzEg0KBWFnZW50GAIgASgJEgwKBHVzZXIYAyABKAkSDwoHc2Vzc2lvbhgEIAEoCRIMCgR0b29sGAUgASgJEg4KBmJvb2tlZBgGIAEoAxIPCgdhbW5lc2lhGAcgASgIIl0KEEdldFVzYWdlUmVzcG9uc2USJQoEcm93cxgBIAMoCzIXLnBvcnRjdWxsaXMudjEuVXNhZ2VSb3cSEQoJdHJ1bmNhdGVkGAIgASgIEg8KB2FtbmVzaWEYAyABKAgiMAoUUmVjb3ZlckxpbWl0c1JlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAASIqChVSZWNvdmVyTGltaXRzUmVzcG9uc2USEQoJcmVjb3ZlcmVkGAEgASgIImIKE1Jlc2V0QnJlYWtlclJlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAARIZCgVhZ2VudBgCIAEoCUIKukgHcgUQASiAARIWCgR0b29sGAMgASgJQgi6SAVyAyiAAiImChRSZXNldEJyZWFrZXJSZXNwb25zZRIOCgZjbG9zZWQYASABKAUivQEKFFNldEtpbGxTd2l0Y2hSZXF1ZXN0EhgKBnRlbmFudBgBIAEoCUIIukgFcgMogAESFwoFYWdlbnQYAiABKAlCCLpIBXIDKIABEhkKB3Nlc3Npb24YAyABKAlCCLpIBXIDKIABEhYKBHRvb2wYBCABKAlCCLpIBXIDKIACEhQKDHdob2xlX3RlbmFudBgFIAEoCBIPCgdlbmFibGVkGAYgASgIEhgKBnJlYXNvbhgHIAEoCUIIukgFcgMo9AMiZgoVU2V0S2lsbFN3aXRjaFJlc3BvbnNlEjAKDWtpbGxfc3dpdGNoZXMYASADKAsyGS5wb3J0Y3VsbGlzLnYxLktpbGxTd2l0Y2gSGwoTYXBwcm92YWxzX2NhbmNlbGxlZBgCIAEoBSLNAQoVTWludERlbGVnYXRpb25SZXF1ZXN0EhgKBnRlbmFudBgBIAEoCUIIukgFcgMogAESMAoGaXNzdWVyGAIgASgJQiC6SB1yGxABKIABMhReW0EtWmEtejAtOS5fOkAvLV0qJBIwCgZob2xkZXIYAyABKAlCILpIHXIbEAEogAEyFF5bQS1aYS16MC05Ll86QC8tXSokEjYKBnJpZ2h0cxgEIAEoCzIeLnBvcnRjdWxsaXMudjEuRGVsZWdhdGVkUmlnaHRzQga6SAPIAQEiYwoWTWludERlbGVnYXRpb25SZXNwb25zZRINCgV0b2tlbhgBIAEoCRIKCgJpZBgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJxChdSZXZva2VEZWxlZ2F0aW9uUmVxdWVzdBIYCgZ0ZW5hbnQYASABKAlCCLpIBXIDKIABEiIKAmlkGAIgASgJQha6SBNyETIMXlswLTlhLWYtXSokmAEkEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMo9AMiKwoYUmV2b2tlRGVsZWdhdGlvblJlc3BvbnNlEg8KB3Jldm9rZWQYASABKAgiFAoSV2F0Y2hFdmVudHNSZXF1ZXN0IoMCChNXYXRjaEV2ZW50c1Jlc3BvbnNlEiYKBHR5cGUYASABKA4yGC5wb3J0Y3VsbGlzLnYxLkV2ZW50VHlwZRImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIc2VxdWVuY2UYAyABKAQSDwoHbWVzc2FnZRgEIAEoCRJGCgphdHRyaWJ1dGVzGAUgAygLMjIucG9ydGN1bGxpcy52MS5XYXRjaEV2ZW50c1Jlc3BvbnNlLkF0dHJpYnV0ZXNFbnRyeRoxCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASruAQoJRXZlbnRUeXBlEhoKFkVWRU5UX1RZUEVfVU5TUEVDSUZJRUQQABIYChRFVkVOVF9UWVBFX0hFQVJUQkVBVBABEhYKEkVWRU5UX1RZUEVfQU5PTUFMWRACEhYKEkVWRU5UX1RZUEVfQlJFQUtFUhADEhUKEUVWRU5UX1RZUEVfQlVORExFEAQSFgoSRVZFTlRfVFlQRV9WRVJESUNUEAUSGgoWRVZFTlRfVFlQRV9LSUxMX1NXSVRDSBAGEhUKEUVWRU5UX1RZUEVfTEVER0VSEAcSGQoVRVZFTlRfVFlQRV9ERUxFR0FUSU9OEAgysQYKDEFkbWluU2VydmljZRJOCglHZXRTdGF0dXMSHy5wb3J0Y3VsbGlzLnYxLkdldFN0YXR1c1JlcXVlc3QaIC5wb3J0Y3VsbGlzLnYxLkdldFN0YXR1c1Jlc3BvbnNlElcKDFJlbG9hZEJ1bmRsZRIiLnBvcnRjdWxsaXMudjEuUmVsb2FkQnVuZGxlUmVxdWVzdBojLnBvcnRjdWxsaXMudjEuUmVsb2FkQnVuZGxlUmVzcG9uc2USSwoIR2V0VXNhZ2USHi5wb3J0Y3VsbGlzLnYxLkdldFVzYWdlUmVxdWVzdBofLnBvcnRjdWxsaXMudjEuR2V0VXNhZ2VSZXNwb25zZRJaCg1SZWNvdmVyTGltaXRzEiMucG9ydGN1bGxpcy52MS5SZWNvdmVyTGltaXRzUmVxdWVzdBokLnBvcnRjdWxsaXMudjEuUmVjb3ZlckxpbWl0c1Jlc3BvbnNlElcKDFJlc2V0QnJlYWtlchIiLnBvcnRjdWxsaXMudjEuUmVzZXRCcmVha2VyUmVxdWVzdBojLnBvcnRjdWxsaXMudjEuUmVzZXRCcmVha2VyUmVzcG9uc2USWgoNU2V0S2lsbFN3aXRjaBIjLnBvcnRjdWxsaXMudjEuU2V0S2lsbFN3aXRjaFJlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLlNldEtpbGxTd2l0Y2hSZXNwb25zZRJdCg5NaW50RGVsZWdhdGlvbhIkLnBvcnRjdWxsaXMudjEuTWludERlbGVnYXRpb25SZXF1ZXN0GiUucG9ydGN1bGxpcy52MS5NaW50RGVsZWdhdGlvblJlc3BvbnNlEmMKEFJldm9rZURlbGVnYXRpb24SJi5wb3J0Y3VsbGlzLnYxLlJldm9rZURlbGVnYXRpb25SZXF1ZXN0GicucG9ydGN1bGxpcy52MS5SZXZva2VEZWxlZ2F0aW9uUmVzcG9uc2USVgoLV2F0Y2hFdmVudHMSIS5wb3J0Y3VsbGlzLnYxLldhdGNoRXZlbnRzUmVxdWVzdBoiLnBvcnRjdWxsaXMudjEuV2F0Y2hFdmVudHNSZXNwb25zZTABQrwBChFjb20ucG9ydGN1bGxpcy52MUIKQWRtaW5Qcm90b1ABWkZnaXRodWIuY29tL3BvcnRjdWxsaXMtcGRwL3BvcnRjdWxsaXMvZ2VuL2dvL3BvcnRjdWxsaXMvdjE7cG9ydGN1bGxpc3YxogIDUFhYqgINUG9ydGN1bGxpcy5WMcoCDVBvcnRjdWxsaXNcVjHiAhlQb3J0Y3VsbGlzXFYxXEdQQk1ldGFkYXRh6gIOUG9ydGN1bGxpczo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_portcullis_v1_types]);
 
 /**
  * Nothing to say.
@@ -709,6 +709,139 @@ export const SetKillSwitchResponseSchema: GenMessage<SetKillSwitchResponse> = /*
   messageDesc(file_portcullis_v1_admin, 15);
 
 /**
+ * What is to be delegated, by whom and to whom.
+ *
+ * @generated from message portcullis.v1.MintDelegationRequest
+ */
+export type MintDelegationRequest = Message<"portcullis.v1.MintDelegationRequest"> & {
+  /**
+   * The tenant. At most 128 bytes. Default: the credential's.
+   *
+   * @generated from field: string tenant = 1;
+   */
+  tenant: string;
+
+  /**
+   * The agent whose rights are handed on. At most 128 bytes. Required.
+   *
+   * @generated from field: string issuer = 2;
+   */
+  issuer: string;
+
+  /**
+   * The agent that is to act. At most 128 bytes. Required.
+   *
+   * @generated from field: string holder = 3;
+   */
+  holder: string;
+
+  /**
+   * What it may do. Required.
+   *
+   * @generated from field: portcullis.v1.DelegatedRights rights = 4;
+   */
+  rights?: DelegatedRights | undefined;
+};
+
+/**
+ * Describes the message portcullis.v1.MintDelegationRequest.
+ * Use `create(MintDelegationRequestSchema)` to create a new message.
+ */
+export const MintDelegationRequestSchema: GenMessage<MintDelegationRequest> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 16);
+
+/**
+ * A new token.
+ *
+ * @generated from message portcullis.v1.MintDelegationResponse
+ */
+export type MintDelegationResponse = Message<"portcullis.v1.MintDelegationResponse"> & {
+  /**
+   * The token.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * Its id.
+   *
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * When it ends.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message portcullis.v1.MintDelegationResponse.
+ * Use `create(MintDelegationResponseSchema)` to create a new message.
+ */
+export const MintDelegationResponseSchema: GenMessage<MintDelegationResponse> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 17);
+
+/**
+ * Which token to make invalid.
+ *
+ * @generated from message portcullis.v1.RevokeDelegationRequest
+ */
+export type RevokeDelegationRequest = Message<"portcullis.v1.RevokeDelegationRequest"> & {
+  /**
+   * The tenant. At most 128 bytes. Default: the credential's.
+   *
+   * @generated from field: string tenant = 1;
+   */
+  tenant: string;
+
+  /**
+   * The token's id. 36 characters.
+   *
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * Why, for the log. At most 500 bytes.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message portcullis.v1.RevokeDelegationRequest.
+ * Use `create(RevokeDelegationRequestSchema)` to create a new message.
+ */
+export const RevokeDelegationRequestSchema: GenMessage<RevokeDelegationRequest> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 18);
+
+/**
+ * What the revocation did.
+ *
+ * @generated from message portcullis.v1.RevokeDelegationResponse
+ */
+export type RevokeDelegationResponse = Message<"portcullis.v1.RevokeDelegationResponse"> & {
+  /**
+   * False if it was revoked already.
+   *
+   * @generated from field: bool revoked = 1;
+   */
+  revoked: boolean;
+};
+
+/**
+ * Describes the message portcullis.v1.RevokeDelegationResponse.
+ * Use `create(RevokeDelegationResponseSchema)` to create a new message.
+ */
+export const RevokeDelegationResponseSchema: GenMessage<RevokeDelegationResponse> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 19);
+
+/**
  * Nothing to say.
  *
  * @generated from message portcullis.v1.WatchEventsRequest
@@ -721,7 +854,7 @@ export type WatchEventsRequest = Message<"portcullis.v1.WatchEventsRequest"> & {
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 16);
+  messageDesc(file_portcullis_v1_admin, 20);
 
 /**
  * Something that an operator may want to see.
@@ -770,7 +903,7 @@ export type WatchEventsResponse = Message<"portcullis.v1.WatchEventsResponse"> &
  * Use `create(WatchEventsResponseSchema)` to create a new message.
  */
 export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 17);
+  messageDesc(file_portcullis_v1_admin, 21);
 
 /**
  * What an event is about.
@@ -833,6 +966,13 @@ export enum EventType {
    * @generated from enum value: EVENT_TYPE_LEDGER = 7;
    */
   LEDGER = 7,
+
+  /**
+   * A delegation was made, revoked, or presented and refused.
+   *
+   * @generated from enum value: EVENT_TYPE_DELEGATION = 8;
+   */
+  DELEGATION = 8,
 }
 
 /**
@@ -909,6 +1049,28 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof SetKillSwitchRequestSchema;
     output: typeof SetKillSwitchResponseSchema;
+  },
+  /**
+   * Makes the first token of a delegation in the name of an agent that does not ask for it itself. It is not kept: what is on record is that it was made.
+   * `FAILED_PRECONDITION` (`DELEGATION_REFUSED`) if the rights name a risk level that the bundle lacks, or end before they begin.
+   *
+   * @generated from rpc portcullis.v1.AdminService.MintDelegation
+   */
+  mintDelegation: {
+    methodKind: "unary";
+    input: typeof MintDelegationRequestSchema;
+    output: typeof MintDelegationResponseSchema;
+  },
+  /**
+   * Makes a token invalid, and every chain that it is part of, at once and for good. It is durable when this returns. The server keeps no list of tokens: an id that
+   * nobody made is taken too.
+   *
+   * @generated from rpc portcullis.v1.AdminService.RevokeDelegation
+   */
+  revokeDelegation: {
+    methodKind: "unary";
+    input: typeof RevokeDelegationRequestSchema;
+    output: typeof RevokeDelegationResponseSchema;
   },
   /**
    * Streams anomalies, changes of breakers, bundles, kill switches and the store of limits, and verdicts, from now on, with a heartbeat between.

@@ -7,13 +7,15 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.js";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file portcullis/v1/types.proto.
  */
 export const file_portcullis_v1_types: GenFile = /*@__PURE__*/
-  fileDesc("Chlwb3J0Y3VsbGlzL3YxL3R5cGVzLnByb3RvEg1wb3J0Y3VsbGlzLnYxIp8CCglQcmluY2lwYWwSLgoGdGVuYW50GAEgASgJQh66SBtyGSiAATIUXltBLVphLXowLTkuXzpALy1dKiQSLwoFYWdlbnQYAiABKAlCILpIHXIbEAEogAEyFF5bQS1aYS16MC05Ll86QC8tXSokEjEKB3Nlc3Npb24YAyABKAlCILpIHXIbEAEogAEyFF5bQS1aYS16MC05Ll86QC8tXSokEisKA3J1bhgEIAEoCUIeukgbchkogAEyFF5bQS1aYS16MC05Ll86QC8tXSokEiwKBHVzZXIYBSABKAlCHrpIG3IZKIABMhReW0EtWmEtejAtOS5fOkAvLV0qJBIjCgpkZWxlZ2F0aW9uGAYgAygJQg+6SAySAQkQCCIFcgMogEAizQEKBVVzYWdlEigKDmNvc3RfbWljcm9fdXNkGAEgASgDQhC6SA0iCxiAgJqm6q/jASgAEh4KBnRva2VucxgCIAEoA0IOukgLIgkYgKCUpY0dKAASLQoFbW9kZWwYAyABKAlCHrpIG3IZKIABMhReW0EtWmEtejAtOS5fOkAvLV0qJBIkCgxpbnB1dF90b2tlbnMYBCABKANCDrpICyIJGICglKWNHSgAEiUKDW91dHB1dF90b2tlbnMYBSABKANCDrpICyIJGICglKWNHSgAImoKCU1lbW9yeVJlZhIsCgVsYXllchgBIAEoCUIdukgachgoQDIUXltBLVphLXowLTkuXzpALy1dKiQSFwoDa2V5GAIgASgJQgq6SAdyBRABKIACEhYKBHNlYWwYAyABKAlCCLpIBXIDKIBAIkAKCkh0dHBIZWFkZXISGAoEbmFtZRgBIAEoCUIKukgHcgUQASiAAhIYCgV2YWx1ZRgCIAEoCUIJukgGcgQogIABIpsBCgtIdHRwUmVxdWVzdBIkCgZtZXRob2QYASABKAlCFLpIEXIPMg1eW0EtWl17MSwxNn0kEhcKA3VybBgCIAEoCUIKukgHcgUQASiAQBI0CgdoZWFkZXJzGAMgAygLMhkucG9ydGN1bGxpcy52MS5IdHRwSGVhZGVyQgi6SAWSAQIQZBIXCgRib2R5GAQgASgJQgm6SAZyBCiAgEAinQEKB0ZpbmRpbmcSDAoEcnVsZRgBIAEoCRIQCghjYXRlZ29yeRgCIAEoCRIpCghzZXZlcml0eRgDIAEoDjIXLnBvcnRjdWxsaXMudjEuU2V2ZXJpdHkSEgoKY29uZmlkZW5jZRgEIAEoCRIPCgdwb2ludGVyGAUgASgJEg0KBWNvdW50GAYgASgDEhMKC2ZpbmdlcnByaW50GAcgASgJIooBCgZSZWFzb24SDAoEY29kZRgBIAEoCRIMCgRydWxlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSKQoIc2V2ZXJpdHkYBCABKA4yFy5wb3J0Y3VsbGlzLnYxLlNldmVyaXR5EigKCGZpbmRpbmdzGAUgAygLMhYucG9ydGN1bGxpcy52MS5GaW5kaW5nIjAKEk9ibGlnYXRpb25Qcm9wZXJ0eRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAkiXQoKT2JsaWdhdGlvbhIKCgJpZBgBIAEoCRIMCgR0eXBlGAIgASgJEjUKCnByb3BlcnRpZXMYAyADKAsyIS5wb3J0Y3VsbGlzLnYxLk9ibGlnYXRpb25Qcm9wZXJ0eSK2AQoLTGltaXRTdGF0dXMSDAoEbmFtZRgBIAEoCRINCgVzY29wZRgCIAMoCRIPCgdtZWFzdXJlGAMgASgJEgwKBHVzZWQYBCABKAMSCwoDbWF4GAUgASgDEhYKDndpbmRvd19zZWNvbmRzGAYgASgDEhEKCXJlc2V0c19hdBgHIAEoCRIQCghleGNlZWRlZBgIIAEoCBIRCglvbl9leGNlZWQYCSABKAkSDgoGcGVyaW9kGAogASgJIl0KDUJyZWFrZXJTdGF0dXMSDAoEbmFtZRgBIAEoCRINCgVzdGF0ZRgCIAEoCRIQCghmYWlsdXJlcxgDIAEoAxIQCghyZXRyeV9hdBgEIAEoCRILCgNrZXkYBSABKAkqkAIKCkFjdGlvbktpbmQSGwoXQUNUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIZChVBQ1RJT05fS0lORF9UT09MX0NBTEwQARIbChdBQ1RJT05fS0lORF9UT09MX1JFU1VMVBACEhwKGEFDVElPTl9LSU5EX01PREVMX09VVFBVVBADEhwKGEFDVElPTl9LSU5EX01FTU9SWV9XUklURRAEEhsKF0FDVElPTl9LSU5EX01FTU9SWV9SRUFEEAUSHQoZQUNUSU9OX0tJTkRfTUVNT1JZX0RFTEVURRAGEhcKE0FDVElPTl9LSU5EX01FU1NBR0UQBxIcChhBQ1RJT05fS0lORF9IVFRQX1JFUVVFU1QQCCpgCgZFZmZlY3QSFgoSRUZGRUNUX1VOU1BFQ0lGSUVEEAASEAoMRUZGRUNUX0FMTE9XEAESDwoLRUZGRUNUX0RFTlkQAhIbChdFRkZFQ1RfUkVRVUlSRV9BUFBST1ZBTBADKogBCghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhEKDVNFVkVSSVRZX0lORk8QARIQCgxTRVZFUklUWV9MT1cQAhITCg9TRVZFUklUWV9NRURJVU0QAxIRCg1TRVZFUklUWV9ISUdIEAQSFQoRU0VWRVJJVFlfQ1JJVElDQUwQBSqUAQoGT3JpZ2luEhYKEk9SSUdJTl9VTlNQRUNJRklFRBAAEg8KC09SSUdJTl9VU0VSEAESEgoOT1JJR0lOX1RSVVNURUQQAhIUChBPUklHSU5fVU5UUlVTVEVEEAMSEQoNT1JJR0lOX01FTU9SWRAEEhAKDE9SSUdJTl9BR0VOVBAFEhIKDk9SSUdJTl9OT1dIRVJFEAZCvAEKEWNvbS5wb3J0Y3VsbGlzLnYxQgpUeXBlc1Byb3RvUAFaRmdpdGh1Yi5jb20vcG9ydGN1bGxpcy1wZHAvcG9ydGN1bGxpcy9nZW4vZ28vcG9ydGN1bGxpcy92MTtwb3J0Y3VsbGlzdjGiAgNQWFiqAg1Qb3J0Y3VsbGlzLlYxygINUG9ydGN1bGxpc1xWMeICGVBvcnRjdWxsaXNcVjFcR1BCTWV0YWRhdGHqAg5Qb3J0Y3VsbGlzOjpWMWIGcHJvdG8z", [file_buf_validate_validate]);
+  fileDesc("Chlwb3J0Y3VsbGlzL3YxL3R5cGVzLnByb3RvEg1wb3J0Y3VsbGlzLnYxIp8CCglQcmluY2lwYWwSLgoGdGVuYW50GAEgASgJQh66SBtyGSiAATIUXltBLVphLXowLTkuXzpALy1dKiQSLwoFYWdlbnQYAiABKAlCILpIHXIbEAEogAEyFF5bQS1aYS16MC05Ll86QC8tXSokEjEKB3Nlc3Npb24YAyABKAlCILpIHXIbEAEogAEyFF5bQS1aYS16MC05Ll86QC8tXSokEisKA3J1bhgEIAEoCUIeukgbchkogAEyFF5bQS1aYS16MC05Ll86QC8tXSokEiwKBHVzZXIYBSABKAlCHrpIG3IZKIABMhReW0EtWmEtejAtOS5fOkAvLV0qJBIjCgpkZWxlZ2F0aW9uGAYgAygJQg+6SAySAQkQCCIFcgMogEAizQEKBVVzYWdlEigKDmNvc3RfbWljcm9fdXNkGAEgASgDQhC6SA0iCxiAgJqm6q/jASgAEh4KBnRva2VucxgCIAEoA0IOukgLIgkYgKCUpY0dKAASLQoFbW9kZWwYAyABKAlCHrpIG3IZKIABMhReW0EtWmEtejAtOS5fOkAvLV0qJBIkCgxpbnB1dF90b2tlbnMYBCABKANCDrpICyIJGICglKWNHSgAEiUKDW91dHB1dF90b2tlbnMYBSABKANCDrpICyIJGICglKWNHSgAImoKCU1lbW9yeVJlZhIsCgVsYXllchgBIAEoCUIdukgachgoQDIUXltBLVphLXowLTkuXzpALy1dKiQSFwoDa2V5GAIgASgJQgq6SAdyBRABKIACEhYKBHNlYWwYAyABKAlCCLpIBXIDKIBAIkAKCkh0dHBIZWFkZXISGAoEbmFtZRgBIAEoCUIKukgHcgUQASiAAhIYCgV2YWx1ZRgCIAEoCUIJukgGcgQogIABIpsBCgtIdHRwUmVxdWVzdBIkCgZtZXRob2QYASABKAlCFLpIEXIPMg1eW0EtWl17MSwxNn0kEhcKA3VybBgCIAEoCUIKukgHcgUQASiAQBI0CgdoZWFkZXJzGAMgAygLMhkucG9ydGN1bGxpcy52MS5IdHRwSGVhZGVyQgi6SAWSAQIQZBIXCgRib2R5GAQgASgJQgm6SAZyBCiAgEAinQEKB0ZpbmRpbmcSDAoEcnVsZRgBIAEoCRIQCghjYXRlZ29yeRgCIAEoCRIpCghzZXZlcml0eRgDIAEoDjIXLnBvcnRjdWxsaXMudjEuU2V2ZXJpdHkSEgoKY29uZmlkZW5jZRgEIAEoCRIPCgdwb2ludGVyGAUgASgJEg0KBWNvdW50GAYgASgDEhMKC2ZpbmdlcnByaW50GAcgASgJIooBCgZSZWFzb24SDAoEY29kZRgBIAEoCRIMCgRydWxlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSKQoIc2V2ZXJpdHkYBCABKA4yFy5wb3J0Y3VsbGlzLnYxLlNldmVyaXR5EigKCGZpbmRpbmdzGAUgAygLMhYucG9ydGN1bGxpcy52MS5GaW5kaW5nIjAKEk9ibGlnYXRpb25Qcm9wZXJ0eRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAkiXQoKT2JsaWdhdGlvbhIKCgJpZBgBIAEoCRIMCgR0eXBlGAIgASgJEjUKCnByb3BlcnRpZXMYAyADKAsyIS5wb3J0Y3VsbGlzLnYxLk9ibGlnYXRpb25Qcm9wZXJ0eSK2AQoLTGltaXRTdGF0dXMSDAoEbmFtZRgBIAEoCRINCgVzY29wZRgCIAMoCRIPCgdtZWFzdXJlGAMgASgJEgwKBHVzZWQYBCABKAMSCwoDbWF4GAUgASgDEhYKDndpbmRvd19zZWNvbmRzGAYgASgDEhEKCXJlc2V0c19hdBgHIAEoCRIQCghleGNlZWRlZBgIIAEoCBIRCglvbl9leGNlZWQYCSABKAkSDgoGcGVyaW9kGAogASgJIl0KDUJyZWFrZXJTdGF0dXMSDAoEbmFtZRgBIAEoCRINCgVzdGF0ZRgCIAEoCRIQCghmYWlsdXJlcxgDIAEoAxIQCghyZXRyeV9hdBgEIAEoCRILCgNrZXkYBSABKAkiQwoNRGVsZWdhdGVkVG9vbBIYCgR0b29sGAEgASgJQgq6SAdyBRABKIACEhgKBnNlcnZlchgCIAEoCUIIukgFcgMogAIi9QIKD0RlbGVnYXRlZFJpZ2h0cxI3CgV0b29scxgBIAMoCzIcLnBvcnRjdWxsaXMudjEuRGVsZWdhdGVkVG9vbEIKukgHkgEECAEQQBIrCghtYXhfcmlzaxgCIAEoCUIZukgWchQoQDIQXltBLVphLXowLTlfLV0qJBIsChJtYXhfY29zdF9taWNyb191c2QYAyABKANCELpIDSILGICAmqbqr+MBKAASLwoHc2Vzc2lvbhgEIAEoCUIeukgbchkogAEyFF5bQS1aYS16MC05Ll86QC8tXSokEiwKBHVzZXIYBSABKAlCHrpIG3IZKIABMhReW0EtWmEtejAtOS5fOkAvLV0qJBIuCgpub3RfYmVmb3JlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIlChBsaWZldGltZV9zZWNvbmRzGAcgASgDQgu6SAgiBhiA9SQoABIYCgVkZXB0aBgIIAEoBUIJukgGGgQYBygAKpACCgpBY3Rpb25LaW5kEhsKF0FDVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASGQoVQUNUSU9OX0tJTkRfVE9PTF9DQUxMEAESGwoXQUNUSU9OX0tJTkRfVE9PTF9SRVNVTFQQAhIcChhBQ1RJT05fS0lORF9NT0RFTF9PVVRQVVQQAxIcChhBQ1RJT05fS0lORF9NRU1PUllfV1JJVEUQBBIbChdBQ1RJT05fS0lORF9NRU1PUllfUkVBRBAFEh0KGUFDVElPTl9LSU5EX01FTU9SWV9ERUxFVEUQBhIXChNBQ1RJT05fS0lORF9NRVNTQUdFEAcSHAoYQUNUSU9OX0tJTkRfSFRUUF9SRVFVRVNUEAgqYAoGRWZmZWN0EhYKEkVGRkVDVF9VTlNQRUNJRklFRBAAEhAKDEVGRkVDVF9BTExPVxABEg8KC0VGRkVDVF9ERU5ZEAISGwoXRUZGRUNUX1JFUVVJUkVfQVBQUk9WQUwQAyqIAQoIU2V2ZXJpdHkSGAoUU0VWRVJJVFlfVU5TUEVDSUZJRUQQABIRCg1TRVZFUklUWV9JTkZPEAESEAoMU0VWRVJJVFlfTE9XEAISEwoPU0VWRVJJVFlfTUVESVVNEAMSEQoNU0VWRVJJVFlfSElHSBAEEhUKEVNFVkVSSVRZX0NSSVRJQ0FMEAUqlAEKBk9yaWdpbhIWChJPUklHSU5fVU5TUEVDSUZJRUQQABIPCgtPUklHSU5fVVNFUhABEhIKDk9SSUdJTl9UUlVTVEVEEAISFAoQT1JJR0lOX1VOVFJVU1RFRBADEhEKDU9SSUdJTl9NRU1PUlkQBBIQCgxPUklHSU5fQUdFTlQQBRISCg5PUklHSU5fTk9XSEVSRRAGQrwBChFjb20ucG9ydGN1bGxpcy52MUIKVHlwZXNQcm90b1ABWkZnaXRodWIuY29tL3BvcnRjdWxsaXMtcGRwL3BvcnRjdWxsaXMvZ2VuL2dvL3BvcnRjdWxsaXMvdjE7cG9ydGN1bGxpc3YxogIDUFhYqgINUG9ydGN1bGxpcy5WMcoCDVBvcnRjdWxsaXNcVjHiAhlQb3J0Y3VsbGlzXFYxXEdQQk1ldGFkYXRh6gIOUG9ydGN1bGxpczo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Who is acting. Each field must agree with the credential of the call; where it is empty, the credential's value is used if there is just one.
@@ -57,8 +59,9 @@ export type Principal = Message<"portcullis.v1.Principal"> & {
   user: string;
 
   /**
-   * Signed delegation tokens of the agents that led here, outermost first. At most 8 of 8 KiB each. This server
-   * issues none yet, so a request that carries one is denied with `DELEGATION_UNVERIFIED`: rights it cannot check are rights it cannot narrow.
+   * Delegation tokens of the agents that led here, outermost first, as `Delegate` and `MintDelegation` gave them; the last one's holder is `agent`.
+   * They only narrow: the action must be within what each token and each agent's own profile allows. At most 8 of 8 KiB each. A chain that
+   * cannot be verified is denied with `DELEGATION_INVALID`, an action beyond it with `DELEGATION_EXCEEDED`.
    *
    * @generated from field: repeated string delegation = 6;
    */
@@ -537,6 +540,106 @@ export type BreakerStatus = Message<"portcullis.v1.BreakerStatus"> & {
  */
 export const BreakerStatusSchema: GenMessage<BreakerStatus> = /*@__PURE__*/
   messageDesc(file_portcullis_v1_types, 10);
+
+/**
+ * A tool that a delegation hands on.
+ *
+ * @generated from message portcullis.v1.DelegatedTool
+ */
+export type DelegatedTool = Message<"portcullis.v1.DelegatedTool"> & {
+  /**
+   * The tool's name, exactly. `*` and its like are no patterns: they name no tool. Required. At most 256 bytes.
+   *
+   * @generated from field: string tool = 1;
+   */
+  tool: string;
+
+  /**
+   * Only where it lives on this server. Empty: on any. At most 256 bytes.
+   *
+   * @generated from field: string server = 2;
+   */
+  server: string;
+};
+
+/**
+ * Describes the message portcullis.v1.DelegatedTool.
+ * Use `create(DelegatedToolSchema)` to create a new message.
+ */
+export const DelegatedToolSchema: GenMessage<DelegatedTool> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_types, 11);
+
+/**
+ * What one agent hands on to another. What is left out is as in the token before it, or without a bound if there is none; the agents' own profiles
+ * hold besides. Nothing here may be more than the token before it says.
+ *
+ * @generated from message portcullis.v1.DelegatedRights
+ */
+export type DelegatedRights = Message<"portcullis.v1.DelegatedRights"> & {
+  /**
+   * All tools that may be used, 1 to 64. An HTTP request of the agent's own is the tool `http_request`.
+   *
+   * @generated from field: repeated portcullis.v1.DelegatedTool tools = 1;
+   */
+  tools: DelegatedTool[];
+
+  /**
+   * The highest risk level that an action may have, as the bundle's table `risk` names it. At most 64 bytes.
+   *
+   * @generated from field: string max_risk = 2;
+   */
+  maxRisk: string;
+
+  /**
+   * What one action may count for at most, before its outcome is known; millionths of a US dollar. 0 to 10^15; 0: as before. A sum over
+   * many actions is a limit's affair.
+   *
+   * @generated from field: int64 max_cost_micro_usd = 3;
+   */
+  maxCostMicroUsd: bigint;
+
+  /**
+   * Only in this session. At most 128 bytes.
+   *
+   * @generated from field: string session = 4;
+   */
+  session: string;
+
+  /**
+   * Only on behalf of this person. Only a gateway is believed about that, so that an agent's own credential cannot use such a token. At most 128 bytes.
+   *
+   * @generated from field: string user = 5;
+   */
+  user: string;
+
+  /**
+   * From when on. Default: now.
+   *
+   * @generated from field: google.protobuf.Timestamp not_before = 6;
+   */
+  notBefore?: Timestamp | undefined;
+
+  /**
+   * For how long, from `not_before` on. 1 second to 7 days; 0: an hour, or as long as the token before it if that is less.
+   *
+   * @generated from field: int64 lifetime_seconds = 7;
+   */
+  lifetimeSeconds: bigint;
+
+  /**
+   * How many delegations may follow this one. 0 to 7; 0: its holder cannot hand it on.
+   *
+   * @generated from field: int32 depth = 8;
+   */
+  depth: number;
+};
+
+/**
+ * Describes the message portcullis.v1.DelegatedRights.
+ * Use `create(DelegatedRightsSchema)` to create a new message.
+ */
+export const DelegatedRightsSchema: GenMessage<DelegatedRights> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_types, 12);
 
 /**
  * What kind of thing an agent is about to do. docs/policies.md has the table of which controls apply to which kind.

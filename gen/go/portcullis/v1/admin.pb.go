@@ -44,6 +44,8 @@ const (
 	EventType_EVENT_TYPE_KILL_SWITCH EventType = 6
 	// The store of limits became unreachable or reachable again, lost its memory, or an operator accepted that.
 	EventType_EVENT_TYPE_LEDGER EventType = 7
+	// A delegation was made, revoked, or presented and refused.
+	EventType_EVENT_TYPE_DELEGATION EventType = 8
 )
 
 // Enum value maps for EventType.
@@ -57,6 +59,7 @@ var (
 		5: "EVENT_TYPE_VERDICT",
 		6: "EVENT_TYPE_KILL_SWITCH",
 		7: "EVENT_TYPE_LEDGER",
+		8: "EVENT_TYPE_DELEGATION",
 	}
 	EventType_value = map[string]int32{
 		"EVENT_TYPE_UNSPECIFIED": 0,
@@ -67,6 +70,7 @@ var (
 		"EVENT_TYPE_VERDICT":     5,
 		"EVENT_TYPE_KILL_SWITCH": 6,
 		"EVENT_TYPE_LEDGER":      7,
+		"EVENT_TYPE_DELEGATION":  8,
 	}
 )
 
@@ -1286,6 +1290,253 @@ func (x *SetKillSwitchResponse) GetApprovalsCancelled() int32 {
 	return 0
 }
 
+// What is to be delegated, by whom and to whom.
+type MintDelegationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant. At most 128 bytes. Default: the credential's.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// The agent whose rights are handed on. At most 128 bytes. Required.
+	Issuer string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// The agent that is to act. At most 128 bytes. Required.
+	Holder string `protobuf:"bytes,3,opt,name=holder,proto3" json:"holder,omitempty"`
+	// What it may do. Required.
+	Rights        *DelegatedRights `protobuf:"bytes,4,opt,name=rights,proto3" json:"rights,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MintDelegationRequest) Reset() {
+	*x = MintDelegationRequest{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MintDelegationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MintDelegationRequest) ProtoMessage() {}
+
+func (x *MintDelegationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MintDelegationRequest.ProtoReflect.Descriptor instead.
+func (*MintDelegationRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *MintDelegationRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *MintDelegationRequest) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *MintDelegationRequest) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *MintDelegationRequest) GetRights() *DelegatedRights {
+	if x != nil {
+		return x.Rights
+	}
+	return nil
+}
+
+// A new token.
+type MintDelegationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// Its id.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// When it ends.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MintDelegationResponse) Reset() {
+	*x = MintDelegationResponse{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MintDelegationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MintDelegationResponse) ProtoMessage() {}
+
+func (x *MintDelegationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MintDelegationResponse.ProtoReflect.Descriptor instead.
+func (*MintDelegationResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *MintDelegationResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *MintDelegationResponse) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *MintDelegationResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+// Which token to make invalid.
+type RevokeDelegationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant. At most 128 bytes. Default: the credential's.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// The token's id. 36 characters.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Why, for the log. At most 500 bytes.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeDelegationRequest) Reset() {
+	*x = RevokeDelegationRequest{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeDelegationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeDelegationRequest) ProtoMessage() {}
+
+func (x *RevokeDelegationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeDelegationRequest.ProtoReflect.Descriptor instead.
+func (*RevokeDelegationRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RevokeDelegationRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *RevokeDelegationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RevokeDelegationRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// What the revocation did.
+type RevokeDelegationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// False if it was revoked already.
+	Revoked       bool `protobuf:"varint,1,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeDelegationResponse) Reset() {
+	*x = RevokeDelegationResponse{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeDelegationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeDelegationResponse) ProtoMessage() {}
+
+func (x *RevokeDelegationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeDelegationResponse.ProtoReflect.Descriptor instead.
+func (*RevokeDelegationResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *RevokeDelegationResponse) GetRevoked() bool {
+	if x != nil {
+		return x.Revoked
+	}
+	return false
+}
+
 // Nothing to say.
 type WatchEventsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1295,7 +1546,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[16]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1558,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[16]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1571,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 // Something that an operator may want to see.
@@ -1342,7 +1593,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[17]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1605,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[17]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1618,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchEventsResponse) GetType() EventType {
@@ -1500,7 +1751,23 @@ const file_portcullis_v1_admin_proto_rawDesc = "" +
 	"\x06reason\x18\a \x01(\tB\b\xbaH\x05r\x03(\xf4\x03R\x06reason\"\x88\x01\n" +
 	"\x15SetKillSwitchResponse\x12>\n" +
 	"\rkill_switches\x18\x01 \x03(\v2\x19.portcullis.v1.KillSwitchR\fkillSwitches\x12/\n" +
-	"\x13approvals_cancelled\x18\x02 \x01(\x05R\x12approvalsCancelled\"\x14\n" +
+	"\x13approvals_cancelled\x18\x02 \x01(\x05R\x12approvalsCancelled\"\xed\x01\n" +
+	"\x15MintDelegationRequest\x12 \n" +
+	"\x06tenant\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\x06tenant\x128\n" +
+	"\x06issuer\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x10\x01(\x80\x012\x14^[A-Za-z0-9._:@/-]*$R\x06issuer\x128\n" +
+	"\x06holder\x18\x03 \x01(\tB \xbaH\x1dr\x1b\x10\x01(\x80\x012\x14^[A-Za-z0-9._:@/-]*$R\x06holder\x12>\n" +
+	"\x06rights\x18\x04 \x01(\v2\x1e.portcullis.v1.DelegatedRightsB\x06\xbaH\x03\xc8\x01\x01R\x06rights\"y\n" +
+	"\x16MintDelegationResponse\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x129\n" +
+	"\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x85\x01\n" +
+	"\x17RevokeDelegationRequest\x12 \n" +
+	"\x06tenant\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\x06tenant\x12&\n" +
+	"\x02id\x18\x02 \x01(\tB\x16\xbaH\x13r\x112\f^[0-9a-f-]*$\x98\x01$R\x02id\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xf4\x03R\x06reason\"4\n" +
+	"\x18RevokeDelegationResponse\x12\x18\n" +
+	"\arevoked\x18\x01 \x01(\bR\arevoked\"\x14\n" +
 	"\x12WatchEventsRequest\"\xb8\x02\n" +
 	"\x13WatchEventsResponse\x12,\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x18.portcullis.v1.EventTypeR\x04type\x12*\n" +
@@ -1512,7 +1779,7 @@ const file_portcullis_v1_admin_proto_rawDesc = "" +
 	"attributes\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\xd3\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\xee\x01\n" +
 	"\tEventType\x12\x1a\n" +
 	"\x16EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14EVENT_TYPE_HEARTBEAT\x10\x01\x12\x16\n" +
@@ -1521,14 +1788,17 @@ const file_portcullis_v1_admin_proto_rawDesc = "" +
 	"\x11EVENT_TYPE_BUNDLE\x10\x04\x12\x16\n" +
 	"\x12EVENT_TYPE_VERDICT\x10\x05\x12\x1a\n" +
 	"\x16EVENT_TYPE_KILL_SWITCH\x10\x06\x12\x15\n" +
-	"\x11EVENT_TYPE_LEDGER\x10\a2\xed\x04\n" +
+	"\x11EVENT_TYPE_LEDGER\x10\a\x12\x19\n" +
+	"\x15EVENT_TYPE_DELEGATION\x10\b2\xb1\x06\n" +
 	"\fAdminService\x12N\n" +
 	"\tGetStatus\x12\x1f.portcullis.v1.GetStatusRequest\x1a .portcullis.v1.GetStatusResponse\x12W\n" +
 	"\fReloadBundle\x12\".portcullis.v1.ReloadBundleRequest\x1a#.portcullis.v1.ReloadBundleResponse\x12K\n" +
 	"\bGetUsage\x12\x1e.portcullis.v1.GetUsageRequest\x1a\x1f.portcullis.v1.GetUsageResponse\x12Z\n" +
 	"\rRecoverLimits\x12#.portcullis.v1.RecoverLimitsRequest\x1a$.portcullis.v1.RecoverLimitsResponse\x12W\n" +
 	"\fResetBreaker\x12\".portcullis.v1.ResetBreakerRequest\x1a#.portcullis.v1.ResetBreakerResponse\x12Z\n" +
-	"\rSetKillSwitch\x12#.portcullis.v1.SetKillSwitchRequest\x1a$.portcullis.v1.SetKillSwitchResponse\x12V\n" +
+	"\rSetKillSwitch\x12#.portcullis.v1.SetKillSwitchRequest\x1a$.portcullis.v1.SetKillSwitchResponse\x12]\n" +
+	"\x0eMintDelegation\x12$.portcullis.v1.MintDelegationRequest\x1a%.portcullis.v1.MintDelegationResponse\x12c\n" +
+	"\x10RevokeDelegation\x12&.portcullis.v1.RevokeDelegationRequest\x1a'.portcullis.v1.RevokeDelegationResponse\x12V\n" +
 	"\vWatchEvents\x12!.portcullis.v1.WatchEventsRequest\x1a\".portcullis.v1.WatchEventsResponse0\x01B\xbc\x01\n" +
 	"\x11com.portcullis.v1B\n" +
 	"AdminProtoP\x01ZFgithub.com/portcullis-pdp/portcullis/gen/go/portcullis/v1;portcullisv1\xa2\x02\x03PXX\xaa\x02\rPortcullis.V1\xca\x02\rPortcullis\\V1\xe2\x02\x19Portcullis\\V1\\GPBMetadata\xea\x02\x0ePortcullis::V1b\x06proto3"
@@ -1546,67 +1816,78 @@ func file_portcullis_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_portcullis_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_portcullis_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_portcullis_v1_admin_proto_goTypes = []any{
-	(EventType)(0),                // 0: portcullis.v1.EventType
-	(*GetStatusRequest)(nil),      // 1: portcullis.v1.GetStatusRequest
-	(*ComponentStatus)(nil),       // 2: portcullis.v1.ComponentStatus
-	(*LedgerStatus)(nil),          // 3: portcullis.v1.LedgerStatus
-	(*KillSwitch)(nil),            // 4: portcullis.v1.KillSwitch
-	(*GetStatusResponse)(nil),     // 5: portcullis.v1.GetStatusResponse
-	(*ReloadBundleRequest)(nil),   // 6: portcullis.v1.ReloadBundleRequest
-	(*ReloadBundleResponse)(nil),  // 7: portcullis.v1.ReloadBundleResponse
-	(*GetUsageRequest)(nil),       // 8: portcullis.v1.GetUsageRequest
-	(*UsageRow)(nil),              // 9: portcullis.v1.UsageRow
-	(*GetUsageResponse)(nil),      // 10: portcullis.v1.GetUsageResponse
-	(*RecoverLimitsRequest)(nil),  // 11: portcullis.v1.RecoverLimitsRequest
-	(*RecoverLimitsResponse)(nil), // 12: portcullis.v1.RecoverLimitsResponse
-	(*ResetBreakerRequest)(nil),   // 13: portcullis.v1.ResetBreakerRequest
-	(*ResetBreakerResponse)(nil),  // 14: portcullis.v1.ResetBreakerResponse
-	(*SetKillSwitchRequest)(nil),  // 15: portcullis.v1.SetKillSwitchRequest
-	(*SetKillSwitchResponse)(nil), // 16: portcullis.v1.SetKillSwitchResponse
-	(*WatchEventsRequest)(nil),    // 17: portcullis.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),   // 18: portcullis.v1.WatchEventsResponse
-	nil,                           // 19: portcullis.v1.WatchEventsResponse.AttributesEntry
-	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
-	(*BreakerStatus)(nil),         // 22: portcullis.v1.BreakerStatus
-	(*LimitStatus)(nil),           // 23: portcullis.v1.LimitStatus
+	(EventType)(0),                   // 0: portcullis.v1.EventType
+	(*GetStatusRequest)(nil),         // 1: portcullis.v1.GetStatusRequest
+	(*ComponentStatus)(nil),          // 2: portcullis.v1.ComponentStatus
+	(*LedgerStatus)(nil),             // 3: portcullis.v1.LedgerStatus
+	(*KillSwitch)(nil),               // 4: portcullis.v1.KillSwitch
+	(*GetStatusResponse)(nil),        // 5: portcullis.v1.GetStatusResponse
+	(*ReloadBundleRequest)(nil),      // 6: portcullis.v1.ReloadBundleRequest
+	(*ReloadBundleResponse)(nil),     // 7: portcullis.v1.ReloadBundleResponse
+	(*GetUsageRequest)(nil),          // 8: portcullis.v1.GetUsageRequest
+	(*UsageRow)(nil),                 // 9: portcullis.v1.UsageRow
+	(*GetUsageResponse)(nil),         // 10: portcullis.v1.GetUsageResponse
+	(*RecoverLimitsRequest)(nil),     // 11: portcullis.v1.RecoverLimitsRequest
+	(*RecoverLimitsResponse)(nil),    // 12: portcullis.v1.RecoverLimitsResponse
+	(*ResetBreakerRequest)(nil),      // 13: portcullis.v1.ResetBreakerRequest
+	(*ResetBreakerResponse)(nil),     // 14: portcullis.v1.ResetBreakerResponse
+	(*SetKillSwitchRequest)(nil),     // 15: portcullis.v1.SetKillSwitchRequest
+	(*SetKillSwitchResponse)(nil),    // 16: portcullis.v1.SetKillSwitchResponse
+	(*MintDelegationRequest)(nil),    // 17: portcullis.v1.MintDelegationRequest
+	(*MintDelegationResponse)(nil),   // 18: portcullis.v1.MintDelegationResponse
+	(*RevokeDelegationRequest)(nil),  // 19: portcullis.v1.RevokeDelegationRequest
+	(*RevokeDelegationResponse)(nil), // 20: portcullis.v1.RevokeDelegationResponse
+	(*WatchEventsRequest)(nil),       // 21: portcullis.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),      // 22: portcullis.v1.WatchEventsResponse
+	nil,                              // 23: portcullis.v1.WatchEventsResponse.AttributesEntry
+	(*durationpb.Duration)(nil),      // 24: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),    // 25: google.protobuf.Timestamp
+	(*BreakerStatus)(nil),            // 26: portcullis.v1.BreakerStatus
+	(*LimitStatus)(nil),              // 27: portcullis.v1.LimitStatus
+	(*DelegatedRights)(nil),          // 28: portcullis.v1.DelegatedRights
 }
 var file_portcullis_v1_admin_proto_depIdxs = []int32{
-	20, // 0: portcullis.v1.LedgerStatus.clock_behind:type_name -> google.protobuf.Duration
-	21, // 1: portcullis.v1.KillSwitch.set_at:type_name -> google.protobuf.Timestamp
-	21, // 2: portcullis.v1.GetStatusResponse.bundle_loaded_at:type_name -> google.protobuf.Timestamp
+	24, // 0: portcullis.v1.LedgerStatus.clock_behind:type_name -> google.protobuf.Duration
+	25, // 1: portcullis.v1.KillSwitch.set_at:type_name -> google.protobuf.Timestamp
+	25, // 2: portcullis.v1.GetStatusResponse.bundle_loaded_at:type_name -> google.protobuf.Timestamp
 	2,  // 3: portcullis.v1.GetStatusResponse.components:type_name -> portcullis.v1.ComponentStatus
 	4,  // 4: portcullis.v1.GetStatusResponse.kill_switches:type_name -> portcullis.v1.KillSwitch
-	22, // 5: portcullis.v1.GetStatusResponse.breakers:type_name -> portcullis.v1.BreakerStatus
-	21, // 6: portcullis.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	26, // 5: portcullis.v1.GetStatusResponse.breakers:type_name -> portcullis.v1.BreakerStatus
+	25, // 6: portcullis.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
 	3,  // 7: portcullis.v1.GetStatusResponse.ledger:type_name -> portcullis.v1.LedgerStatus
-	23, // 8: portcullis.v1.UsageRow.status:type_name -> portcullis.v1.LimitStatus
+	27, // 8: portcullis.v1.UsageRow.status:type_name -> portcullis.v1.LimitStatus
 	9,  // 9: portcullis.v1.GetUsageResponse.rows:type_name -> portcullis.v1.UsageRow
 	4,  // 10: portcullis.v1.SetKillSwitchResponse.kill_switches:type_name -> portcullis.v1.KillSwitch
-	0,  // 11: portcullis.v1.WatchEventsResponse.type:type_name -> portcullis.v1.EventType
-	21, // 12: portcullis.v1.WatchEventsResponse.at:type_name -> google.protobuf.Timestamp
-	19, // 13: portcullis.v1.WatchEventsResponse.attributes:type_name -> portcullis.v1.WatchEventsResponse.AttributesEntry
-	1,  // 14: portcullis.v1.AdminService.GetStatus:input_type -> portcullis.v1.GetStatusRequest
-	6,  // 15: portcullis.v1.AdminService.ReloadBundle:input_type -> portcullis.v1.ReloadBundleRequest
-	8,  // 16: portcullis.v1.AdminService.GetUsage:input_type -> portcullis.v1.GetUsageRequest
-	11, // 17: portcullis.v1.AdminService.RecoverLimits:input_type -> portcullis.v1.RecoverLimitsRequest
-	13, // 18: portcullis.v1.AdminService.ResetBreaker:input_type -> portcullis.v1.ResetBreakerRequest
-	15, // 19: portcullis.v1.AdminService.SetKillSwitch:input_type -> portcullis.v1.SetKillSwitchRequest
-	17, // 20: portcullis.v1.AdminService.WatchEvents:input_type -> portcullis.v1.WatchEventsRequest
-	5,  // 21: portcullis.v1.AdminService.GetStatus:output_type -> portcullis.v1.GetStatusResponse
-	7,  // 22: portcullis.v1.AdminService.ReloadBundle:output_type -> portcullis.v1.ReloadBundleResponse
-	10, // 23: portcullis.v1.AdminService.GetUsage:output_type -> portcullis.v1.GetUsageResponse
-	12, // 24: portcullis.v1.AdminService.RecoverLimits:output_type -> portcullis.v1.RecoverLimitsResponse
-	14, // 25: portcullis.v1.AdminService.ResetBreaker:output_type -> portcullis.v1.ResetBreakerResponse
-	16, // 26: portcullis.v1.AdminService.SetKillSwitch:output_type -> portcullis.v1.SetKillSwitchResponse
-	18, // 27: portcullis.v1.AdminService.WatchEvents:output_type -> portcullis.v1.WatchEventsResponse
-	21, // [21:28] is the sub-list for method output_type
-	14, // [14:21] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	28, // 11: portcullis.v1.MintDelegationRequest.rights:type_name -> portcullis.v1.DelegatedRights
+	25, // 12: portcullis.v1.MintDelegationResponse.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 13: portcullis.v1.WatchEventsResponse.type:type_name -> portcullis.v1.EventType
+	25, // 14: portcullis.v1.WatchEventsResponse.at:type_name -> google.protobuf.Timestamp
+	23, // 15: portcullis.v1.WatchEventsResponse.attributes:type_name -> portcullis.v1.WatchEventsResponse.AttributesEntry
+	1,  // 16: portcullis.v1.AdminService.GetStatus:input_type -> portcullis.v1.GetStatusRequest
+	6,  // 17: portcullis.v1.AdminService.ReloadBundle:input_type -> portcullis.v1.ReloadBundleRequest
+	8,  // 18: portcullis.v1.AdminService.GetUsage:input_type -> portcullis.v1.GetUsageRequest
+	11, // 19: portcullis.v1.AdminService.RecoverLimits:input_type -> portcullis.v1.RecoverLimitsRequest
+	13, // 20: portcullis.v1.AdminService.ResetBreaker:input_type -> portcullis.v1.ResetBreakerRequest
+	15, // 21: portcullis.v1.AdminService.SetKillSwitch:input_type -> portcullis.v1.SetKillSwitchRequest
+	17, // 22: portcullis.v1.AdminService.MintDelegation:input_type -> portcullis.v1.MintDelegationRequest
+	19, // 23: portcullis.v1.AdminService.RevokeDelegation:input_type -> portcullis.v1.RevokeDelegationRequest
+	21, // 24: portcullis.v1.AdminService.WatchEvents:input_type -> portcullis.v1.WatchEventsRequest
+	5,  // 25: portcullis.v1.AdminService.GetStatus:output_type -> portcullis.v1.GetStatusResponse
+	7,  // 26: portcullis.v1.AdminService.ReloadBundle:output_type -> portcullis.v1.ReloadBundleResponse
+	10, // 27: portcullis.v1.AdminService.GetUsage:output_type -> portcullis.v1.GetUsageResponse
+	12, // 28: portcullis.v1.AdminService.RecoverLimits:output_type -> portcullis.v1.RecoverLimitsResponse
+	14, // 29: portcullis.v1.AdminService.ResetBreaker:output_type -> portcullis.v1.ResetBreakerResponse
+	16, // 30: portcullis.v1.AdminService.SetKillSwitch:output_type -> portcullis.v1.SetKillSwitchResponse
+	18, // 31: portcullis.v1.AdminService.MintDelegation:output_type -> portcullis.v1.MintDelegationResponse
+	20, // 32: portcullis.v1.AdminService.RevokeDelegation:output_type -> portcullis.v1.RevokeDelegationResponse
+	22, // 33: portcullis.v1.AdminService.WatchEvents:output_type -> portcullis.v1.WatchEventsResponse
+	25, // [25:34] is the sub-list for method output_type
+	16, // [16:25] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_v1_admin_proto_init() }
@@ -1621,7 +1902,7 @@ func file_portcullis_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_v1_admin_proto_rawDesc), len(file_portcullis_v1_admin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,13 +19,15 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AdminService_GetStatus_FullMethodName     = "/portcullis.v1.AdminService/GetStatus"
-	AdminService_ReloadBundle_FullMethodName  = "/portcullis.v1.AdminService/ReloadBundle"
-	AdminService_GetUsage_FullMethodName      = "/portcullis.v1.AdminService/GetUsage"
-	AdminService_RecoverLimits_FullMethodName = "/portcullis.v1.AdminService/RecoverLimits"
-	AdminService_ResetBreaker_FullMethodName  = "/portcullis.v1.AdminService/ResetBreaker"
-	AdminService_SetKillSwitch_FullMethodName = "/portcullis.v1.AdminService/SetKillSwitch"
-	AdminService_WatchEvents_FullMethodName   = "/portcullis.v1.AdminService/WatchEvents"
+	AdminService_GetStatus_FullMethodName        = "/portcullis.v1.AdminService/GetStatus"
+	AdminService_ReloadBundle_FullMethodName     = "/portcullis.v1.AdminService/ReloadBundle"
+	AdminService_GetUsage_FullMethodName         = "/portcullis.v1.AdminService/GetUsage"
+	AdminService_RecoverLimits_FullMethodName    = "/portcullis.v1.AdminService/RecoverLimits"
+	AdminService_ResetBreaker_FullMethodName     = "/portcullis.v1.AdminService/ResetBreaker"
+	AdminService_SetKillSwitch_FullMethodName    = "/portcullis.v1.AdminService/SetKillSwitch"
+	AdminService_MintDelegation_FullMethodName   = "/portcullis.v1.AdminService/MintDelegation"
+	AdminService_RevokeDelegation_FullMethodName = "/portcullis.v1.AdminService/RevokeDelegation"
+	AdminService_WatchEvents_FullMethodName      = "/portcullis.v1.AdminService/WatchEvents"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -49,6 +51,12 @@ type AdminServiceClient interface {
 	ResetBreaker(ctx context.Context, in *ResetBreakerRequest, opts ...grpc.CallOption) (*ResetBreakerResponse, error)
 	// Stops, or lets go again, everything that matches. Takes effect at once, for decisions and for redeeming approvals, and survives a restart.
 	SetKillSwitch(ctx context.Context, in *SetKillSwitchRequest, opts ...grpc.CallOption) (*SetKillSwitchResponse, error)
+	// Makes the first token of a delegation in the name of an agent that does not ask for it itself. It is not kept: what is on record is that it was made.
+	// `FAILED_PRECONDITION` (`DELEGATION_REFUSED`) if the rights name a risk level that the bundle lacks, or end before they begin.
+	MintDelegation(ctx context.Context, in *MintDelegationRequest, opts ...grpc.CallOption) (*MintDelegationResponse, error)
+	// Makes a token invalid, and every chain that it is part of, at once and for good. It is durable when this returns. The server keeps no list of tokens: an id that
+	// nobody made is taken too.
+	RevokeDelegation(ctx context.Context, in *RevokeDelegationRequest, opts ...grpc.CallOption) (*RevokeDelegationResponse, error)
 	// Streams anomalies, changes of breakers, bundles, kill switches and the store of limits, and verdicts, from now on, with a heartbeat between.
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
 }
@@ -121,6 +129,26 @@ func (c *adminServiceClient) SetKillSwitch(ctx context.Context, in *SetKillSwitc
 	return out, nil
 }
 
+func (c *adminServiceClient) MintDelegation(ctx context.Context, in *MintDelegationRequest, opts ...grpc.CallOption) (*MintDelegationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MintDelegationResponse)
+	err := c.cc.Invoke(ctx, AdminService_MintDelegation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RevokeDelegation(ctx context.Context, in *RevokeDelegationRequest, opts ...grpc.CallOption) (*RevokeDelegationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RevokeDelegationResponse)
+	err := c.cc.Invoke(ctx, AdminService_RevokeDelegation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &AdminService_ServiceDesc.Streams[0], AdminService_WatchEvents_FullMethodName, cOpts...)
@@ -161,6 +189,12 @@ type AdminServiceServer interface {
 	ResetBreaker(context.Context, *ResetBreakerRequest) (*ResetBreakerResponse, error)
 	// Stops, or lets go again, everything that matches. Takes effect at once, for decisions and for redeeming approvals, and survives a restart.
 	SetKillSwitch(context.Context, *SetKillSwitchRequest) (*SetKillSwitchResponse, error)
+	// Makes the first token of a delegation in the name of an agent that does not ask for it itself. It is not kept: what is on record is that it was made.
+	// `FAILED_PRECONDITION` (`DELEGATION_REFUSED`) if the rights name a risk level that the bundle lacks, or end before they begin.
+	MintDelegation(context.Context, *MintDelegationRequest) (*MintDelegationResponse, error)
+	// Makes a token invalid, and every chain that it is part of, at once and for good. It is durable when this returns. The server keeps no list of tokens: an id that
+	// nobody made is taken too.
+	RevokeDelegation(context.Context, *RevokeDelegationRequest) (*RevokeDelegationResponse, error)
 	// Streams anomalies, changes of breakers, bundles, kill switches and the store of limits, and verdicts, from now on, with a heartbeat between.
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
 	mustEmbedUnimplementedAdminServiceServer()
@@ -190,6 +224,12 @@ func (UnimplementedAdminServiceServer) ResetBreaker(context.Context, *ResetBreak
 }
 func (UnimplementedAdminServiceServer) SetKillSwitch(context.Context, *SetKillSwitchRequest) (*SetKillSwitchResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetKillSwitch not implemented")
+}
+func (UnimplementedAdminServiceServer) MintDelegation(context.Context, *MintDelegationRequest) (*MintDelegationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MintDelegation not implemented")
+}
+func (UnimplementedAdminServiceServer) RevokeDelegation(context.Context, *RevokeDelegationRequest) (*RevokeDelegationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RevokeDelegation not implemented")
 }
 func (UnimplementedAdminServiceServer) WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchEvents not implemented")
@@ -323,6 +363,42 @@ func _AdminService_SetKillSwitch_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_MintDelegation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MintDelegationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).MintDelegation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_MintDelegation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).MintDelegation(ctx, req.(*MintDelegationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_RevokeDelegation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RevokeDelegationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RevokeDelegation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RevokeDelegation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RevokeDelegation(ctx, req.(*RevokeDelegationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_WatchEvents_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchEventsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -364,6 +440,14 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetKillSwitch",
 			Handler:    _AdminService_SetKillSwitch_Handler,
+		},
+		{
+			MethodName: "MintDelegation",
+			Handler:    _AdminService_MintDelegation_Handler,
+		},
+		{
+			MethodName: "RevokeDelegation",
+			Handler:    _AdminService_RevokeDelegation_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

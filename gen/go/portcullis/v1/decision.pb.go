@@ -1229,6 +1229,134 @@ func (x *ObserveResponse) GetWhole() bool {
 	return false
 }
 
+// What to hand on, and to whom.
+type DelegateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who delegates. Required.
+	Principal *Principal `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
+	// The agent that is to act. At most 128 bytes. Required.
+	Holder string `protobuf:"bytes,2,opt,name=holder,proto3" json:"holder,omitempty"`
+	// What it may do. Required.
+	Rights        *DelegatedRights `protobuf:"bytes,3,opt,name=rights,proto3" json:"rights,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DelegateRequest) Reset() {
+	*x = DelegateRequest{}
+	mi := &file_portcullis_v1_decision_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DelegateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DelegateRequest) ProtoMessage() {}
+
+func (x *DelegateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_decision_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DelegateRequest.ProtoReflect.Descriptor instead.
+func (*DelegateRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DelegateRequest) GetPrincipal() *Principal {
+	if x != nil {
+		return x.Principal
+	}
+	return nil
+}
+
+func (x *DelegateRequest) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *DelegateRequest) GetRights() *DelegatedRights {
+	if x != nil {
+		return x.Rights
+	}
+	return nil
+}
+
+// A new token.
+type DelegateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token. The holder sends those of the principal, in their order, and this one after them. Only the holder can use it.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// Its id, for `RevokeDelegation` and for the log.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// When it ends.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DelegateResponse) Reset() {
+	*x = DelegateResponse{}
+	mi := &file_portcullis_v1_decision_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DelegateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DelegateResponse) ProtoMessage() {}
+
+func (x *DelegateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_decision_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DelegateResponse.ProtoReflect.Descriptor instead.
+func (*DelegateResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *DelegateResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *DelegateResponse) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DelegateResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
 // Which approval to watch.
 type WatchVerdictRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1242,7 +1370,7 @@ type WatchVerdictRequest struct {
 
 func (x *WatchVerdictRequest) Reset() {
 	*x = WatchVerdictRequest{}
-	mi := &file_portcullis_v1_decision_proto_msgTypes[14]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1382,7 @@ func (x *WatchVerdictRequest) String() string {
 func (*WatchVerdictRequest) ProtoMessage() {}
 
 func (x *WatchVerdictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_decision_proto_msgTypes[14]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1395,7 @@ func (x *WatchVerdictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVerdictRequest.ProtoReflect.Descriptor instead.
 func (*WatchVerdictRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{14}
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchVerdictRequest) GetApprovalId() string {
@@ -1310,7 +1438,7 @@ type WatchVerdictResponse struct {
 
 func (x *WatchVerdictResponse) Reset() {
 	*x = WatchVerdictResponse{}
-	mi := &file_portcullis_v1_decision_proto_msgTypes[15]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1450,7 @@ func (x *WatchVerdictResponse) String() string {
 func (*WatchVerdictResponse) ProtoMessage() {}
 
 func (x *WatchVerdictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_decision_proto_msgTypes[15]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1463,7 @@ func (x *WatchVerdictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVerdictResponse.ProtoReflect.Descriptor instead.
 func (*WatchVerdictResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{15}
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WatchVerdictResponse) GetApprovalId() string {
@@ -1492,7 +1620,16 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"\x05spans\x18\x02 \x03(\v2\x1b.portcullis.v1.ObservedSpanB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05spans\"'\n" +
 	"\x0fObserveResponse\x12\x14\n" +
-	"\x05whole\x18\x01 \x01(\bR\x05whole\"y\n" +
+	"\x05whole\x18\x01 \x01(\bR\x05whole\"\xcb\x01\n" +
+	"\x0fDelegateRequest\x12>\n" +
+	"\tprincipal\x18\x01 \x01(\v2\x18.portcullis.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01R\tprincipal\x128\n" +
+	"\x06holder\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x10\x01(\x80\x012\x14^[A-Za-z0-9._:@/-]*$R\x06holder\x12>\n" +
+	"\x06rights\x18\x03 \x01(\v2\x1e.portcullis.v1.DelegatedRightsB\x06\xbaH\x03\xc8\x01\x01R\x06rights\"s\n" +
+	"\x10DelegateResponse\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x129\n" +
+	"\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"y\n" +
 	"\x13WatchVerdictRequest\x12;\n" +
 	"\vapproval_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x10\x01(@2\x0f^[A-Za-z0-9-]*$R\n" +
 	"approvalId\x12%\n" +
@@ -1512,12 +1649,13 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"\x1aOUTCOME_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18OUTCOME_STATUS_SUCCEEDED\x10\x01\x12\x19\n" +
 	"\x15OUTCOME_STATUS_FAILED\x10\x02\x12\x1a\n" +
-	"\x16OUTCOME_STATUS_UNKNOWN\x10\x032\xaf\x03\n" +
+	"\x16OUTCOME_STATUS_UNKNOWN\x10\x032\xfc\x03\n" +
 	"\x0fDecisionService\x12E\n" +
 	"\x06Decide\x12\x1c.portcullis.v1.DecideRequest\x1a\x1d.portcullis.v1.DecideResponse\x12T\n" +
 	"\vDecideBatch\x12!.portcullis.v1.DecideBatchRequest\x1a\".portcullis.v1.DecideBatchResponse\x12Z\n" +
 	"\rReportOutcome\x12#.portcullis.v1.ReportOutcomeRequest\x1a$.portcullis.v1.ReportOutcomeResponse\x12H\n" +
-	"\aObserve\x12\x1d.portcullis.v1.ObserveRequest\x1a\x1e.portcullis.v1.ObserveResponse\x12Y\n" +
+	"\aObserve\x12\x1d.portcullis.v1.ObserveRequest\x1a\x1e.portcullis.v1.ObserveResponse\x12K\n" +
+	"\bDelegate\x12\x1e.portcullis.v1.DelegateRequest\x1a\x1f.portcullis.v1.DelegateResponse\x12Y\n" +
 	"\fWatchVerdict\x12\".portcullis.v1.WatchVerdictRequest\x1a#.portcullis.v1.WatchVerdictResponse0\x01B\xbf\x01\n" +
 	"\x11com.portcullis.v1B\rDecisionProtoP\x01ZFgithub.com/portcullis-pdp/portcullis/gen/go/portcullis/v1;portcullisv1\xa2\x02\x03PXX\xaa\x02\rPortcullis.V1\xca\x02\rPortcullis\\V1\xe2\x02\x19Portcullis\\V1\\GPBMetadata\xea\x02\x0ePortcullis::V1b\x06proto3"
 
@@ -1534,7 +1672,7 @@ func file_portcullis_v1_decision_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_portcullis_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_portcullis_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_portcullis_v1_decision_proto_goTypes = []any{
 	(OutcomeStatus)(0),            // 0: portcullis.v1.OutcomeStatus
 	(*Action)(nil),                // 1: portcullis.v1.Action
@@ -1551,76 +1689,84 @@ var file_portcullis_v1_decision_proto_goTypes = []any{
 	(*ObservedSpan)(nil),          // 12: portcullis.v1.ObservedSpan
 	(*ObserveRequest)(nil),        // 13: portcullis.v1.ObserveRequest
 	(*ObserveResponse)(nil),       // 14: portcullis.v1.ObserveResponse
-	(*WatchVerdictRequest)(nil),   // 15: portcullis.v1.WatchVerdictRequest
-	(*WatchVerdictResponse)(nil),  // 16: portcullis.v1.WatchVerdictResponse
-	(ActionKind)(0),               // 17: portcullis.v1.ActionKind
-	(*structpb.Struct)(nil),       // 18: google.protobuf.Struct
-	(*Usage)(nil),                 // 19: portcullis.v1.Usage
-	(*MemoryRef)(nil),             // 20: portcullis.v1.MemoryRef
-	(*HttpRequest)(nil),           // 21: portcullis.v1.HttpRequest
-	(*Principal)(nil),             // 22: portcullis.v1.Principal
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
-	(ApprovalState)(0),            // 24: portcullis.v1.ApprovalState
-	(Effect)(0),                   // 25: portcullis.v1.Effect
-	(*Reason)(nil),                // 26: portcullis.v1.Reason
-	(*Obligation)(nil),            // 27: portcullis.v1.Obligation
-	(*LimitStatus)(nil),           // 28: portcullis.v1.LimitStatus
-	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
-	(*Finding)(nil),               // 30: portcullis.v1.Finding
-	(*BreakerStatus)(nil),         // 31: portcullis.v1.BreakerStatus
-	(Origin)(0),                   // 32: portcullis.v1.Origin
+	(*DelegateRequest)(nil),       // 15: portcullis.v1.DelegateRequest
+	(*DelegateResponse)(nil),      // 16: portcullis.v1.DelegateResponse
+	(*WatchVerdictRequest)(nil),   // 17: portcullis.v1.WatchVerdictRequest
+	(*WatchVerdictResponse)(nil),  // 18: portcullis.v1.WatchVerdictResponse
+	(ActionKind)(0),               // 19: portcullis.v1.ActionKind
+	(*structpb.Struct)(nil),       // 20: google.protobuf.Struct
+	(*Usage)(nil),                 // 21: portcullis.v1.Usage
+	(*MemoryRef)(nil),             // 22: portcullis.v1.MemoryRef
+	(*HttpRequest)(nil),           // 23: portcullis.v1.HttpRequest
+	(*Principal)(nil),             // 24: portcullis.v1.Principal
+	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(ApprovalState)(0),            // 26: portcullis.v1.ApprovalState
+	(Effect)(0),                   // 27: portcullis.v1.Effect
+	(*Reason)(nil),                // 28: portcullis.v1.Reason
+	(*Obligation)(nil),            // 29: portcullis.v1.Obligation
+	(*LimitStatus)(nil),           // 30: portcullis.v1.LimitStatus
+	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
+	(*Finding)(nil),               // 32: portcullis.v1.Finding
+	(*BreakerStatus)(nil),         // 33: portcullis.v1.BreakerStatus
+	(Origin)(0),                   // 34: portcullis.v1.Origin
+	(*DelegatedRights)(nil),       // 35: portcullis.v1.DelegatedRights
 }
 var file_portcullis_v1_decision_proto_depIdxs = []int32{
-	17, // 0: portcullis.v1.Action.kind:type_name -> portcullis.v1.ActionKind
-	18, // 1: portcullis.v1.Action.arguments:type_name -> google.protobuf.Struct
-	19, // 2: portcullis.v1.Action.estimate:type_name -> portcullis.v1.Usage
-	20, // 3: portcullis.v1.Action.memory:type_name -> portcullis.v1.MemoryRef
-	21, // 4: portcullis.v1.Action.http:type_name -> portcullis.v1.HttpRequest
-	22, // 5: portcullis.v1.DecideRequest.principal:type_name -> portcullis.v1.Principal
+	19, // 0: portcullis.v1.Action.kind:type_name -> portcullis.v1.ActionKind
+	20, // 1: portcullis.v1.Action.arguments:type_name -> google.protobuf.Struct
+	21, // 2: portcullis.v1.Action.estimate:type_name -> portcullis.v1.Usage
+	22, // 3: portcullis.v1.Action.memory:type_name -> portcullis.v1.MemoryRef
+	23, // 4: portcullis.v1.Action.http:type_name -> portcullis.v1.HttpRequest
+	24, // 5: portcullis.v1.DecideRequest.principal:type_name -> portcullis.v1.Principal
 	1,  // 6: portcullis.v1.DecideRequest.action:type_name -> portcullis.v1.Action
-	18, // 7: portcullis.v1.DecideRequest.context:type_name -> google.protobuf.Struct
-	23, // 8: portcullis.v1.ApprovalTicket.expires_at:type_name -> google.protobuf.Timestamp
-	24, // 9: portcullis.v1.ApprovalTicket.state:type_name -> portcullis.v1.ApprovalState
-	23, // 10: portcullis.v1.MemoryGrant.expires_at:type_name -> google.protobuf.Timestamp
-	25, // 11: portcullis.v1.DecideResponse.effect:type_name -> portcullis.v1.Effect
-	26, // 12: portcullis.v1.DecideResponse.reasons:type_name -> portcullis.v1.Reason
-	27, // 13: portcullis.v1.DecideResponse.obligations:type_name -> portcullis.v1.Obligation
+	20, // 7: portcullis.v1.DecideRequest.context:type_name -> google.protobuf.Struct
+	25, // 8: portcullis.v1.ApprovalTicket.expires_at:type_name -> google.protobuf.Timestamp
+	26, // 9: portcullis.v1.ApprovalTicket.state:type_name -> portcullis.v1.ApprovalState
+	25, // 10: portcullis.v1.MemoryGrant.expires_at:type_name -> google.protobuf.Timestamp
+	27, // 11: portcullis.v1.DecideResponse.effect:type_name -> portcullis.v1.Effect
+	28, // 12: portcullis.v1.DecideResponse.reasons:type_name -> portcullis.v1.Reason
+	29, // 13: portcullis.v1.DecideResponse.obligations:type_name -> portcullis.v1.Obligation
 	3,  // 14: portcullis.v1.DecideResponse.approval:type_name -> portcullis.v1.ApprovalTicket
-	28, // 15: portcullis.v1.DecideResponse.limits:type_name -> portcullis.v1.LimitStatus
-	29, // 16: portcullis.v1.DecideResponse.retry_after:type_name -> google.protobuf.Duration
+	30, // 15: portcullis.v1.DecideResponse.limits:type_name -> portcullis.v1.LimitStatus
+	31, // 16: portcullis.v1.DecideResponse.retry_after:type_name -> google.protobuf.Duration
 	4,  // 17: portcullis.v1.DecideResponse.memory:type_name -> portcullis.v1.MemoryGrant
-	23, // 18: portcullis.v1.DecideResponse.expires_at:type_name -> google.protobuf.Timestamp
-	30, // 19: portcullis.v1.DecideResponse.findings:type_name -> portcullis.v1.Finding
-	19, // 20: portcullis.v1.DecideResponse.estimate:type_name -> portcullis.v1.Usage
-	21, // 21: portcullis.v1.DecideResponse.effective_http:type_name -> portcullis.v1.HttpRequest
+	25, // 18: portcullis.v1.DecideResponse.expires_at:type_name -> google.protobuf.Timestamp
+	32, // 19: portcullis.v1.DecideResponse.findings:type_name -> portcullis.v1.Finding
+	21, // 20: portcullis.v1.DecideResponse.estimate:type_name -> portcullis.v1.Usage
+	23, // 21: portcullis.v1.DecideResponse.effective_http:type_name -> portcullis.v1.HttpRequest
 	2,  // 22: portcullis.v1.DecideBatchRequest.requests:type_name -> portcullis.v1.DecideRequest
 	5,  // 23: portcullis.v1.BatchResult.response:type_name -> portcullis.v1.DecideResponse
 	7,  // 24: portcullis.v1.BatchResult.error:type_name -> portcullis.v1.BatchError
 	8,  // 25: portcullis.v1.DecideBatchResponse.results:type_name -> portcullis.v1.BatchResult
 	0,  // 26: portcullis.v1.ReportOutcomeRequest.status:type_name -> portcullis.v1.OutcomeStatus
-	19, // 27: portcullis.v1.ReportOutcomeRequest.actual:type_name -> portcullis.v1.Usage
-	19, // 28: portcullis.v1.ReportOutcomeResponse.charged:type_name -> portcullis.v1.Usage
-	31, // 29: portcullis.v1.ReportOutcomeResponse.breakers:type_name -> portcullis.v1.BreakerStatus
-	32, // 30: portcullis.v1.ObservedSpan.origin:type_name -> portcullis.v1.Origin
-	22, // 31: portcullis.v1.ObserveRequest.principal:type_name -> portcullis.v1.Principal
+	21, // 27: portcullis.v1.ReportOutcomeRequest.actual:type_name -> portcullis.v1.Usage
+	21, // 28: portcullis.v1.ReportOutcomeResponse.charged:type_name -> portcullis.v1.Usage
+	33, // 29: portcullis.v1.ReportOutcomeResponse.breakers:type_name -> portcullis.v1.BreakerStatus
+	34, // 30: portcullis.v1.ObservedSpan.origin:type_name -> portcullis.v1.Origin
+	24, // 31: portcullis.v1.ObserveRequest.principal:type_name -> portcullis.v1.Principal
 	12, // 32: portcullis.v1.ObserveRequest.spans:type_name -> portcullis.v1.ObservedSpan
-	24, // 33: portcullis.v1.WatchVerdictResponse.state:type_name -> portcullis.v1.ApprovalState
-	23, // 34: portcullis.v1.WatchVerdictResponse.expires_at:type_name -> google.protobuf.Timestamp
-	2,  // 35: portcullis.v1.DecisionService.Decide:input_type -> portcullis.v1.DecideRequest
-	6,  // 36: portcullis.v1.DecisionService.DecideBatch:input_type -> portcullis.v1.DecideBatchRequest
-	10, // 37: portcullis.v1.DecisionService.ReportOutcome:input_type -> portcullis.v1.ReportOutcomeRequest
-	13, // 38: portcullis.v1.DecisionService.Observe:input_type -> portcullis.v1.ObserveRequest
-	15, // 39: portcullis.v1.DecisionService.WatchVerdict:input_type -> portcullis.v1.WatchVerdictRequest
-	5,  // 40: portcullis.v1.DecisionService.Decide:output_type -> portcullis.v1.DecideResponse
-	9,  // 41: portcullis.v1.DecisionService.DecideBatch:output_type -> portcullis.v1.DecideBatchResponse
-	11, // 42: portcullis.v1.DecisionService.ReportOutcome:output_type -> portcullis.v1.ReportOutcomeResponse
-	14, // 43: portcullis.v1.DecisionService.Observe:output_type -> portcullis.v1.ObserveResponse
-	16, // 44: portcullis.v1.DecisionService.WatchVerdict:output_type -> portcullis.v1.WatchVerdictResponse
-	40, // [40:45] is the sub-list for method output_type
-	35, // [35:40] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	24, // 33: portcullis.v1.DelegateRequest.principal:type_name -> portcullis.v1.Principal
+	35, // 34: portcullis.v1.DelegateRequest.rights:type_name -> portcullis.v1.DelegatedRights
+	25, // 35: portcullis.v1.DelegateResponse.expires_at:type_name -> google.protobuf.Timestamp
+	26, // 36: portcullis.v1.WatchVerdictResponse.state:type_name -> portcullis.v1.ApprovalState
+	25, // 37: portcullis.v1.WatchVerdictResponse.expires_at:type_name -> google.protobuf.Timestamp
+	2,  // 38: portcullis.v1.DecisionService.Decide:input_type -> portcullis.v1.DecideRequest
+	6,  // 39: portcullis.v1.DecisionService.DecideBatch:input_type -> portcullis.v1.DecideBatchRequest
+	10, // 40: portcullis.v1.DecisionService.ReportOutcome:input_type -> portcullis.v1.ReportOutcomeRequest
+	13, // 41: portcullis.v1.DecisionService.Observe:input_type -> portcullis.v1.ObserveRequest
+	15, // 42: portcullis.v1.DecisionService.Delegate:input_type -> portcullis.v1.DelegateRequest
+	17, // 43: portcullis.v1.DecisionService.WatchVerdict:input_type -> portcullis.v1.WatchVerdictRequest
+	5,  // 44: portcullis.v1.DecisionService.Decide:output_type -> portcullis.v1.DecideResponse
+	9,  // 45: portcullis.v1.DecisionService.DecideBatch:output_type -> portcullis.v1.DecideBatchResponse
+	11, // 46: portcullis.v1.DecisionService.ReportOutcome:output_type -> portcullis.v1.ReportOutcomeResponse
+	14, // 47: portcullis.v1.DecisionService.Observe:output_type -> portcullis.v1.ObserveResponse
+	16, // 48: portcullis.v1.DecisionService.Delegate:output_type -> portcullis.v1.DelegateResponse
+	18, // 49: portcullis.v1.DecisionService.WatchVerdict:output_type -> portcullis.v1.WatchVerdictResponse
+	44, // [44:50] is the sub-list for method output_type
+	38, // [38:44] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_v1_decision_proto_init() }
@@ -1644,7 +1790,7 @@ func file_portcullis_v1_decision_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_v1_decision_proto_rawDesc), len(file_portcullis_v1_decision_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,7 @@ const (
 	DecisionService_DecideBatch_FullMethodName   = "/portcullis.v1.DecisionService/DecideBatch"
 	DecisionService_ReportOutcome_FullMethodName = "/portcullis.v1.DecisionService/ReportOutcome"
 	DecisionService_Observe_FullMethodName       = "/portcullis.v1.DecisionService/Observe"
+	DecisionService_Delegate_FullMethodName      = "/portcullis.v1.DecisionService/Delegate"
 	DecisionService_WatchVerdict_FullMethodName  = "/portcullis.v1.DecisionService/WatchVerdict"
 )
 
@@ -46,6 +47,11 @@ type DecisionServiceClient interface {
 	// origin counts once, so that a call may be repeated. `PERMISSION_DENIED` if the credential may not observe as the user;
 	// `FAILED_PRECONDITION` if the session has ended.
 	Observe(ctx context.Context, in *ObserveRequest, opts ...grpc.CallOption) (*ObserveResponse, error)
+	// Hands some of the caller's rights on to another agent, as a signed token that the other sends with each `Decide`. The principal is who
+	// delegates, with the tokens that it holds itself, if any; it must be the last one's holder. Asking for more than they say is `PERMISSION_DENIED`
+	// (`DELEGATION_WIDENS`), and so is a chain that cannot be verified (`DELEGATION_INVALID`), a holder that is stopped, and a principal that acts only
+	// within a chain and sends none. A token gives nobody more than its own profile: it narrows.
+	Delegate(ctx context.Context, in *DelegateRequest, opts ...grpc.CallOption) (*DelegateResponse, error)
 	// Streams the state of an approval: the current state at once, then each change, with a heartbeat between. Ends after a final state.
 	WatchVerdict(ctx context.Context, in *WatchVerdictRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchVerdictResponse], error)
 }
@@ -98,6 +104,16 @@ func (c *decisionServiceClient) Observe(ctx context.Context, in *ObserveRequest,
 	return out, nil
 }
 
+func (c *decisionServiceClient) Delegate(ctx context.Context, in *DelegateRequest, opts ...grpc.CallOption) (*DelegateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DelegateResponse)
+	err := c.cc.Invoke(ctx, DecisionService_Delegate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *decisionServiceClient) WatchVerdict(ctx context.Context, in *WatchVerdictRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchVerdictResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &DecisionService_ServiceDesc.Streams[0], DecisionService_WatchVerdict_FullMethodName, cOpts...)
@@ -137,6 +153,11 @@ type DecisionServiceServer interface {
 	// origin counts once, so that a call may be repeated. `PERMISSION_DENIED` if the credential may not observe as the user;
 	// `FAILED_PRECONDITION` if the session has ended.
 	Observe(context.Context, *ObserveRequest) (*ObserveResponse, error)
+	// Hands some of the caller's rights on to another agent, as a signed token that the other sends with each `Decide`. The principal is who
+	// delegates, with the tokens that it holds itself, if any; it must be the last one's holder. Asking for more than they say is `PERMISSION_DENIED`
+	// (`DELEGATION_WIDENS`), and so is a chain that cannot be verified (`DELEGATION_INVALID`), a holder that is stopped, and a principal that acts only
+	// within a chain and sends none. A token gives nobody more than its own profile: it narrows.
+	Delegate(context.Context, *DelegateRequest) (*DelegateResponse, error)
 	// Streams the state of an approval: the current state at once, then each change, with a heartbeat between. Ends after a final state.
 	WatchVerdict(*WatchVerdictRequest, grpc.ServerStreamingServer[WatchVerdictResponse]) error
 	mustEmbedUnimplementedDecisionServiceServer()
@@ -160,6 +181,9 @@ func (UnimplementedDecisionServiceServer) ReportOutcome(context.Context, *Report
 }
 func (UnimplementedDecisionServiceServer) Observe(context.Context, *ObserveRequest) (*ObserveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Observe not implemented")
+}
+func (UnimplementedDecisionServiceServer) Delegate(context.Context, *DelegateRequest) (*DelegateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Delegate not implemented")
 }
 func (UnimplementedDecisionServiceServer) WatchVerdict(*WatchVerdictRequest, grpc.ServerStreamingServer[WatchVerdictResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchVerdict not implemented")
@@ -257,6 +281,24 @@ func _DecisionService_Observe_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DecisionService_Delegate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DelegateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DecisionServiceServer).Delegate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DecisionService_Delegate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DecisionServiceServer).Delegate(ctx, req.(*DelegateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DecisionService_WatchVerdict_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchVerdictRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -290,6 +332,10 @@ var DecisionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Observe",
 			Handler:    _DecisionService_Observe_Handler,
+		},
+		{
+			MethodName: "Delegate",
+			Handler:    _DecisionService_Delegate_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -12,6 +12,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -305,8 +306,9 @@ type Principal struct {
 	Run string `protobuf:"bytes,4,opt,name=run,proto3" json:"run,omitempty"`
 	// The person on whose behalf the agent acts. At most 128 bytes.
 	User string `protobuf:"bytes,5,opt,name=user,proto3" json:"user,omitempty"`
-	// Signed delegation tokens of the agents that led here, outermost first. At most 8 of 8 KiB each. This server
-	// issues none yet, so a request that carries one is denied with `DELEGATION_UNVERIFIED`: rights it cannot check are rights it cannot narrow.
+	// Delegation tokens of the agents that led here, outermost first, as `Delegate` and `MintDelegation` gave them; the last one's holder is `agent`.
+	// They only narrow: the action must be within what each token and each agent's own profile allows. At most 8 of 8 KiB each. A chain that
+	// cannot be verified is denied with `DELEGATION_INVALID`, an action beyond it with `DELEGATION_EXCEEDED`.
 	Delegation    []string `protobuf:"bytes,6,rep,name=delegation,proto3" json:"delegation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1172,11 +1174,177 @@ func (x *BreakerStatus) GetKey() string {
 	return ""
 }
 
+// A tool that a delegation hands on.
+type DelegatedTool struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tool's name, exactly. `*` and its like are no patterns: they name no tool. Required. At most 256 bytes.
+	Tool string `protobuf:"bytes,1,opt,name=tool,proto3" json:"tool,omitempty"`
+	// Only where it lives on this server. Empty: on any. At most 256 bytes.
+	Server        string `protobuf:"bytes,2,opt,name=server,proto3" json:"server,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DelegatedTool) Reset() {
+	*x = DelegatedTool{}
+	mi := &file_portcullis_v1_types_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DelegatedTool) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DelegatedTool) ProtoMessage() {}
+
+func (x *DelegatedTool) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_types_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DelegatedTool.ProtoReflect.Descriptor instead.
+func (*DelegatedTool) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_types_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *DelegatedTool) GetTool() string {
+	if x != nil {
+		return x.Tool
+	}
+	return ""
+}
+
+func (x *DelegatedTool) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+// What one agent hands on to another. What is left out is as in the token before it, or without a bound if there is none; the agents' own profiles
+// hold besides. Nothing here may be more than the token before it says.
+type DelegatedRights struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All tools that may be used, 1 to 64. An HTTP request of the agent's own is the tool `http_request`.
+	Tools []*DelegatedTool `protobuf:"bytes,1,rep,name=tools,proto3" json:"tools,omitempty"`
+	// The highest risk level that an action may have, as the bundle's table `risk` names it. At most 64 bytes.
+	MaxRisk string `protobuf:"bytes,2,opt,name=max_risk,json=maxRisk,proto3" json:"max_risk,omitempty"`
+	// What one action may count for at most, before its outcome is known; millionths of a US dollar. 0 to 10^15; 0: as before. A sum over
+	// many actions is a limit's affair.
+	MaxCostMicroUsd int64 `protobuf:"varint,3,opt,name=max_cost_micro_usd,json=maxCostMicroUsd,proto3" json:"max_cost_micro_usd,omitempty"`
+	// Only in this session. At most 128 bytes.
+	Session string `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
+	// Only on behalf of this person. Only a gateway is believed about that, so that an agent's own credential cannot use such a token. At most 128 bytes.
+	User string `protobuf:"bytes,5,opt,name=user,proto3" json:"user,omitempty"`
+	// From when on. Default: now.
+	NotBefore *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
+	// For how long, from `not_before` on. 1 second to 7 days; 0: an hour, or as long as the token before it if that is less.
+	LifetimeSeconds int64 `protobuf:"varint,7,opt,name=lifetime_seconds,json=lifetimeSeconds,proto3" json:"lifetime_seconds,omitempty"`
+	// How many delegations may follow this one. 0 to 7; 0: its holder cannot hand it on.
+	Depth         int32 `protobuf:"varint,8,opt,name=depth,proto3" json:"depth,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DelegatedRights) Reset() {
+	*x = DelegatedRights{}
+	mi := &file_portcullis_v1_types_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DelegatedRights) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DelegatedRights) ProtoMessage() {}
+
+func (x *DelegatedRights) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_types_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DelegatedRights.ProtoReflect.Descriptor instead.
+func (*DelegatedRights) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_types_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DelegatedRights) GetTools() []*DelegatedTool {
+	if x != nil {
+		return x.Tools
+	}
+	return nil
+}
+
+func (x *DelegatedRights) GetMaxRisk() string {
+	if x != nil {
+		return x.MaxRisk
+	}
+	return ""
+}
+
+func (x *DelegatedRights) GetMaxCostMicroUsd() int64 {
+	if x != nil {
+		return x.MaxCostMicroUsd
+	}
+	return 0
+}
+
+func (x *DelegatedRights) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *DelegatedRights) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *DelegatedRights) GetNotBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotBefore
+	}
+	return nil
+}
+
+func (x *DelegatedRights) GetLifetimeSeconds() int64 {
+	if x != nil {
+		return x.LifetimeSeconds
+	}
+	return 0
+}
+
+func (x *DelegatedRights) GetDepth() int32 {
+	if x != nil {
+		return x.Depth
+	}
+	return 0
+}
+
 var File_portcullis_v1_types_proto protoreflect.FileDescriptor
 
 const file_portcullis_v1_types_proto_rawDesc = "" +
 	"\n" +
-	"\x19portcullis/v1/types.proto\x12\rportcullis.v1\x1a\x1bbuf/validate/validate.proto\"\xce\x02\n" +
+	"\x19portcullis/v1/types.proto\x12\rportcullis.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x02\n" +
 	"\tPrincipal\x126\n" +
 	"\x06tenant\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19(\x80\x012\x14^[A-Za-z0-9._:@/-]*$R\x06tenant\x126\n" +
 	"\x05agent\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x10\x01(\x80\x012\x14^[A-Za-z0-9._:@/-]*$R\x05agent\x12:\n" +
@@ -1251,7 +1419,22 @@ const file_portcullis_v1_types_proto_rawDesc = "" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x1a\n" +
 	"\bfailures\x18\x03 \x01(\x03R\bfailures\x12\x19\n" +
 	"\bretry_at\x18\x04 \x01(\tR\aretryAt\x12\x10\n" +
-	"\x03key\x18\x05 \x01(\tR\x03key*\x90\x02\n" +
+	"\x03key\x18\x05 \x01(\tR\x03key\"Q\n" +
+	"\rDelegatedTool\x12\x1e\n" +
+	"\x04tool\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80\x02R\x04tool\x12 \n" +
+	"\x06server\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x06server\"\xc8\x03\n" +
+	"\x0fDelegatedRights\x12>\n" +
+	"\x05tools\x18\x01 \x03(\v2\x1c.portcullis.v1.DelegatedToolB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05tools\x124\n" +
+	"\bmax_risk\x18\x02 \x01(\tB\x19\xbaH\x16r\x14(@2\x10^[A-Za-z0-9_-]*$R\amaxRisk\x12=\n" +
+	"\x12max_cost_micro_usd\x18\x03 \x01(\x03B\x10\xbaH\r\"\v\x18\x80\x80\x9a\xa6\xea\xaf\xe3\x01(\x00R\x0fmaxCostMicroUsd\x128\n" +
+	"\asession\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19(\x80\x012\x14^[A-Za-z0-9._:@/-]*$R\asession\x122\n" +
+	"\x04user\x18\x05 \x01(\tB\x1e\xbaH\x1br\x19(\x80\x012\x14^[A-Za-z0-9._:@/-]*$R\x04user\x129\n" +
+	"\n" +
+	"not_before\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x126\n" +
+	"\x10lifetime_seconds\x18\a \x01(\x03B\v\xbaH\b\"\x06\x18\x80\xf5$(\x00R\x0flifetimeSeconds\x12\x1f\n" +
+	"\x05depth\x18\b \x01(\x05B\t\xbaH\x06\x1a\x04\x18\a(\x00R\x05depth*\x90\x02\n" +
 	"\n" +
 	"ActionKind\x12\x1b\n" +
 	"\x17ACTION_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1299,23 +1482,26 @@ func file_portcullis_v1_types_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_portcullis_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_portcullis_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_portcullis_v1_types_proto_goTypes = []any{
-	(ActionKind)(0),            // 0: portcullis.v1.ActionKind
-	(Effect)(0),                // 1: portcullis.v1.Effect
-	(Severity)(0),              // 2: portcullis.v1.Severity
-	(Origin)(0),                // 3: portcullis.v1.Origin
-	(*Principal)(nil),          // 4: portcullis.v1.Principal
-	(*Usage)(nil),              // 5: portcullis.v1.Usage
-	(*MemoryRef)(nil),          // 6: portcullis.v1.MemoryRef
-	(*HttpHeader)(nil),         // 7: portcullis.v1.HttpHeader
-	(*HttpRequest)(nil),        // 8: portcullis.v1.HttpRequest
-	(*Finding)(nil),            // 9: portcullis.v1.Finding
-	(*Reason)(nil),             // 10: portcullis.v1.Reason
-	(*ObligationProperty)(nil), // 11: portcullis.v1.ObligationProperty
-	(*Obligation)(nil),         // 12: portcullis.v1.Obligation
-	(*LimitStatus)(nil),        // 13: portcullis.v1.LimitStatus
-	(*BreakerStatus)(nil),      // 14: portcullis.v1.BreakerStatus
+	(ActionKind)(0),               // 0: portcullis.v1.ActionKind
+	(Effect)(0),                   // 1: portcullis.v1.Effect
+	(Severity)(0),                 // 2: portcullis.v1.Severity
+	(Origin)(0),                   // 3: portcullis.v1.Origin
+	(*Principal)(nil),             // 4: portcullis.v1.Principal
+	(*Usage)(nil),                 // 5: portcullis.v1.Usage
+	(*MemoryRef)(nil),             // 6: portcullis.v1.MemoryRef
+	(*HttpHeader)(nil),            // 7: portcullis.v1.HttpHeader
+	(*HttpRequest)(nil),           // 8: portcullis.v1.HttpRequest
+	(*Finding)(nil),               // 9: portcullis.v1.Finding
+	(*Reason)(nil),                // 10: portcullis.v1.Reason
+	(*ObligationProperty)(nil),    // 11: portcullis.v1.ObligationProperty
+	(*Obligation)(nil),            // 12: portcullis.v1.Obligation
+	(*LimitStatus)(nil),           // 13: portcullis.v1.LimitStatus
+	(*BreakerStatus)(nil),         // 14: portcullis.v1.BreakerStatus
+	(*DelegatedTool)(nil),         // 15: portcullis.v1.DelegatedTool
+	(*DelegatedRights)(nil),       // 16: portcullis.v1.DelegatedRights
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
 }
 var file_portcullis_v1_types_proto_depIdxs = []int32{
 	7,  // 0: portcullis.v1.HttpRequest.headers:type_name -> portcullis.v1.HttpHeader
@@ -1323,11 +1509,13 @@ var file_portcullis_v1_types_proto_depIdxs = []int32{
 	2,  // 2: portcullis.v1.Reason.severity:type_name -> portcullis.v1.Severity
 	9,  // 3: portcullis.v1.Reason.findings:type_name -> portcullis.v1.Finding
 	11, // 4: portcullis.v1.Obligation.properties:type_name -> portcullis.v1.ObligationProperty
-	5,  // [5:5] is the sub-list for method output_type
-	5,  // [5:5] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	15, // 5: portcullis.v1.DelegatedRights.tools:type_name -> portcullis.v1.DelegatedTool
+	17, // 6: portcullis.v1.DelegatedRights.not_before:type_name -> google.protobuf.Timestamp
+	7,  // [7:7] is the sub-list for method output_type
+	7,  // [7:7] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_v1_types_proto_init() }
@@ -1341,7 +1529,7 @@ func file_portcullis_v1_types_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_v1_types_proto_rawDesc), len(file_portcullis_v1_types_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

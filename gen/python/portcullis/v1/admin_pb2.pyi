@@ -22,6 +22,7 @@ class EventType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_TYPE_VERDICT: _ClassVar[EventType]
     EVENT_TYPE_KILL_SWITCH: _ClassVar[EventType]
     EVENT_TYPE_LEDGER: _ClassVar[EventType]
+    EVENT_TYPE_DELEGATION: _ClassVar[EventType]
 EVENT_TYPE_UNSPECIFIED: EventType
 EVENT_TYPE_HEARTBEAT: EventType
 EVENT_TYPE_ANOMALY: EventType
@@ -30,6 +31,7 @@ EVENT_TYPE_BUNDLE: EventType
 EVENT_TYPE_VERDICT: EventType
 EVENT_TYPE_KILL_SWITCH: EventType
 EVENT_TYPE_LEDGER: EventType
+EVENT_TYPE_DELEGATION: EventType
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()
@@ -226,6 +228,44 @@ class SetKillSwitchResponse(_message.Message):
     kill_switches: _containers.RepeatedCompositeFieldContainer[KillSwitch]
     approvals_cancelled: int
     def __init__(self, kill_switches: _Optional[_Iterable[_Union[KillSwitch, _Mapping]]] = ..., approvals_cancelled: _Optional[int] = ...) -> None: ...
+
+class MintDelegationRequest(_message.Message):
+    __slots__ = ("tenant", "issuer", "holder", "rights")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    HOLDER_FIELD_NUMBER: _ClassVar[int]
+    RIGHTS_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    issuer: str
+    holder: str
+    rights: _types_pb2.DelegatedRights
+    def __init__(self, tenant: _Optional[str] = ..., issuer: _Optional[str] = ..., holder: _Optional[str] = ..., rights: _Optional[_Union[_types_pb2.DelegatedRights, _Mapping]] = ...) -> None: ...
+
+class MintDelegationResponse(_message.Message):
+    __slots__ = ("token", "id", "expires_at")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    id: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, token: _Optional[str] = ..., id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RevokeDelegationRequest(_message.Message):
+    __slots__ = ("tenant", "id", "reason")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    id: str
+    reason: str
+    def __init__(self, tenant: _Optional[str] = ..., id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RevokeDelegationResponse(_message.Message):
+    __slots__ = ("revoked",)
+    REVOKED_FIELD_NUMBER: _ClassVar[int]
+    revoked: bool
+    def __init__(self, revoked: _Optional[bool] = ...) -> None: ...
 
 class WatchEventsRequest(_message.Message):
     __slots__ = ()

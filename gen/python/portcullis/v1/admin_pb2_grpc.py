@@ -65,6 +65,16 @@ class AdminServiceStub:
                 request_serializer=portcullis_dot_v1_dot_admin__pb2.SetKillSwitchRequest.SerializeToString,
                 response_deserializer=portcullis_dot_v1_dot_admin__pb2.SetKillSwitchResponse.FromString,
                 _registered_method=True)
+        self.MintDelegation = channel.unary_unary(
+                '/portcullis.v1.AdminService/MintDelegation',
+                request_serializer=portcullis_dot_v1_dot_admin__pb2.MintDelegationRequest.SerializeToString,
+                response_deserializer=portcullis_dot_v1_dot_admin__pb2.MintDelegationResponse.FromString,
+                _registered_method=True)
+        self.RevokeDelegation = channel.unary_unary(
+                '/portcullis.v1.AdminService/RevokeDelegation',
+                request_serializer=portcullis_dot_v1_dot_admin__pb2.RevokeDelegationRequest.SerializeToString,
+                response_deserializer=portcullis_dot_v1_dot_admin__pb2.RevokeDelegationResponse.FromString,
+                _registered_method=True)
         self.WatchEvents = channel.unary_stream(
                 '/portcullis.v1.AdminService/WatchEvents',
                 request_serializer=portcullis_dot_v1_dot_admin__pb2.WatchEventsRequest.SerializeToString,
@@ -121,6 +131,22 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MintDelegation(self, request, context):
+        """Makes the first token of a delegation in the name of an agent that does not ask for it itself. It is not kept: what is on record is that it was made.
+        `FAILED_PRECONDITION` (`DELEGATION_REFUSED`) if the rights name a risk level that the bundle lacks, or end before they begin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeDelegation(self, request, context):
+        """Makes a token invalid, and every chain that it is part of, at once and for good. It is durable when this returns. The server keeps no list of tokens: an id that
+        nobody made is taken too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchEvents(self, request, context):
         """Streams anomalies, changes of breakers, bundles, kill switches and the store of limits, and verdicts, from now on, with a heartbeat between.
         """
@@ -160,6 +186,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.SetKillSwitch,
                     request_deserializer=portcullis_dot_v1_dot_admin__pb2.SetKillSwitchRequest.FromString,
                     response_serializer=portcullis_dot_v1_dot_admin__pb2.SetKillSwitchResponse.SerializeToString,
+            ),
+            'MintDelegation': grpc.unary_unary_rpc_method_handler(
+                    servicer.MintDelegation,
+                    request_deserializer=portcullis_dot_v1_dot_admin__pb2.MintDelegationRequest.FromString,
+                    response_serializer=portcullis_dot_v1_dot_admin__pb2.MintDelegationResponse.SerializeToString,
+            ),
+            'RevokeDelegation': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeDelegation,
+                    request_deserializer=portcullis_dot_v1_dot_admin__pb2.RevokeDelegationRequest.FromString,
+                    response_serializer=portcullis_dot_v1_dot_admin__pb2.RevokeDelegationResponse.SerializeToString,
             ),
             'WatchEvents': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchEvents,
@@ -330,6 +366,60 @@ class AdminService:
             '/portcullis.v1.AdminService/SetKillSwitch',
             portcullis_dot_v1_dot_admin__pb2.SetKillSwitchRequest.SerializeToString,
             portcullis_dot_v1_dot_admin__pb2.SetKillSwitchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MintDelegation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portcullis.v1.AdminService/MintDelegation',
+            portcullis_dot_v1_dot_admin__pb2.MintDelegationRequest.SerializeToString,
+            portcullis_dot_v1_dot_admin__pb2.MintDelegationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeDelegation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portcullis.v1.AdminService/RevokeDelegation',
+            portcullis_dot_v1_dot_admin__pb2.RevokeDelegationRequest.SerializeToString,
+            portcullis_dot_v1_dot_admin__pb2.RevokeDelegationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -205,6 +205,26 @@ class ObserveResponse(_message.Message):
     whole: bool
     def __init__(self, whole: _Optional[bool] = ...) -> None: ...
 
+class DelegateRequest(_message.Message):
+    __slots__ = ("principal", "holder", "rights")
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    HOLDER_FIELD_NUMBER: _ClassVar[int]
+    RIGHTS_FIELD_NUMBER: _ClassVar[int]
+    principal: _types_pb2.Principal
+    holder: str
+    rights: _types_pb2.DelegatedRights
+    def __init__(self, principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., holder: _Optional[str] = ..., rights: _Optional[_Union[_types_pb2.DelegatedRights, _Mapping]] = ...) -> None: ...
+
+class DelegateResponse(_message.Message):
+    __slots__ = ("token", "id", "expires_at")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    id: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, token: _Optional[str] = ..., id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class WatchVerdictRequest(_message.Message):
     __slots__ = ("approval_id", "after_sequence")
     APPROVAL_ID_FIELD_NUMBER: _ClassVar[int]

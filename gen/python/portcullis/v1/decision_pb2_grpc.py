@@ -55,6 +55,11 @@ class DecisionServiceStub:
                 request_serializer=portcullis_dot_v1_dot_decision__pb2.ObserveRequest.SerializeToString,
                 response_deserializer=portcullis_dot_v1_dot_decision__pb2.ObserveResponse.FromString,
                 _registered_method=True)
+        self.Delegate = channel.unary_unary(
+                '/portcullis.v1.DecisionService/Delegate',
+                request_serializer=portcullis_dot_v1_dot_decision__pb2.DelegateRequest.SerializeToString,
+                response_deserializer=portcullis_dot_v1_dot_decision__pb2.DelegateResponse.FromString,
+                _registered_method=True)
         self.WatchVerdict = channel.unary_stream(
                 '/portcullis.v1.DecisionService/WatchVerdict',
                 request_serializer=portcullis_dot_v1_dot_decision__pb2.WatchVerdictRequest.SerializeToString,
@@ -100,6 +105,16 @@ class DecisionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Delegate(self, request, context):
+        """Hands some of the caller's rights on to another agent, as a signed token that the other sends with each `Decide`. The principal is who
+        delegates, with the tokens that it holds itself, if any; it must be the last one's holder. Asking for more than they say is `PERMISSION_DENIED`
+        (`DELEGATION_WIDENS`), and so is a chain that cannot be verified (`DELEGATION_INVALID`), a holder that is stopped, and a principal that acts only
+        within a chain and sends none. A token gives nobody more than its own profile: it narrows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchVerdict(self, request, context):
         """Streams the state of an approval: the current state at once, then each change, with a heartbeat between. Ends after a final state.
         """
@@ -129,6 +144,11 @@ def add_DecisionServiceServicer_to_server(servicer, server):
                     servicer.Observe,
                     request_deserializer=portcullis_dot_v1_dot_decision__pb2.ObserveRequest.FromString,
                     response_serializer=portcullis_dot_v1_dot_decision__pb2.ObserveResponse.SerializeToString,
+            ),
+            'Delegate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Delegate,
+                    request_deserializer=portcullis_dot_v1_dot_decision__pb2.DelegateRequest.FromString,
+                    response_serializer=portcullis_dot_v1_dot_decision__pb2.DelegateResponse.SerializeToString,
             ),
             'WatchVerdict': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchVerdict,
@@ -245,6 +265,33 @@ class DecisionService:
             '/portcullis.v1.DecisionService/Observe',
             portcullis_dot_v1_dot_decision__pb2.ObserveRequest.SerializeToString,
             portcullis_dot_v1_dot_decision__pb2.ObserveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Delegate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portcullis.v1.DecisionService/Delegate',
+            portcullis_dot_v1_dot_decision__pb2.DelegateRequest.SerializeToString,
+            portcullis_dot_v1_dot_decision__pb2.DelegateResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,3 +1,6 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -218,3 +221,31 @@ class BreakerStatus(_message.Message):
     retry_at: str
     key: str
     def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., failures: _Optional[int] = ..., retry_at: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
+
+class DelegatedTool(_message.Message):
+    __slots__ = ("tool", "server")
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    SERVER_FIELD_NUMBER: _ClassVar[int]
+    tool: str
+    server: str
+    def __init__(self, tool: _Optional[str] = ..., server: _Optional[str] = ...) -> None: ...
+
+class DelegatedRights(_message.Message):
+    __slots__ = ("tools", "max_risk", "max_cost_micro_usd", "session", "user", "not_before", "lifetime_seconds", "depth")
+    TOOLS_FIELD_NUMBER: _ClassVar[int]
+    MAX_RISK_FIELD_NUMBER: _ClassVar[int]
+    MAX_COST_MICRO_USD_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    NOT_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    LIFETIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
+    tools: _containers.RepeatedCompositeFieldContainer[DelegatedTool]
+    max_risk: str
+    max_cost_micro_usd: int
+    session: str
+    user: str
+    not_before: _timestamp_pb2.Timestamp
+    lifetime_seconds: int
+    depth: int
+    def __init__(self, tools: _Optional[_Iterable[_Union[DelegatedTool, _Mapping]]] = ..., max_risk: _Optional[str] = ..., max_cost_micro_usd: _Optional[int] = ..., session: _Optional[str] = ..., user: _Optional[str] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lifetime_seconds: _Optional[int] = ..., depth: _Optional[int] = ...) -> None: ...

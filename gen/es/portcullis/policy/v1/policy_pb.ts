@@ -15,7 +15,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/policy/v1/policy.proto.
  */
 export const file_portcullis_policy_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("CiFwb3J0Y3VsbGlzL3BvbGljeS92MS9wb2xpY3kucHJvdG8SFHBvcnRjdWxsaXMucG9saWN5LnYxIqAECgVJbnB1dBIyCglwcmluY2lwYWwYASABKAsyHy5wb3J0Y3VsbGlzLnBvbGljeS52MS5QcmluY2lwYWwSLAoGYWN0aW9uGAIgASgLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuQWN0aW9uEikKBWZhY3RzGAMgAygLMhoucG9ydGN1bGxpcy5wb2xpY3kudjEuRmFjdBIpCgV2aWV3cxgEIAMoCzIaLnBvcnRjdWxsaXMucG9saWN5LnYxLlZpZXcSLwoIZmluZGluZ3MYBSADKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5GaW5kaW5nEjQKCnByb3ZlbmFuY2UYBiADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5Qcm92ZW5hbmNlEi4KB3Nlc3Npb24YByABKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5TZXNzaW9uEisKBmxpbWl0cxgIIAMoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLkxpbWl0Ei8KCGJyZWFrZXJzGAkgAygLMh0ucG9ydGN1bGxpcy5wb2xpY3kudjEuQnJlYWtlchIwCghhcHByb3ZhbBgKIAEoCzIeLnBvcnRjdWxsaXMucG9saWN5LnYxLkFwcHJvdmFsEhAKCGRlZ3JhZGVkGAsgAygJEiYKA25vdxgMIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLk5vdyK5AQoJUHJpbmNpcGFsEg4KBnRlbmFudBgBIAEoCRINCgVhZ2VudBgCIAEoCRIPCgdzZXNzaW9uGAMgASgJEgsKA3J1bhgEIAEoCRIMCgR1c2VyGAUgASgJEg8KB3Byb2ZpbGUYBiABKAkSDQoFa25vd24YByABKAgSGAoQZGVsZWdhdGlvbl9kZXB0aBgIIAEoBRIYChBhdXRoZW50aWNhdGVkX2J5GAkgASgJEg0KBXJvbGVzGAogAygJIi8KBVVzYWdlEhYKDmNvc3RfbWljcm9fdXNkGAEgASgDEg4KBnRva2VucxgCIAEoAyJOCgZNZW1vcnkSDQoFbGF5ZXIYASABKAkSFwoPaXRlbV9jaGFyYWN0ZXJzGAIgASgDEgwKBHNlYWwYAyABKAkSDgoGbGFiZWxzGAQgAygJIuQCCgZBY3Rpb24SDAoEa2luZBgBIAEoCRIMCgR0b29sGAIgASgJEg4KBnNlcnZlchgDIAEoCRIqCglhcmd1bWVudHMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhUKDWNvbnRlbnRfYnl0ZXMYBSABKAMSFwoPYXJndW1lbnRzX2J5dGVzGAYgASgDEg4KBmRpZ2VzdBgHIAEoCRItCghlc3RpbWF0ZRgIIAEoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLlVzYWdlEiwKBm1lbW9yeRgJIAEoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLk1lbW9yeRIZChFpbl9yZXBseV90b19rbm93bhgKIAEoCBINCgVwcmljZRgLIAEoCRIsCgRyb2xlGAwgASgLMh4ucG9ydGN1bGxpcy5wb2xpY3kudjEuVG9vbFJvbGUSDQoFc2lua3MYDSABKAkiOwoIVG9vbFJvbGUSDgoGc291cmNlGAEgASgJEg4KBndyaXRlcxgCIAEoCBIPCgdmZXRjaGVzGAMgASgIIokBCgRGYWN0Eg8KB3BvaW50ZXIYASABKAkSDAoEdHlwZRgCIAEoCRINCgVjbGFzcxgDIAEoCRIMCgRob3N0GAQgASgJEg4KBnNjaGVtZRgFIAEoCRINCgVmbGFncxgGIAMoCRIQCghwcm9ncmFtcxgHIAMoCRIUCgxuZWFyX21pc3Nfb2YYCCABKAkiNAoEVmlldxIPCgdwb2ludGVyGAEgASgJEg0KBWNoYWluGAIgASgJEgwKBHRleHQYAyABKAkihAEKB0ZpbmRpbmcSDAoEcnVsZRgBIAEoCRIQCghjYXRlZ29yeRgCIAEoCRIQCghzZXZlcml0eRgDIAEoCRISCgpjb25maWRlbmNlGAQgASgJEg8KB3BvaW50ZXIYBSABKAkSDQoFY291bnQYBiABKAMSEwoLZmluZ2VycHJpbnQYByABKAkiPAoKUHJvdmVuYW5jZRIPCgdwb2ludGVyGAEgASgJEgwKBHNpbmsYAiABKAgSDwoHb3JpZ2lucxgDIAMoCSInCgVDeWNsZRIOCgZsZW5ndGgYASABKAMSDgoGcm91bmRzGAIgASgDIsoBCgdTZXNzaW9uEg4KBmxhYmVscxgBIAMoCRINCgV0b29scxgCIAMoCRIUCgxtZW1vcnlfaXRlbXMYAyABKAMSDwoHcmVwZWF0cxgEIAEoAxISCgpzdGFydGVkX2F0GAUgASgJEg0KBWVuZGVkGAYgASgIEioKBWN5Y2xlGAcgASgLMhsucG9ydGN1bGxpcy5wb2xpY3kudjEuQ3ljbGUSFQoNcmVwZWF0c19sZXZlbBgIIAEoCRITCgtjeWNsZV9sZXZlbBgJIAEoCSKjAQoFTGltaXQSDAoEbmFtZRgBIAEoCRIQCghleGNlZWRlZBgCIAEoCBIMCgR1c2VkGAMgASgDEhEKCXJlbWFpbmluZxgEIAEoAxILCgNtYXgYBSABKAMSFgoOd2luZG93X3NlY29uZHMYBiABKAMSEQoJcmVzZXRzX2F0GAcgASgJEhEKCW9uX2V4Y2VlZBgIIAEoCRIOCgZwZXJpb2QYCSABKAkiWQoHQnJlYWtlchIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEhAKCGZhaWx1cmVzGAMgASgDEhAKCHJldHJ5X2F0GAQgASgJEg0KBXByb2JlGAUgASgIIj0KCEFwcHJvdmFsEg0KBXN0YXRlGAEgASgJEhEKCWFwcHJvdmVycxgCIAMoCRIPCgdjb21tZW50GAMgASgJIh8KA05vdxIMCgR0aW1lGAEgASgJEgoKAm5zGAIgASgDIosCCghEZWNpc2lvbhI0CgZlZmZlY3QYASABKAlCJLpIIXIfUgVhbGxvd1IEZGVueVIQcmVxdWlyZV9hcHByb3ZhbBI4CgdyZWFzb25zGAIgAygLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuUmVhc29uQgm6SAaSAQMQyAESPwoLb2JsaWdhdGlvbnMYAyADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5PYmxpZ2F0aW9uQgi6SAWSAQIQMhIzCghhcHByb3ZhbBgEIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLkFza0IGukgDyAEBEhkKBnBhc3NlZBgFIAMoCUIJukgGkgEDEMgBIvsBCgZSZWFzb24SKwoEY29kZRgBIAEoCUIdukgachgyFl5bQS1aXVtBLVowLTlfXXsxLDYzfSQSLAoEcnVsZRgCIAEoCUIeukgbchkyF15bYS16XVthLXowLTlfLl17MSw5NX0kEiAKBmVmZmVjdBgDIAEoCUIQukgNcgtSBGRlbnlSA2FzaxI6CghzZXZlcml0eRgEIAEoCUIoukglciNSBGluZm9SA2xvd1IGbWVkaXVtUgRoaWdoUghjcml0aWNhbBIbCgdtZXNzYWdlGAUgASgJQgq6SAdyBRABKPQDEhsKCGZpbmRpbmdzGAYgAygJQgm6SAaSAQMQyAEi6wEKCk9ibGlnYXRpb24SKwoCaWQYASABKAlCH7pIHHIaMhheW2Etel1bYS16MC05Xy4tXXswLDk1fSQSLQoEdHlwZRgCIAEoCUIfukgcchoyGF5bYS16XVthLXowLTlfLi1dezAsOTV9JBJOCgpwcm9wZXJ0aWVzGAMgAygLMjAucG9ydGN1bGxpcy5wb2xpY3kudjEuT2JsaWdhdGlvbi5Qcm9wZXJ0aWVzRW50cnlCCLpIBZoBAhAUGjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkIKA0FzaxIgCgt0dGxfc2Vjb25kcxgBIAEoA0ILukgIIgYYgKMFKAESGQoGcXVvcnVtGAIgASgFQgm6SAYaBBgKKAFC5AEKGGNvbS5wb3J0Y3VsbGlzLnBvbGljeS52MUILUG9saWN5UHJvdG9QAVpJZ2l0aHViLmNvbS9wb3J0Y3VsbGlzLXBkcC9wb3J0Y3VsbGlzL2dlbi9nby9wb3J0Y3VsbGlzL3BvbGljeS92MTtwb2xpY3l2MaICA1BQWKoCFFBvcnRjdWxsaXMuUG9saWN5LlYxygIUUG9ydGN1bGxpc1xQb2xpY3lcVjHiAiBQb3J0Y3VsbGlzXFBvbGljeVxWMVxHUEJNZXRhZGF0YeoCFlBvcnRjdWxsaXM6OlBvbGljeTo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct]);
+  fileDesc("CiFwb3J0Y3VsbGlzL3BvbGljeS92MS9wb2xpY3kucHJvdG8SFHBvcnRjdWxsaXMucG9saWN5LnYxIqAECgVJbnB1dBIyCglwcmluY2lwYWwYASABKAsyHy5wb3J0Y3VsbGlzLnBvbGljeS52MS5QcmluY2lwYWwSLAoGYWN0aW9uGAIgASgLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuQWN0aW9uEikKBWZhY3RzGAMgAygLMhoucG9ydGN1bGxpcy5wb2xpY3kudjEuRmFjdBIpCgV2aWV3cxgEIAMoCzIaLnBvcnRjdWxsaXMucG9saWN5LnYxLlZpZXcSLwoIZmluZGluZ3MYBSADKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5GaW5kaW5nEjQKCnByb3ZlbmFuY2UYBiADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5Qcm92ZW5hbmNlEi4KB3Nlc3Npb24YByABKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5TZXNzaW9uEisKBmxpbWl0cxgIIAMoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLkxpbWl0Ei8KCGJyZWFrZXJzGAkgAygLMh0ucG9ydGN1bGxpcy5wb2xpY3kudjEuQnJlYWtlchIwCghhcHByb3ZhbBgKIAEoCzIeLnBvcnRjdWxsaXMucG9saWN5LnYxLkFwcHJvdmFsEhAKCGRlZ3JhZGVkGAsgAygJEiYKA25vdxgMIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLk5vdyL+AQoJUHJpbmNpcGFsEg4KBnRlbmFudBgBIAEoCRINCgVhZ2VudBgCIAEoCRIPCgdzZXNzaW9uGAMgASgJEgsKA3J1bhgEIAEoCRIMCgR1c2VyGAUgASgJEg8KB3Byb2ZpbGUYBiABKAkSDQoFa25vd24YByABKAgSGAoQZGVsZWdhdGlvbl9kZXB0aBgIIAEoBRIYChBhdXRoZW50aWNhdGVkX2J5GAkgASgJEg0KBXJvbGVzGAogAygJEjQKCmRlbGVnYXRpb24YCyABKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5EZWxlZ2F0aW9uEg0KBXRydXN0GAwgASgJImAKCkRlbGVnYXRpb24SDgoGYWdlbnRzGAEgAygJEg0KBXRvb2xzGAIgAygJEhAKCG1heF9yaXNrGAMgASgJEhAKCHJlcXVpcmVkGAQgASgIEg8KB2Ryb3BwZWQYBSABKAgiLwoFVXNhZ2USFgoOY29zdF9taWNyb191c2QYASABKAMSDgoGdG9rZW5zGAIgASgDIk4KBk1lbW9yeRINCgVsYXllchgBIAEoCRIXCg9pdGVtX2NoYXJhY3RlcnMYAiABKAMSDAoEc2VhbBgDIAEoCRIOCgZsYWJlbHMYBCADKAki5AIKBkFjdGlvbhIMCgRraW5kGAEgASgJEgwKBHRvb2wYAiABKAkSDgoGc2VydmVyGAMgASgJEioKCWFyZ3VtZW50cxgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSFQoNY29udGVudF9ieXRlcxgFIAEoAxIXCg9hcmd1bWVudHNfYnl0ZXMYBiABKAMSDgoGZGlnZXN0GAcgASgJEi0KCGVzdGltYXRlGAggASgLMhsucG9ydGN1bGxpcy5wb2xpY3kudjEuVXNhZ2USLAoGbWVtb3J5GAkgASgLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuTWVtb3J5EhkKEWluX3JlcGx5X3RvX2tub3duGAogASgIEg0KBXByaWNlGAsgASgJEiwKBHJvbGUYDCABKAsyHi5wb3J0Y3VsbGlzLnBvbGljeS52MS5Ub29sUm9sZRINCgVzaW5rcxgNIAEoCSI7CghUb29sUm9sZRIOCgZzb3VyY2UYASABKAkSDgoGd3JpdGVzGAIgASgIEg8KB2ZldGNoZXMYAyABKAgiiQEKBEZhY3QSDwoHcG9pbnRlchgBIAEoCRIMCgR0eXBlGAIgASgJEg0KBWNsYXNzGAMgASgJEgwKBGhvc3QYBCABKAkSDgoGc2NoZW1lGAUgASgJEg0KBWZsYWdzGAYgAygJEhAKCHByb2dyYW1zGAcgAygJEhQKDG5lYXJfbWlzc19vZhgIIAEoCSI0CgRWaWV3Eg8KB3BvaW50ZXIYASABKAkSDQoFY2hhaW4YAiABKAkSDAoEdGV4dBgDIAEoCSKEAQoHRmluZGluZxIMCgRydWxlGAEgASgJEhAKCGNhdGVnb3J5GAIgASgJEhAKCHNldmVyaXR5GAMgASgJEhIKCmNvbmZpZGVuY2UYBCABKAkSDwoHcG9pbnRlchgFIAEoCRINCgVjb3VudBgGIAEoAxITCgtmaW5nZXJwcmludBgHIAEoCSI8CgpQcm92ZW5hbmNlEg8KB3BvaW50ZXIYASABKAkSDAoEc2luaxgCIAEoCBIPCgdvcmlnaW5zGAMgAygJIicKBUN5Y2xlEg4KBmxlbmd0aBgBIAEoAxIOCgZyb3VuZHMYAiABKAMiygEKB1Nlc3Npb24SDgoGbGFiZWxzGAEgAygJEg0KBXRvb2xzGAIgAygJEhQKDG1lbW9yeV9pdGVtcxgDIAEoAxIPCgdyZXBlYXRzGAQgASgDEhIKCnN0YXJ0ZWRfYXQYBSABKAkSDQoFZW5kZWQYBiABKAgSKgoFY3ljbGUYByABKAsyGy5wb3J0Y3VsbGlzLnBvbGljeS52MS5DeWNsZRIVCg1yZXBlYXRzX2xldmVsGAggASgJEhMKC2N5Y2xlX2xldmVsGAkgASgJIqMBCgVMaW1pdBIMCgRuYW1lGAEgASgJEhAKCGV4Y2VlZGVkGAIgASgIEgwKBHVzZWQYAyABKAMSEQoJcmVtYWluaW5nGAQgASgDEgsKA21heBgFIAEoAxIWCg53aW5kb3dfc2Vjb25kcxgGIAEoAxIRCglyZXNldHNfYXQYByABKAkSEQoJb25fZXhjZWVkGAggASgJEg4KBnBlcmlvZBgJIAEoCSJZCgdCcmVha2VyEgwKBG5hbWUYASABKAkSDQoFc3RhdGUYAiABKAkSEAoIZmFpbHVyZXMYAyABKAMSEAoIcmV0cnlfYXQYBCABKAkSDQoFcHJvYmUYBSABKAgiPQoIQXBwcm92YWwSDQoFc3RhdGUYASABKAkSEQoJYXBwcm92ZXJzGAIgAygJEg8KB2NvbW1lbnQYAyABKAkiHwoDTm93EgwKBHRpbWUYASABKAkSCgoCbnMYAiABKAMiiwIKCERlY2lzaW9uEjQKBmVmZmVjdBgBIAEoCUIkukghch9SBWFsbG93UgRkZW55UhByZXF1aXJlX2FwcHJvdmFsEjgKB3JlYXNvbnMYAiADKAsyHC5wb3J0Y3VsbGlzLnBvbGljeS52MS5SZWFzb25CCbpIBpIBAxDIARI/CgtvYmxpZ2F0aW9ucxgDIAMoCzIgLnBvcnRjdWxsaXMucG9saWN5LnYxLk9ibGlnYXRpb25CCLpIBZIBAhAyEjMKCGFwcHJvdmFsGAQgASgLMhkucG9ydGN1bGxpcy5wb2xpY3kudjEuQXNrQga6SAPIAQESGQoGcGFzc2VkGAUgAygJQgm6SAaSAQMQyAEi+wEKBlJlYXNvbhIrCgRjb2RlGAEgASgJQh26SBpyGDIWXltBLVpdW0EtWjAtOV9dezEsNjN9JBIsCgRydWxlGAIgASgJQh66SBtyGTIXXlthLXpdW2EtejAtOV8uXXsxLDk1fSQSIAoGZWZmZWN0GAMgASgJQhC6SA1yC1IEZGVueVIDYXNrEjoKCHNldmVyaXR5GAQgASgJQii6SCVyI1IEaW5mb1IDbG93UgZtZWRpdW1SBGhpZ2hSCGNyaXRpY2FsEhsKB21lc3NhZ2UYBSABKAlCCrpIB3IFEAEo9AMSGwoIZmluZGluZ3MYBiADKAlCCbpIBpIBAxDIASLrAQoKT2JsaWdhdGlvbhIrCgJpZBgBIAEoCUIfukgcchoyGF5bYS16XVthLXowLTlfLi1dezAsOTV9JBItCgR0eXBlGAIgASgJQh+6SBxyGjIYXlthLXpdW2EtejAtOV8uLV17MCw5NX0kEk4KCnByb3BlcnRpZXMYAyADKAsyMC5wb3J0Y3VsbGlzLnBvbGljeS52MS5PYmxpZ2F0aW9uLlByb3BlcnRpZXNFbnRyeUIIukgFmgECEBQaMQoPUHJvcGVydGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiQgoDQXNrEiAKC3R0bF9zZWNvbmRzGAEgASgDQgu6SAgiBhiAowUoARIZCgZxdW9ydW0YAiABKAVCCbpIBhoEGAooAULkAQoYY29tLnBvcnRjdWxsaXMucG9saWN5LnYxQgtQb2xpY3lQcm90b1ABWklnaXRodWIuY29tL3BvcnRjdWxsaXMtcGRwL3BvcnRjdWxsaXMvZ2VuL2dvL3BvcnRjdWxsaXMvcG9saWN5L3YxO3BvbGljeXYxogIDUFBYqgIUUG9ydGN1bGxpcy5Qb2xpY3kuVjHKAhRQb3J0Y3VsbGlzXFBvbGljeVxWMeICIFBvcnRjdWxsaXNcUG9saWN5XFYxXEdQQk1ldGFkYXRh6gIWUG9ydGN1bGxpczo6UG9saWN5OjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct]);
 
 /**
  * Everything that a policy may look at. The engine fills in every field; a caller supplies none of it.
@@ -190,6 +190,20 @@ export type Principal = Message<"portcullis.policy.v1.Principal"> & {
    * @generated from field: repeated string roles = 10;
    */
   roles: string[];
+
+  /**
+   * What was delegated, of a chain that was verified. A chain that was not is denied before policy looks, and so is an action beyond it.
+   *
+   * @generated from field: portcullis.policy.v1.Delegation delegation = 11;
+   */
+  delegation?: Delegation | undefined;
+
+  /**
+   * How far the bundle's table `agents` trusts the agent: `low`, `medium` or `high`. Of an agent that it does not name: `low`.
+   *
+   * @generated from field: string trust = 12;
+   */
+  trust: string;
 };
 
 /**
@@ -198,6 +212,56 @@ export type Principal = Message<"portcullis.policy.v1.Principal"> & {
  */
 export const PrincipalSchema: GenMessage<Principal> = /*@__PURE__*/
   messageDesc(file_portcullis_policy_v1_policy, 1);
+
+/**
+ * The rights under which an agent acts for others. Policy is asked once for each agent of the chain, as `input.principal`, and the strictest answer stands:
+ * a rule need not look here to be held to.
+ *
+ * @generated from message portcullis.policy.v1.Delegation
+ */
+export type Delegation = Message<"portcullis.policy.v1.Delegation"> & {
+  /**
+   * The agents of the chain, outermost first, without the one that acts. Empty: nothing was delegated.
+   *
+   * @generated from field: repeated string agents = 1;
+   */
+  agents: string[];
+
+  /**
+   * The tools that all tokens allow, sorted; `server/tool` where only one server's. At most 64.
+   *
+   * @generated from field: repeated string tools = 2;
+   */
+  tools: string[];
+
+  /**
+   * The lowest of the highest risk levels that the tokens allow; empty: none says.
+   *
+   * @generated from field: string max_risk = 3;
+   */
+  maxRisk: string;
+
+  /**
+   * True if the agent may act only for others (table `agents`, `acts: delegated`).
+   *
+   * @generated from field: bool required = 4;
+   */
+  required: boolean;
+
+  /**
+   * True if the session has acted for an agent before that this chain lacks.
+   *
+   * @generated from field: bool dropped = 5;
+   */
+  dropped: boolean;
+};
+
+/**
+ * Describes the message portcullis.policy.v1.Delegation.
+ * Use `create(DelegationSchema)` to create a new message.
+ */
+export const DelegationSchema: GenMessage<Delegation> = /*@__PURE__*/
+  messageDesc(file_portcullis_policy_v1_policy, 2);
 
 /**
  * Money and tokens.
@@ -225,7 +289,7 @@ export type Usage = Message<"portcullis.policy.v1.Usage"> & {
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 2);
+  messageDesc(file_portcullis_policy_v1_policy, 3);
 
 /**
  * The memory item of a memory action.
@@ -267,7 +331,7 @@ export type Memory = Message<"portcullis.policy.v1.Memory"> & {
  * Use `create(MemorySchema)` to create a new message.
  */
 export const MemorySchema: GenMessage<Memory> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 3);
+  messageDesc(file_portcullis_policy_v1_policy, 4);
 
 /**
  * What is proposed.
@@ -375,7 +439,7 @@ export type Action = Message<"portcullis.policy.v1.Action"> & {
  * Use `create(ActionSchema)` to create a new message.
  */
 export const ActionSchema: GenMessage<Action> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 4);
+  messageDesc(file_portcullis_policy_v1_policy, 5);
 
 /**
  * What a tool does.
@@ -410,7 +474,7 @@ export type ToolRole = Message<"portcullis.policy.v1.ToolRole"> & {
  * Use `create(ToolRoleSchema)` to create a new message.
  */
 export const ToolRoleSchema: GenMessage<ToolRole> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 5);
+  messageDesc(file_portcullis_policy_v1_policy, 6);
 
 /**
  * Something that the engine worked out about a value.
@@ -480,7 +544,7 @@ export type Fact = Message<"portcullis.policy.v1.Fact"> & {
  * Use `create(FactSchema)` to create a new message.
  */
 export const FactSchema: GenMessage<Fact> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 6);
+  messageDesc(file_portcullis_policy_v1_policy, 7);
 
 /**
  * A text to scan.
@@ -515,7 +579,7 @@ export type View = Message<"portcullis.policy.v1.View"> & {
  * Use `create(ViewSchema)` to create a new message.
  */
 export const ViewSchema: GenMessage<View> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 7);
+  messageDesc(file_portcullis_policy_v1_policy, 8);
 
 /**
  * What inspection saw.
@@ -578,7 +642,7 @@ export type Finding = Message<"portcullis.policy.v1.Finding"> & {
  * Use `create(FindingSchema)` to create a new message.
  */
 export const FindingSchema: GenMessage<Finding> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 8);
+  messageDesc(file_portcullis_policy_v1_policy, 9);
 
 /**
  * Where an argument value was seen before.
@@ -614,7 +678,7 @@ export type Provenance = Message<"portcullis.policy.v1.Provenance"> & {
  * Use `create(ProvenanceSchema)` to create a new message.
  */
 export const ProvenanceSchema: GenMessage<Provenance> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 9);
+  messageDesc(file_portcullis_policy_v1_policy, 10);
 
 /**
  * Calls that follow one another in the same order again and again, with the same arguments.
@@ -642,7 +706,7 @@ export type Cycle = Message<"portcullis.policy.v1.Cycle"> & {
  * Use `create(CycleSchema)` to create a new message.
  */
 export const CycleSchema: GenMessage<Cycle> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 10);
+  messageDesc(file_portcullis_policy_v1_policy, 11);
 
 /**
  * What the session has done so far, without this action unless a field says otherwise.
@@ -720,7 +784,7 @@ export type Session = Message<"portcullis.policy.v1.Session"> & {
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 11);
+  messageDesc(file_portcullis_policy_v1_policy, 12);
 
 /**
  * Where a limit stands.
@@ -797,7 +861,7 @@ export type Limit = Message<"portcullis.policy.v1.Limit"> & {
  * Use `create(LimitSchema)` to create a new message.
  */
 export const LimitSchema: GenMessage<Limit> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 12);
+  messageDesc(file_portcullis_policy_v1_policy, 13);
 
 /**
  * Where a breaker stands.
@@ -846,7 +910,7 @@ export type Breaker = Message<"portcullis.policy.v1.Breaker"> & {
  * Use `create(BreakerSchema)` to create a new message.
  */
 export const BreakerSchema: GenMessage<Breaker> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 13);
+  messageDesc(file_portcullis_policy_v1_policy, 14);
 
 /**
  * The approval that is being redeemed.
@@ -881,7 +945,7 @@ export type Approval = Message<"portcullis.policy.v1.Approval"> & {
  * Use `create(ApprovalSchema)` to create a new message.
  */
 export const ApprovalSchema: GenMessage<Approval> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 14);
+  messageDesc(file_portcullis_policy_v1_policy, 15);
 
 /**
  * When the decision is made.
@@ -909,7 +973,7 @@ export type Now = Message<"portcullis.policy.v1.Now"> & {
  * Use `create(NowSchema)` to create a new message.
  */
 export const NowSchema: GenMessage<Now> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 15);
+  messageDesc(file_portcullis_policy_v1_policy, 16);
 
 /**
  * The value of `data.portcullis.decision`. The engine refuses any other shape and denies.
@@ -958,7 +1022,7 @@ export type Decision = Message<"portcullis.policy.v1.Decision"> & {
  * Use `create(DecisionSchema)` to create a new message.
  */
 export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 16);
+  messageDesc(file_portcullis_policy_v1_policy, 17);
 
 /**
  * Why a decision is as it is: the metadata of the rule that fired.
@@ -1014,7 +1078,7 @@ export type Reason = Message<"portcullis.policy.v1.Reason"> & {
  * Use `create(ReasonSchema)` to create a new message.
  */
 export const ReasonSchema: GenMessage<Reason> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 17);
+  messageDesc(file_portcullis_policy_v1_policy, 18);
 
 /**
  * Something that the caller must do.
@@ -1049,7 +1113,7 @@ export type Obligation = Message<"portcullis.policy.v1.Obligation"> & {
  * Use `create(ObligationSchema)` to create a new message.
  */
 export const ObligationSchema: GenMessage<Obligation> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 18);
+  messageDesc(file_portcullis_policy_v1_policy, 19);
 
 /**
  * How to ask a person.
@@ -1077,5 +1141,5 @@ export type Ask = Message<"portcullis.policy.v1.Ask"> & {
  * Use `create(AskSchema)` to create a new message.
  */
 export const AskSchema: GenMessage<Ask> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 19);
+  messageDesc(file_portcullis_policy_v1_policy, 20);
 

@@ -193,7 +193,11 @@ type Principal struct {
 	// How the caller proved who it is: `bearer`.
 	AuthenticatedBy string `protobuf:"bytes,9,opt,name=authenticated_by,json=authenticatedBy,proto3" json:"authenticated_by,omitempty"`
 	// The credential's roles, sorted.
-	Roles         []string `protobuf:"bytes,10,rep,name=roles,proto3" json:"roles,omitempty"`
+	Roles []string `protobuf:"bytes,10,rep,name=roles,proto3" json:"roles,omitempty"`
+	// What was delegated, of a chain that was verified. A chain that was not is denied before policy looks, and so is an action beyond it.
+	Delegation *Delegation `protobuf:"bytes,11,opt,name=delegation,proto3" json:"delegation,omitempty"`
+	// How far the bundle's table `agents` trusts the agent: `low`, `medium` or `high`. Of an agent that it does not name: `low`.
+	Trust         string `protobuf:"bytes,12,opt,name=trust,proto3" json:"trust,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -298,6 +302,103 @@ func (x *Principal) GetRoles() []string {
 	return nil
 }
 
+func (x *Principal) GetDelegation() *Delegation {
+	if x != nil {
+		return x.Delegation
+	}
+	return nil
+}
+
+func (x *Principal) GetTrust() string {
+	if x != nil {
+		return x.Trust
+	}
+	return ""
+}
+
+// The rights under which an agent acts for others. Policy is asked once for each agent of the chain, as `input.principal`, and the strictest answer stands:
+// a rule need not look here to be held to.
+type Delegation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The agents of the chain, outermost first, without the one that acts. Empty: nothing was delegated.
+	Agents []string `protobuf:"bytes,1,rep,name=agents,proto3" json:"agents,omitempty"`
+	// The tools that all tokens allow, sorted; `server/tool` where only one server's. At most 64.
+	Tools []string `protobuf:"bytes,2,rep,name=tools,proto3" json:"tools,omitempty"`
+	// The lowest of the highest risk levels that the tokens allow; empty: none says.
+	MaxRisk string `protobuf:"bytes,3,opt,name=max_risk,json=maxRisk,proto3" json:"max_risk,omitempty"`
+	// True if the agent may act only for others (table `agents`, `acts: delegated`).
+	Required bool `protobuf:"varint,4,opt,name=required,proto3" json:"required,omitempty"`
+	// True if the session has acted for an agent before that this chain lacks.
+	Dropped       bool `protobuf:"varint,5,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Delegation) Reset() {
+	*x = Delegation{}
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Delegation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Delegation) ProtoMessage() {}
+
+func (x *Delegation) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Delegation.ProtoReflect.Descriptor instead.
+func (*Delegation) Descriptor() ([]byte, []int) {
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Delegation) GetAgents() []string {
+	if x != nil {
+		return x.Agents
+	}
+	return nil
+}
+
+func (x *Delegation) GetTools() []string {
+	if x != nil {
+		return x.Tools
+	}
+	return nil
+}
+
+func (x *Delegation) GetMaxRisk() string {
+	if x != nil {
+		return x.MaxRisk
+	}
+	return ""
+}
+
+func (x *Delegation) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
+func (x *Delegation) GetDropped() bool {
+	if x != nil {
+		return x.Dropped
+	}
+	return false
+}
+
 // Money and tokens.
 type Usage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -311,7 +412,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[2]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -323,7 +424,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[2]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -336,7 +437,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{2}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Usage) GetCostMicroUsd() int64 {
@@ -370,7 +471,7 @@ type Memory struct {
 
 func (x *Memory) Reset() {
 	*x = Memory{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[3]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +483,7 @@ func (x *Memory) String() string {
 func (*Memory) ProtoMessage() {}
 
 func (x *Memory) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[3]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +496,7 @@ func (x *Memory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Memory.ProtoReflect.Descriptor instead.
 func (*Memory) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{3}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Memory) GetLayer() string {
@@ -464,7 +565,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[4]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +577,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[4]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +590,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{4}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Action) GetKind() string {
@@ -598,7 +699,7 @@ type ToolRole struct {
 
 func (x *ToolRole) Reset() {
 	*x = ToolRole{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[5]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +711,7 @@ func (x *ToolRole) String() string {
 func (*ToolRole) ProtoMessage() {}
 
 func (x *ToolRole) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[5]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +724,7 @@ func (x *ToolRole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolRole.ProtoReflect.Descriptor instead.
 func (*ToolRole) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{5}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ToolRole) GetSource() string {
@@ -672,7 +773,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[6]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -684,7 +785,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[6]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -697,7 +798,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{6}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Fact) GetPointer() string {
@@ -771,7 +872,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[7]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +884,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[7]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +897,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{7}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *View) GetPointer() string {
@@ -843,7 +944,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[8]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -855,7 +956,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[8]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -868,7 +969,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{8}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Finding) GetRule() string {
@@ -936,7 +1037,7 @@ type Provenance struct {
 
 func (x *Provenance) Reset() {
 	*x = Provenance{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[9]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1049,7 @@ func (x *Provenance) String() string {
 func (*Provenance) ProtoMessage() {}
 
 func (x *Provenance) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[9]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1062,7 @@ func (x *Provenance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provenance.ProtoReflect.Descriptor instead.
 func (*Provenance) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{9}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Provenance) GetPointer() string {
@@ -998,7 +1099,7 @@ type Cycle struct {
 
 func (x *Cycle) Reset() {
 	*x = Cycle{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[10]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1010,7 +1111,7 @@ func (x *Cycle) String() string {
 func (*Cycle) ProtoMessage() {}
 
 func (x *Cycle) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[10]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1023,7 +1124,7 @@ func (x *Cycle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cycle.ProtoReflect.Descriptor instead.
 func (*Cycle) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{10}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Cycle) GetLength() int64 {
@@ -1068,7 +1169,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[11]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1080,7 +1181,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[11]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1093,7 +1194,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{11}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Session) GetLabels() []string {
@@ -1186,7 +1287,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[12]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1299,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[12]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1312,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{12}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Limit) GetName() string {
@@ -1296,7 +1397,7 @@ type Breaker struct {
 
 func (x *Breaker) Reset() {
 	*x = Breaker{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1308,7 +1409,7 @@ func (x *Breaker) String() string {
 func (*Breaker) ProtoMessage() {}
 
 func (x *Breaker) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1321,7 +1422,7 @@ func (x *Breaker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Breaker.ProtoReflect.Descriptor instead.
 func (*Breaker) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{13}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Breaker) GetName() string {
@@ -1374,7 +1475,7 @@ type Approval struct {
 
 func (x *Approval) Reset() {
 	*x = Approval{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1386,7 +1487,7 @@ func (x *Approval) String() string {
 func (*Approval) ProtoMessage() {}
 
 func (x *Approval) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1399,7 +1500,7 @@ func (x *Approval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approval.ProtoReflect.Descriptor instead.
 func (*Approval) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{14}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Approval) GetState() string {
@@ -1436,7 +1537,7 @@ type Now struct {
 
 func (x *Now) Reset() {
 	*x = Now{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1448,7 +1549,7 @@ func (x *Now) String() string {
 func (*Now) ProtoMessage() {}
 
 func (x *Now) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1461,7 +1562,7 @@ func (x *Now) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Now.ProtoReflect.Descriptor instead.
 func (*Now) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{15}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Now) GetTime() string {
@@ -1497,7 +1598,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1509,7 +1610,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1522,7 +1623,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{16}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Decision) GetEffect() string {
@@ -1581,7 +1682,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1593,7 +1694,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1606,7 +1707,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Reason) GetCode() string {
@@ -1666,7 +1767,7 @@ type Obligation struct {
 
 func (x *Obligation) Reset() {
 	*x = Obligation{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1678,7 +1779,7 @@ func (x *Obligation) String() string {
 func (*Obligation) ProtoMessage() {}
 
 func (x *Obligation) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1691,7 +1792,7 @@ func (x *Obligation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Obligation.ProtoReflect.Descriptor instead.
 func (*Obligation) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{18}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Obligation) GetId() string {
@@ -1728,7 +1829,7 @@ type Ask struct {
 
 func (x *Ask) Reset() {
 	*x = Ask{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[19]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1740,7 +1841,7 @@ func (x *Ask) String() string {
 func (*Ask) ProtoMessage() {}
 
 func (x *Ask) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[19]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1753,7 +1854,7 @@ func (x *Ask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ask.ProtoReflect.Descriptor instead.
 func (*Ask) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{19}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Ask) GetTtlSeconds() int64 {
@@ -1790,7 +1891,7 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\bapproval\x18\n" +
 	" \x01(\v2\x1e.portcullis.policy.v1.ApprovalR\bapproval\x12\x1a\n" +
 	"\bdegraded\x18\v \x03(\tR\bdegraded\x12+\n" +
-	"\x03now\x18\f \x01(\v2\x19.portcullis.policy.v1.NowR\x03now\"\x95\x02\n" +
+	"\x03now\x18\f \x01(\v2\x19.portcullis.policy.v1.NowR\x03now\"\xed\x02\n" +
 	"\tPrincipal\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x14\n" +
 	"\x05agent\x18\x02 \x01(\tR\x05agent\x12\x18\n" +
@@ -1802,7 +1903,18 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\x10delegation_depth\x18\b \x01(\x05R\x0fdelegationDepth\x12)\n" +
 	"\x10authenticated_by\x18\t \x01(\tR\x0fauthenticatedBy\x12\x14\n" +
 	"\x05roles\x18\n" +
-	" \x03(\tR\x05roles\"E\n" +
+	" \x03(\tR\x05roles\x12@\n" +
+	"\n" +
+	"delegation\x18\v \x01(\v2 .portcullis.policy.v1.DelegationR\n" +
+	"delegation\x12\x14\n" +
+	"\x05trust\x18\f \x01(\tR\x05trust\"\x8b\x01\n" +
+	"\n" +
+	"Delegation\x12\x16\n" +
+	"\x06agents\x18\x01 \x03(\tR\x06agents\x12\x14\n" +
+	"\x05tools\x18\x02 \x03(\tR\x05tools\x12\x19\n" +
+	"\bmax_risk\x18\x03 \x01(\tR\amaxRisk\x12\x1a\n" +
+	"\brequired\x18\x04 \x01(\bR\brequired\x12\x18\n" +
+	"\adropped\x18\x05 \x01(\bR\adropped\"E\n" +
 	"\x05Usage\x12$\n" +
 	"\x0ecost_micro_usd\x18\x01 \x01(\x03R\fcostMicroUsd\x12\x16\n" +
 	"\x06tokens\x18\x02 \x01(\x03R\x06tokens\"s\n" +
@@ -1940,57 +2052,59 @@ func file_portcullis_policy_v1_policy_proto_rawDescGZIP() []byte {
 	return file_portcullis_policy_v1_policy_proto_rawDescData
 }
 
-var file_portcullis_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_portcullis_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_portcullis_policy_v1_policy_proto_goTypes = []any{
 	(*Input)(nil),           // 0: portcullis.policy.v1.Input
 	(*Principal)(nil),       // 1: portcullis.policy.v1.Principal
-	(*Usage)(nil),           // 2: portcullis.policy.v1.Usage
-	(*Memory)(nil),          // 3: portcullis.policy.v1.Memory
-	(*Action)(nil),          // 4: portcullis.policy.v1.Action
-	(*ToolRole)(nil),        // 5: portcullis.policy.v1.ToolRole
-	(*Fact)(nil),            // 6: portcullis.policy.v1.Fact
-	(*View)(nil),            // 7: portcullis.policy.v1.View
-	(*Finding)(nil),         // 8: portcullis.policy.v1.Finding
-	(*Provenance)(nil),      // 9: portcullis.policy.v1.Provenance
-	(*Cycle)(nil),           // 10: portcullis.policy.v1.Cycle
-	(*Session)(nil),         // 11: portcullis.policy.v1.Session
-	(*Limit)(nil),           // 12: portcullis.policy.v1.Limit
-	(*Breaker)(nil),         // 13: portcullis.policy.v1.Breaker
-	(*Approval)(nil),        // 14: portcullis.policy.v1.Approval
-	(*Now)(nil),             // 15: portcullis.policy.v1.Now
-	(*Decision)(nil),        // 16: portcullis.policy.v1.Decision
-	(*Reason)(nil),          // 17: portcullis.policy.v1.Reason
-	(*Obligation)(nil),      // 18: portcullis.policy.v1.Obligation
-	(*Ask)(nil),             // 19: portcullis.policy.v1.Ask
-	nil,                     // 20: portcullis.policy.v1.Obligation.PropertiesEntry
-	(*structpb.Struct)(nil), // 21: google.protobuf.Struct
+	(*Delegation)(nil),      // 2: portcullis.policy.v1.Delegation
+	(*Usage)(nil),           // 3: portcullis.policy.v1.Usage
+	(*Memory)(nil),          // 4: portcullis.policy.v1.Memory
+	(*Action)(nil),          // 5: portcullis.policy.v1.Action
+	(*ToolRole)(nil),        // 6: portcullis.policy.v1.ToolRole
+	(*Fact)(nil),            // 7: portcullis.policy.v1.Fact
+	(*View)(nil),            // 8: portcullis.policy.v1.View
+	(*Finding)(nil),         // 9: portcullis.policy.v1.Finding
+	(*Provenance)(nil),      // 10: portcullis.policy.v1.Provenance
+	(*Cycle)(nil),           // 11: portcullis.policy.v1.Cycle
+	(*Session)(nil),         // 12: portcullis.policy.v1.Session
+	(*Limit)(nil),           // 13: portcullis.policy.v1.Limit
+	(*Breaker)(nil),         // 14: portcullis.policy.v1.Breaker
+	(*Approval)(nil),        // 15: portcullis.policy.v1.Approval
+	(*Now)(nil),             // 16: portcullis.policy.v1.Now
+	(*Decision)(nil),        // 17: portcullis.policy.v1.Decision
+	(*Reason)(nil),          // 18: portcullis.policy.v1.Reason
+	(*Obligation)(nil),      // 19: portcullis.policy.v1.Obligation
+	(*Ask)(nil),             // 20: portcullis.policy.v1.Ask
+	nil,                     // 21: portcullis.policy.v1.Obligation.PropertiesEntry
+	(*structpb.Struct)(nil), // 22: google.protobuf.Struct
 }
 var file_portcullis_policy_v1_policy_proto_depIdxs = []int32{
 	1,  // 0: portcullis.policy.v1.Input.principal:type_name -> portcullis.policy.v1.Principal
-	4,  // 1: portcullis.policy.v1.Input.action:type_name -> portcullis.policy.v1.Action
-	6,  // 2: portcullis.policy.v1.Input.facts:type_name -> portcullis.policy.v1.Fact
-	7,  // 3: portcullis.policy.v1.Input.views:type_name -> portcullis.policy.v1.View
-	8,  // 4: portcullis.policy.v1.Input.findings:type_name -> portcullis.policy.v1.Finding
-	9,  // 5: portcullis.policy.v1.Input.provenance:type_name -> portcullis.policy.v1.Provenance
-	11, // 6: portcullis.policy.v1.Input.session:type_name -> portcullis.policy.v1.Session
-	12, // 7: portcullis.policy.v1.Input.limits:type_name -> portcullis.policy.v1.Limit
-	13, // 8: portcullis.policy.v1.Input.breakers:type_name -> portcullis.policy.v1.Breaker
-	14, // 9: portcullis.policy.v1.Input.approval:type_name -> portcullis.policy.v1.Approval
-	15, // 10: portcullis.policy.v1.Input.now:type_name -> portcullis.policy.v1.Now
-	21, // 11: portcullis.policy.v1.Action.arguments:type_name -> google.protobuf.Struct
-	2,  // 12: portcullis.policy.v1.Action.estimate:type_name -> portcullis.policy.v1.Usage
-	3,  // 13: portcullis.policy.v1.Action.memory:type_name -> portcullis.policy.v1.Memory
-	5,  // 14: portcullis.policy.v1.Action.role:type_name -> portcullis.policy.v1.ToolRole
-	10, // 15: portcullis.policy.v1.Session.cycle:type_name -> portcullis.policy.v1.Cycle
-	17, // 16: portcullis.policy.v1.Decision.reasons:type_name -> portcullis.policy.v1.Reason
-	18, // 17: portcullis.policy.v1.Decision.obligations:type_name -> portcullis.policy.v1.Obligation
-	19, // 18: portcullis.policy.v1.Decision.approval:type_name -> portcullis.policy.v1.Ask
-	20, // 19: portcullis.policy.v1.Obligation.properties:type_name -> portcullis.policy.v1.Obligation.PropertiesEntry
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	5,  // 1: portcullis.policy.v1.Input.action:type_name -> portcullis.policy.v1.Action
+	7,  // 2: portcullis.policy.v1.Input.facts:type_name -> portcullis.policy.v1.Fact
+	8,  // 3: portcullis.policy.v1.Input.views:type_name -> portcullis.policy.v1.View
+	9,  // 4: portcullis.policy.v1.Input.findings:type_name -> portcullis.policy.v1.Finding
+	10, // 5: portcullis.policy.v1.Input.provenance:type_name -> portcullis.policy.v1.Provenance
+	12, // 6: portcullis.policy.v1.Input.session:type_name -> portcullis.policy.v1.Session
+	13, // 7: portcullis.policy.v1.Input.limits:type_name -> portcullis.policy.v1.Limit
+	14, // 8: portcullis.policy.v1.Input.breakers:type_name -> portcullis.policy.v1.Breaker
+	15, // 9: portcullis.policy.v1.Input.approval:type_name -> portcullis.policy.v1.Approval
+	16, // 10: portcullis.policy.v1.Input.now:type_name -> portcullis.policy.v1.Now
+	2,  // 11: portcullis.policy.v1.Principal.delegation:type_name -> portcullis.policy.v1.Delegation
+	22, // 12: portcullis.policy.v1.Action.arguments:type_name -> google.protobuf.Struct
+	3,  // 13: portcullis.policy.v1.Action.estimate:type_name -> portcullis.policy.v1.Usage
+	4,  // 14: portcullis.policy.v1.Action.memory:type_name -> portcullis.policy.v1.Memory
+	6,  // 15: portcullis.policy.v1.Action.role:type_name -> portcullis.policy.v1.ToolRole
+	11, // 16: portcullis.policy.v1.Session.cycle:type_name -> portcullis.policy.v1.Cycle
+	18, // 17: portcullis.policy.v1.Decision.reasons:type_name -> portcullis.policy.v1.Reason
+	19, // 18: portcullis.policy.v1.Decision.obligations:type_name -> portcullis.policy.v1.Obligation
+	20, // 19: portcullis.policy.v1.Decision.approval:type_name -> portcullis.policy.v1.Ask
+	21, // 20: portcullis.policy.v1.Obligation.properties:type_name -> portcullis.policy.v1.Obligation.PropertiesEntry
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_policy_v1_policy_proto_init() }
@@ -2004,7 +2118,7 @@ func file_portcullis_policy_v1_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_policy_v1_policy_proto_rawDesc), len(file_portcullis_policy_v1_policy_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
