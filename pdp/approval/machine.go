@@ -60,12 +60,25 @@ func (r *Record) note(at time.Time) {
 func (r *Record) settle(now time.Time, retention time.Duration) bool {
 	a := &r.Approval
 	if now.Before(a.Expires) {
-		return false
+		return r.doubt(now, retention)
 	}
 	if !r.enter(Expired, a.Expires, retention) && !r.spend(Lapsed, a.Expires, retention) {
 		return false
 	}
 	r.note(a.Expires)
+	return true
+}
+
+// lostCause is why an approval in doubt was withdrawn.
+const lostCause = "the shared store lost its memory"
+
+// doubt withdraws what the store may have forgotten a use of, or a no to.
+func (r *Record) doubt(now time.Time, retention time.Duration) bool {
+	if !r.Doubtful || !r.enter(Cancelled, now, retention) && !r.spend(Revoked, now, retention) {
+		return false
+	}
+	r.Approval.Cause = lostCause
+	r.note(now)
 	return true
 }
 

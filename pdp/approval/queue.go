@@ -21,14 +21,15 @@ type Queue struct {
 	cfg      Config
 	store    Store
 	sealer   Sealer
-	clock    *clock
+	clock    func() time.Time
 	watchers watchers
 	sooner   chan struct{} // tells the sweeper of a new ask
 	health   atomic.Pointer[error]
 }
 
-// New makes a queue over a store. It reads from the store what time it must not fall behind: an approval that is
-// live does not get younger by a clock that was set back while the server was down.
+// New makes a queue over a store. If the store is a Clock, its time counts. Else time is now's, and New reads from the
+// store what it must not fall behind: an approval that is live does not get younger by a clock that was set back while
+// the server was down.
 func New(cfg Config, store Store, sealer Sealer, now func() time.Time) (*Queue, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -36,15 +37,21 @@ func New(cfg Config, store Store, sealer Sealer, now func() time.Time) (*Queue, 
 	if store == nil || sealer == nil || now == nil {
 		return nil, errors.New("approvals: a store, a sealer and a clock are needed")
 	}
+	q := &Queue{cfg: cfg.withDefaults(), store: store, sealer: sealer, watchers: newWatchers(), sooner: make(chan struct{}, 1)}
+	if shared, ok := store.(Clock); ok {
+		q.clock = shared.Now
+		return q, nil // the store need not be there yet
+	}
 	floor, err := lastChange(store)
 	if err != nil {
 		return nil, failed("read the approvals", err)
 	}
-	return &Queue{
-		cfg: cfg.withDefaults(), store: store, sealer: sealer, clock: newClock(now, floor),
-		watchers: newWatchers(), sooner: make(chan struct{}, 1),
-	}, nil
+	q.clock = newClock(now, floor).read
+	return q, nil
 }
+
+// Now is the time that asks go by.
+func (q *Queue) Now() time.Time { return q.clock() }
 
 func lastChange(store Store) (time.Time, error) {
 	ids, err := store.Live(context.Background(), "", "")
@@ -72,7 +79,7 @@ func (q *Queue) Create(ctx context.Context, ask Ask) (Approval, error) {
 	if err != nil {
 		return Approval{}, failed("make an id", err)
 	}
-	now := q.clock.read()
+	now := q.clock()
 	a := Approval{
 		ID: id.String(), Tenant: ask.Tenant, Agent: ask.Agent, Session: ask.Session, Run: ask.Run, User: ask.User,
 		RequestedBy: ask.RequestedBy, Kind: ask.Kind, Tool: ask.Tool, Server: ask.Server, SchemaDigest: ask.SchemaDigest,
@@ -168,7 +175,7 @@ func (q *Queue) Get(ctx context.Context, id string) (Approval, error) {
 // load reads a record, and writes down first that it has run out if nobody did so yet.
 func (q *Queue) load(ctx context.Context, id string) (Record, error) {
 	rec, err := q.store.Load(ctx, id)
-	if err != nil || !rec.settle(q.clock.read(), q.cfg.Retention) {
+	if err != nil || !rec.settle(q.clock(), q.cfg.Retention) {
 		return rec, failed("read the approval", err)
 	}
 	return q.update(ctx, id, func(*Record, time.Time) {})
@@ -179,7 +186,7 @@ func (q *Queue) update(ctx context.Context, id string, transition func(rec *Reco
 	var after Record
 	wrote := false
 	err := q.store.Update(ctx, id, func(rec *Record) Effect {
-		before, now := len(rec.Changes), q.clock.read()
+		before, now := len(rec.Changes), q.clock()
 		rec.settle(now, q.cfg.Retention)
 		transition(rec, now)
 		after, wrote = *rec, len(rec.Changes) > before
@@ -236,7 +243,7 @@ func (q *Queue) List(ctx context.Context, f Filter, pageSize int, pageToken stri
 		return nil, "", failed("list the approvals", err)
 	}
 	out := make([]Approval, 0, len(page))
-	now := q.clock.read()
+	now := q.clock()
 	for _, rec := range page {
 		a := rec.Approval
 		if rec.settle(now, q.cfg.Retention) { // ran out a moment ago
@@ -267,7 +274,7 @@ func (q *Queue) Reveal(ctx context.Context, id string) (Revealed, error) {
 	if err != nil {
 		return Revealed{}, failed("read the action", err)
 	}
-	rec.settle(q.clock.read(), q.cfg.Retention)
+	rec.settle(q.clock(), q.cfg.Retention)
 	if rec.Approval.State != Pending {
 		return Revealed{}, ErrEnded
 	}

@@ -2,6 +2,7 @@ package approval
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,15 @@ type Record struct {
 	Due time.Time `json:"due"`
 	// ContentBytes is the size of the sealed content.
 	ContentBytes int64 `json:"content_bytes"`
+	// Doubtful is set by a store that may have forgotten what became of this record: a use, or a no. It is not stored.
+	Doubtful bool `json:"-"`
+}
+
+// AsOf is the record as it stood after change n, counted from 1.
+func (r *Record) AsOf(n uint64) Record {
+	out := *r
+	out.Approval, out.Changes = r.asOf(n), slices.Clip(r.Changes[:n])
+	return out
 }
 
 // Change is what a moment of an approval differed in.
@@ -82,6 +92,18 @@ type Store interface {
 	// Changes returns at most limit changes after a cursor, or ErrCursor if not all of them are kept any more, or
 	// the cursor is not one that was given out.
 	Changes(ctx context.Context, after uint64, limit int) ([]ChangeRef, error)
+}
+
+// Clock is what a store has that several processes share: the time by which asks run out is the store's, not that of the
+// machine that looks.
+type Clock interface {
+	Now() time.Time
+}
+
+// Follower is what a store has that other processes change, too. Follow calls changed with the ids of what anybody has
+// changed, or without any where some may have been missed, until ctx ends.
+type Follower interface {
+	Follow(ctx context.Context, changed func(ids ...string))
 }
 
 // Sealer encrypts for one purpose. pdp/seal does it.

@@ -2,6 +2,7 @@ package approval
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -15,9 +16,14 @@ const (
 )
 
 // Run expires asks on time, first those that ran out while nobody ran; it erases the action of what lapsed and
-// removes what ended long ago. It returns when ctx ends. A store that fails is tried again and seen in Health;
+// removes what ended long ago. It hears of what other processes change. It returns when ctx ends. A store that fails is tried again and seen in Health;
 // meanwhile nothing can be redeemed late, because every call looks at the clock itself.
 func (q *Queue) Run(ctx context.Context) {
+	if shared, ok := q.store.(Follower); ok {
+		var following sync.WaitGroup
+		following.Go(func() { shared.Follow(ctx, q.heard) })
+		defer following.Wait()
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var surplus time.Time
@@ -29,7 +35,7 @@ func (q *Queue) Run(ctx context.Context) {
 		case <-timer.C:
 		}
 		next, err := q.sweep(ctx)
-		if now := q.clock.read(); err == nil && now.Sub(surplus) >= surplusEvery {
+		if now := q.clock(); err == nil && now.Sub(surplus) >= surplusEvery {
 			surplus = now
 			err = q.trim(ctx)
 		}
@@ -39,7 +45,7 @@ func (q *Queue) Run(ctx context.Context) {
 		q.health.Store(&err)
 		wait := sweepEvery
 		if err == nil && !next.IsZero() {
-			wait = min(max(next.Sub(q.clock.read()), 0), sweepEvery)
+			wait = min(max(next.Sub(q.clock()), 0), sweepEvery)
 		}
 		timer.Reset(wait)
 	}
@@ -48,7 +54,7 @@ func (q *Queue) Run(ctx context.Context) {
 // sweep does all that is due and returns when there is something to do next; zero: nothing is known.
 func (q *Queue) sweep(ctx context.Context) (time.Time, error) {
 	for {
-		now := q.clock.read()
+		now := q.clock()
 		ids, next, err := q.store.Due(ctx, now, sweepBatch)
 		if err != nil || len(ids) == 0 {
 			return next, failed("find what has run out", err)

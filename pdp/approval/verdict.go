@@ -90,7 +90,7 @@ func (q *Queue) CancelWhere(ctx context.Context, scope Scope, cause string) (int
 	for batch := range slices.Chunk(ids, sweepBatch) {
 		var cancelled, changed []string
 		err := q.store.UpdateAll(ctx, batch, func(rec *Record) Effect {
-			a, before, now := &rec.Approval, len(rec.Changes), q.clock.read()
+			a, before, now := &rec.Approval, len(rec.Changes), q.clock()
 			rec.settle(now, q.cfg.Retention)
 			if (scope.Session == "" || scope.Session == a.Session) && (scope.Tool == "" || strings.EqualFold(scope.Tool, a.Tool)) {
 				if applied, _ := rec.cancel(now, cause, q.cfg.Retention); applied {

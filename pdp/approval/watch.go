@@ -81,6 +81,26 @@ func (q *Queue) changed(ids ...string) {
 	poke(q.sooner)
 }
 
+// heard wakes whoever waits for what another process has changed; all of them where nobody knows what that was.
+func (q *Queue) heard(ids ...string) {
+	if len(ids) > 0 {
+		q.changed(ids...)
+		return
+	}
+	w := &q.watchers
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, waiting := range w.one {
+		for wake := range waiting {
+			poke(wake)
+		}
+	}
+	for wake := range w.all {
+		poke(wake)
+	}
+	poke(q.sooner)
+}
+
 func poke(wake chan struct{}) {
 	select {
 	case wake <- struct{}{}:

@@ -26,9 +26,11 @@ type Ledger struct {
 	link    link
 	pages   pages
 	trips   atomic.Uint64
-	waited  bool          // the probe's own: it was told to wait for somebody who knows the time
-	until   time.Duration // the probe's own: for so long
-	suspect bool          // the probe's own: Redis may have been emptied
+	// approvals are those in this Redis; nil if they were not opened.
+	approvals atomic.Pointer[Approvals]
+	waited    bool          // the probe's own: it was told to wait for somebody who knows the time
+	until     time.Duration // the probe's own: for so long
+	suspect   bool          // the probe's own: Redis may have been emptied
 }
 
 var (
@@ -218,6 +220,9 @@ func (l *Ledger) touch(ctx context.Context, back bool) {
 		if _, err := l.Do(ctx, &ledger.Batch{Tenant: tenant, Holder: "nobody"}); err != nil {
 			return // it is suspect still, or down again
 		}
+	}
+	if a := l.approvals.Load(); a != nil && a.touch(ctx) != nil {
+		return
 	}
 	l.suspect = false
 }

@@ -1,6 +1,9 @@
 package redis
 
-import "sync"
+import (
+	"strings"
+	"sync"
+)
 
 // Memory is what this process's data directory knows of the ledger: which epoch of a tenant it was told of. It is asked once a
 // tenant, and told once an epoch, before anything of that epoch is handed on. Safe for concurrent use.
@@ -81,12 +84,12 @@ func (t *tenants) told(tenant string, now seen) (lost bool, err error) {
 	return lost, nil
 }
 
-// known lists tenants of which an epoch was told.
+// known lists tenants of which an epoch was told. What begins with NUL is no tenant.
 func (t *tenants) known() (names []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for name, s := range t.all {
-		if s.epoch > 0 {
+		if s.epoch > 0 && !strings.HasPrefix(name, "\x00") {
 			names = append(names, name)
 		}
 	}

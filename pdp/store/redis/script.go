@@ -13,6 +13,8 @@ var sources embed.FS
 // scripts are what Redis runs. The text of each is the same for every process of one version.
 type scripts struct {
 	clock, batch, list, recover, swap, records *rueidis.Lua
+
+	approvalsWrite, approvalsTouch, approvalsRead, approvalsSnapshot, approvalsChanges *rueidis.Lua
 }
 
 // newScripts puts the scripts together. The first line makes Redis refuse a script as a whole, before it does anything, where it
@@ -37,5 +39,11 @@ func newScripts(adapt func(string) string) scripts {
 		recover: script("tenant", "recover"),
 		swap:    script("tenant", "swap"),
 		records: script("tenant", "records"),
+
+		approvalsWrite:    script("tenant", "approvals", "approvals_write"),
+		approvalsTouch:    script("tenant", "approvals", "approvals_touch"),
+		approvalsRead:     script("approvals_read"),
+		approvalsSnapshot: script("approvals_snapshot"),
+		approvalsChanges:  script("approvals_changes"),
 	}
 }
