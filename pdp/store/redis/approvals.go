@@ -37,6 +37,7 @@ type Approvals struct {
 	l      *Ledger
 	window int
 	keys   approvalKeys
+	scope  string
 }
 
 var (
@@ -50,9 +51,13 @@ func (l *Ledger) OpenApprovals(window int) (*Approvals, error) {
 	if window < 1 {
 		return nil, fmt.Errorf("replay window of approvals is %d", window)
 	}
-	a := &Approvals{l: l, window: window, keys: approvalKeys{l.cfg.Prefix + ":{approvals}:"}}
+	a := l.approvalsAt(approvalsScope, l.cfg.Prefix+":{approvals}:", window)
 	l.approvals.Store(a)
 	return a, nil
+}
+
+func (l *Ledger) approvalsAt(scope, prefix string, window int) *Approvals {
+	return &Approvals{l: l, window: window, keys: approvalKeys{prefix}, scope: scope}
 }
 
 // approvalKeys are those of all approvals.
@@ -67,6 +72,19 @@ func (k approvalKeys) live() string             { return k.prefix + "l" }
 func (k approvalKeys) records() string          { return k.prefix + "a:" }
 func (k approvalKeys) record(id string) string  { return k.records() + id }
 func (k approvalKeys) content(id string) string { return k.prefix + "k:" + id }
+
+// asked, askedIn and digest hold ids by when they were asked: of an agent, of one of its sessions, of one for one action.
+func (k approvalKeys) asked(a *approval.Approval) string {
+	return k.prefix + "q:" + name(part(a.Tenant)+part(a.Agent))
+}
+
+func (k approvalKeys) askedIn(a *approval.Approval) string {
+	return k.prefix + "w:" + name(part(a.Tenant)+part(a.Agent)+part(a.Session))
+}
+
+func (k approvalKeys) digest(tenant, agent, digest string) string {
+	return k.prefix + "g:" + name(part(tenant)+part(agent)+part(digest))
+}
 
 // stateIndexes name the index that an approval is in. An approved one that is live is in one of its own, so that what has ended
 // can be told without reading it. They are in Redis: never change one.
@@ -163,7 +181,7 @@ func (s *Approvals) write(ctx context.Context, old *held, rec *approval.Record, 
 	if err != nil {
 		return false, err
 	}
-	known, _, err := s.l.tenants.of(approvalsScope)
+	known, _, err := s.l.tenants.of(s.scope)
 	if err != nil {
 		return false, unsent(fmt.Errorf("read what this process knew: %w", err))
 	}
@@ -204,7 +222,7 @@ func (s *Approvals) told(in *reader) error {
 	if in.err != nil {
 		return in.err
 	}
-	if _, err := s.l.tenants.told(approvalsScope, state); err != nil {
+	if _, err := s.l.tenants.told(s.scope, state); err != nil {
 		return fmt.Errorf("%w: remember the epoch: %w", ledger.ErrUnavailable, err)
 	}
 	if lost {
@@ -215,7 +233,7 @@ func (s *Approvals) told(in *reader) error {
 
 // touch enters the epoch that is now, so that what is in doubt is withdrawn although nobody asks for it.
 func (s *Approvals) touch(ctx context.Context) error {
-	known, _, err := s.l.tenants.of(approvalsScope)
+	known, _, err := s.l.tenants.of(s.scope)
 	if err != nil {
 		return err
 	}
@@ -247,6 +265,7 @@ func (s *Approvals) encode(old *held, rec *approval.Record, content []byte, caps
 	keys = []string{
 		k.epoch(), k.record(id), k.content(id), k.changes(), k.meta(), k.counts(), k.due(), k.live(),
 		k.index(&one.Approval), k.index(&other.Approval),
+		k.asked(&one.Approval), k.askedIn(&one.Approval), k.digest(one.Approval.Tenant, one.Approval.Agent, one.Approval.Digest),
 	}
 	a.int(int64(s.window))
 	a.text(id)
@@ -257,6 +276,7 @@ func (s *Approvals) encode(old *held, rec *approval.Record, content []byte, caps
 	a.int(microsUp(other.Due))
 	a.record(content)
 	a.flag(erase)
+	a.int(microsUp(one.Approval.Created), caps.Since.UnixMicro(), int64(caps.AskedByAgent), int64(caps.AskedInSession))
 	pendingBefore, bytesBefore := tally(before)
 	pending, bytes := tally(rec)
 	a.counts(&one.Approval, pending-pendingBefore, bytes-bytesBefore, caps)
@@ -265,7 +285,7 @@ func (s *Approvals) encode(old *held, rec *approval.Record, content []byte, caps
 
 // microsUp rounds up, so that nothing is due before it is.
 func microsUp(t time.Time) int64 {
-	return t.Add(time.Microsecond - 1).UnixMicro()
+	return max(t.Add(time.Microsecond-1).UnixMicro(), 0)
 }
 
 // liveMember is a record in the index of live ones: tenant, agent, id; empty if it is not live.

@@ -192,25 +192,49 @@ func idOfMember(m string) string {
 	return m
 }
 
+// ByDigest returns the records of an agent for one action.
+func (s *Approvals) ByDigest(ctx context.Context, tenant, agent, digest string, limit int) ([]approval.Record, error) {
+	if limit < 1 {
+		return nil, nil
+	}
+	ids, err := s.strings(ctx, func(c rueidis.Client) rueidis.Completed {
+		return c.B().Zrange().Key(s.keys.digest(tenant, agent, digest)).Min("0").Max(strconv.Itoa(limit - 1)).Rev().Build()
+	})
+	if err != nil {
+		return nil, err
+	}
+	var recs []approval.Record
+	for chunk := range slices.Chunk(ids, loadAtOnce) {
+		found, _, err := s.loadAll(ctx, chunk, false)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range found {
+			recs = append(recs, h.rec)
+		}
+	}
+	return recs, nil
+}
+
 // Due returns what the sweeper has to look at.
 func (s *Approvals) Due(ctx context.Context, at time.Time, limit int) ([]string, time.Time, error) {
-	list, err := s.strings(ctx, func(c rueidis.Client) rueidis.Completed {
-		return c.B().Zrange().Key(s.keys.due()).Min("0").Max(strconv.Itoa(limit)).Withscores().Build()
+	result, err := s.l.call(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+		return c.Do(ctx, c.B().Zrange().Key(s.keys.due()).Min("0").Max(strconv.Itoa(limit)).Withscores().Build())
 	})
 	if err != nil {
 		return nil, time.Time{}, err
 	}
+	list, err := result.AsZScores()
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("%w: an answer of redis makes no sense: %w", ledger.ErrUnavailable, err)
+	}
 	var ids []string
-	for i := 0; i+1 < len(list); i += 2 {
-		micros, err := strconv.ParseFloat(list[i+1], 64)
-		if err != nil {
-			return nil, time.Time{}, fmt.Errorf("%w: a time in redis makes no sense: %w", ledger.ErrUnavailable, err)
-		}
-		due := time.UnixMicro(int64(micros)).UTC()
+	for _, z := range list {
+		due := time.UnixMicro(int64(z.Score)).UTC()
 		if due.After(at) || len(ids) == limit {
 			return ids, due, nil
 		}
-		ids = append(ids, list[i])
+		ids = append(ids, z.Member)
 	}
 	return ids, time.Time{}, nil
 }

@@ -2,7 +2,8 @@
 -- writes.
 --
 -- KEYS  1 the epoch, 2 the approval, 3 its content, 4 the changes, 5 meta (c: the last cursor, f: the floor, below which changes
---       are gone), 6 counts, 7 due, 8 live, 9 its index of states before, 10 after.
+--       are gone), 6 counts, 7 due, 8 live, 9 its index of states before, 10 after, 11 what its agent has asked, 12 its session,
+--       13 who asked for the same action.
 -- Answers what happened, the epoch, the changes of the epoch, and whether memory was lost.
 local DONE, CONFLICT, UNFIT, AGENT_FULL, QUEUE_FULL = 0, 1, 2, 3, 4
 
@@ -14,6 +15,8 @@ local changed_from = int()             -- the first new change
 local live_before, live_after = text(), text()
 local due = int()
 local content, erase = text(), text() == '1' -- '-', or '+' and the content
+local created, since = int(), int()
+local most_of_agent, most_in_session = int(), int() -- asks after since; 0: any number
 local counts = {}
 for i = 1, int() do
   counts[i] = { text(), int(), int(), int() } -- scope, what is added, the most that it may be, and what is said if it is more
@@ -43,6 +46,11 @@ for _, c in ipairs(counts) do
     return answer(c[4])
   end
 end
+for i, most in ipairs({ most_of_agent, most_in_session }) do
+  if most > 0 and redis.call('ZCOUNT', KEYS[10 + i], '(' .. digits(since), '+inf') >= most then
+    return answer(AGENT_FULL)
+  end
+end
 
 -- Write.
 for _, c in ipairs(counts) do
@@ -69,12 +77,17 @@ end
 if record == '' then
   redis.call('DEL', KEYS[2], KEYS[3])
   redis.call('ZREM', KEYS[7], id)
-  redis.call('ZREM', KEYS[9], id)
+  for i = 9, 13 do
+    redis.call('ZREM', KEYS[i], id)
+  end
 else
   redis.call('HSET', KEYS[2], 'r', record, 'v', new, 'w', string.sub((is[2] or '') .. new, -KEPT_WRITES * #new), 'n', digits(sequence))
   redis.call('HSETNX', KEYS[2], 'e', digits(t.epoch))
   redis.call('ZADD', KEYS[7], digits(due), id)
   redis.call('ZADD', KEYS[10], 0, id)
+  for i = 11, 13 do
+    redis.call('ZADD', KEYS[i], digits(created), id)
+  end
   -- Cursors are times, so that none is given out twice, even after what is here was lost.
   local cursor = tonumber(redis.call('HGET', KEYS[5], 'c') or 0)
   for n = changed_from, sequence do

@@ -1,0 +1,2 @@
+// Package approvaltest is what every store of approvals must do, as tests. Only tests import it.
+package approvaltest
