@@ -59,6 +59,15 @@ func (p *program) limitsHealth() error {
 	return err
 }
 
+// approvalsHealth says what keeps asks from being swept. The same holds for a shared Redis.
+func (p *program) approvalsHealth() error {
+	err := p.approvals.Health()
+	if p.shared != nil {
+		return server.Tolerable(err)
+	}
+	return err
+}
+
 func (p *program) recoverLedger(ctx context.Context, tenant string) (bool, error) {
 	return p.ledger.Recover(ctx, tenant)
 }
@@ -212,6 +221,6 @@ func (p *program) checks() []server.Check {
 		condition{"state", func(context.Context) error { return p.state.Health() }},
 		condition{"limits", func(context.Context) error { return p.limitsHealth() }},
 		condition{"decision_log", func(context.Context) error { return p.decisions.Health().Err }},
-		condition{"approvals", func(context.Context) error { return p.approvals.Health() }},
+		condition{"approvals", func(context.Context) error { return p.approvalsHealth() }},
 	}
 }

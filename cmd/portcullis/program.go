@@ -44,6 +44,7 @@ type program struct {
 	ledger    ledger.Ledger
 	// ledgerKind is ledgerEmbedded or ledgerRedis.
 	ledgerKind string
+	shared     *redis.Ledger // nil: this server is alone
 	limits     *limit.Engine
 	breakers   *breaker.Breakers
 	records    ledger.Records
@@ -136,11 +137,7 @@ func (p *program) openState(c serveCmd, at places) error {
 	if err := p.openLimits(store, c, at); err != nil {
 		return err
 	}
-	asks, err := store.OpenApprovals(approval.ReplayWindow)
-	if err != nil {
-		return err
-	}
-	if p.approvals, err = approval.New(approval.Config{}, asks, at.keys, time.Now); err != nil {
+	if err := p.openApprovals(store, at); err != nil {
 		return err
 	}
 	if p.switches, err = killswitch.Open(context.Background(), store, time.Now); err != nil {
@@ -155,7 +152,7 @@ func (p *program) openNotifier(at places) (err error) {
 		p.metrics.NotifyTarget(t.Name)
 	}
 	p.notifier, err = notify.New(at.notify, notify.Deps{
-		Feed: p.approvals, Store: p.records, Holder: uuid.NewString(), Alone: at.redis == nil, Now: time.Now,
+		Feed: p.approvals, Store: p.records, Holder: uuid.NewString(), Alone: at.redis == nil, Now: p.approvals.Now,
 		Observe: p.metrics.Notified, Log: p.log,
 	})
 	return err
@@ -189,6 +186,31 @@ func (p *program) openLimits(store *embedded.Store, c serveCmd, at places) error
 	return err
 }
 
+// openApprovals opens the queue of what people are asked: shared with other replicas, or in the data directory.
+func (p *program) openApprovals(store *embedded.Store, at places) error {
+	own, err := store.OpenApprovals(approval.ReplayWindow)
+	if err != nil {
+		return err
+	}
+	if p.approvals, err = approval.New(approval.Config{}, own, at.keys, time.Now); err != nil || p.shared == nil {
+		return err
+	}
+	// Nobody would look here again: what still waits in the data directory is withdrawn, and not left to hang.
+	n, err := p.approvals.CancelAll(context.Background(), "approvals are shared with other replicas from now on")
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		p.log.Warn("approvals are in redis from now on: those in the data directory are withdrawn, and have to be asked for again", "approvals", n)
+	}
+	shared, err := p.shared.OpenApprovals(approval.ReplayWindow)
+	if err != nil {
+		return err
+	}
+	p.approvals, err = approval.New(approval.Config{}, shared, at.keys, time.Now)
+	return err
+}
+
 // openShared does not wait for Redis: one that is down now is used as soon as it is up, and limits deny until then.
 func (p *program) openShared(cfg redis.Config, memory redis.Memory) (ledger.Records, error) {
 	cfg.Memory, cfg.Log = memory, p.log
@@ -197,7 +219,7 @@ func (p *program) openShared(cfg redis.Config, memory redis.Memory) (ledger.Reco
 		return nil, err
 	}
 	p.closers = append(p.closers, shared.Close)
-	p.ledger, p.ledgerKind = p.metrics.Ledger(shared), ledgerRedis
+	p.shared, p.ledger, p.ledgerKind = shared, p.metrics.Ledger(shared), ledgerRedis
 	return shared, nil
 }
 

@@ -80,6 +80,8 @@ type Store interface {
 	Scan(ctx context.Context, states []State, after string, visit func(Record) bool) error
 	// Live returns the ids of live records of a tenant, and of one agent if it is not empty. An empty tenant: all.
 	Live(ctx context.Context, tenant, agent string) ([]string, error)
+	// Pending counts the pending records of a tenant. An empty tenant: all.
+	Pending(ctx context.Context, tenant string) (int, error)
 	// ByDigest returns at most limit records of an agent for one action, the last asked first, whatever became of them.
 	ByDigest(ctx context.Context, tenant, agent, digest string, limit int) ([]Record, error)
 	// Due returns at most limit ids that are due at a time, earliest first, and when the next one after them is

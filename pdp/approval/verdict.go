@@ -113,6 +113,25 @@ func (q *Queue) CancelWhere(ctx context.Context, scope Scope, cause string) (int
 	return n, nil
 }
 
+// CancelAll withdraws everything of all tenants that is pending, or approved and not used, and returns how many.
+func (q *Queue) CancelAll(ctx context.Context, cause string) (int, error) {
+	ids, err := q.store.Live(ctx, "", "")
+	if err != nil {
+		return 0, failed("find what to cancel", err)
+	}
+	n := 0
+	for _, id := range ids {
+		result, err := q.Cancel(ctx, id, cause)
+		if err != nil {
+			return n, err
+		}
+		if result.Applied {
+			n++
+		}
+	}
+	return n, nil
+}
+
 func firstOf(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

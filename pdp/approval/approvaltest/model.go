@@ -184,6 +184,16 @@ func (m *Model) Live(_ context.Context, tenant, agent string) (ids []string, err
 	return ids, nil
 }
 
+// Pending counts what is pending.
+func (m *Model) Pending(_ context.Context, tenant string) (n int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, rec := range m.all() {
+		n += one(rec.Approval.State == approval.Pending && (tenant == "" || rec.Approval.Tenant == tenant))
+	}
+	return n, nil
+}
+
 // ByDigest lists what was asked for one action.
 func (m *Model) ByDigest(_ context.Context, tenant, agent, digest string, limit int) (out []approval.Record, err error) {
 	m.mu.Lock()

@@ -113,6 +113,7 @@ func (p *pair) same() {
 		slices.Sort(ids)
 		return ids, err
 	})
+	both(p, "pending", func(s approval.Store) (int, error) { return s.Pending(ctx, tenant) })
 	digest := drawNames.Draw(p.r, "digest")
 	both(p, "by digest", func(s approval.Store) ([]approval.Record, error) {
 		recs, err := s.ByDigest(ctx, tenant, agent, digest, limit)

@@ -161,7 +161,7 @@ func insertWant(t *testing.T, s approval.Store, rec approval.Record, c approval.
 
 func asked(t *testing.T, s approval.Store) {
 	n := 0
-	for i, c := range []struct {
+	for _, c := range []struct {
 		agent, session string
 		at             int
 		want           error
@@ -185,7 +185,6 @@ func asked(t *testing.T, s approval.Store) {
 		if c.want == nil {
 			update(t, s, rec.Approval.ID, to(approval.Rejected, ""))
 		}
-		_ = i
 	}
 }
 

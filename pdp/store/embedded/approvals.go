@@ -149,6 +149,20 @@ func (s *Approvals) Live(ctx context.Context, tenant, agent string) ([]string, e
 	return ids, err
 }
 
+// Pending counts what is pending.
+func (s *Approvals) Pending(ctx context.Context, tenant string) (int, error) {
+	scope := pendingScope
+	if tenant != "" {
+		scope = tenantScope(&approval.Approval{Tenant: tenant})
+	}
+	var n int64
+	err := s.read(ctx, func(tx approvalsTx) error {
+		n = tx.count(scope)
+		return nil
+	})
+	return int(n), err
+}
+
 // ByDigest returns the records of an agent for one action.
 func (s *Approvals) ByDigest(ctx context.Context, tenant, agent, digest string, limit int) ([]approval.Record, error) {
 	prefix := digestPrefix(tenant, agent, digest)

@@ -192,6 +192,25 @@ func idOfMember(m string) string {
 	return m
 }
 
+// Pending counts what is pending.
+func (s *Approvals) Pending(ctx context.Context, tenant string) (int, error) {
+	scope := pendingScope
+	if tenant != "" {
+		scope = tenantScope(&approval.Approval{Tenant: tenant})
+	}
+	result, err := s.l.call(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+		return c.Do(ctx, c.B().Hget().Key(s.keys.counts()).Field(scope).Build())
+	})
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.AsInt64()
+	if err != nil && !rueidis.IsRedisNil(err) {
+		return 0, fmt.Errorf("%w: an answer of redis makes no sense: %w", ledger.ErrUnavailable, err)
+	}
+	return int(n), nil
+}
+
 // ByDigest returns the records of an agent for one action.
 func (s *Approvals) ByDigest(ctx context.Context, tenant, agent, digest string, limit int) ([]approval.Record, error) {
 	if limit < 1 {
