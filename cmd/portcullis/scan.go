@@ -30,8 +30,9 @@ type scanCmd struct {
 	policyFlag
 	Paths       []string `arg:"" help:"Files, folders, or - for standard input."`
 	JSON        bool     `help:"Print JSON, for scripts."`
-	MaxSize     int64    `default:"104857600" help:"Skip files of more bytes than this."`
+	MaxSize     int64    `help:"Skip files of more bytes than this; 0 skips none: memory does not grow with the file."`
 	Category    []string `help:"Only these: credential, personal, exfiltration, injection, evasion, suspicion." enum:"credential,personal,exfiltration,injection,evasion,suspicion"`
+	Suspicions  bool     `help:"Also score paragraphs and JSON values by the injection signal. It is made for what agents read, and suspects much of source code; a suspicion alone does not change what the command ends with, unless --category names it."`
 	MinSeverity string   `default:"low" enum:"low,medium,high,critical" help:"Only findings at least this severe."`
 }
 
@@ -54,8 +55,13 @@ type scanned struct {
 	Files      int       `json:"files"`
 	Bytes      int64     `json:"bytes"`
 	Skipped    []skipped `json:"skipped"`
-	Errors     []string  `json:"errors"`
+	// Suspicions are those of Findings that are no reason to fail.
+	Suspicions int      `json:"suspicions"`
+	Errors     []string `json:"errors"`
 }
+
+// maxReported is how many findings of all files --json prints; with more, it says that it is incomplete.
+const maxReported = 100_000
 
 // Run inspects files with the pack that the server has. It ends with 0 if all is clean, 1 if something was found or
 // could not be inspected to the end, 2 if something could not be read.
@@ -64,8 +70,12 @@ func (c scanCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return &exitError{scanFailed, err}
 	}
-	w := &scanWalk{cmd: c, scanner: document.New(s.Scanner), out: scanned{Findings: []located{}, Unfinished: []string{}, Skipped: []skipped{}, Errors: []string{}}, io: io}
+	w := &scanWalk{cmd: c, out: scanned{Findings: []located{}, Unfinished: []string{}, Skipped: []skipped{}, Errors: []string{}}, io: io}
 	w.progress = newScanProgress(io.err)
+	w.scanner = document.New(s.Scanner, document.Options{
+		Suspicions: c.Suspicions || slices.Contains(c.Category, suspicionCategory),
+		Progress:   func(n int64) { w.progress.show(w.out.Files, w.out.Bytes+n, w.found) },
+	})
 	for _, path := range c.Paths {
 		w.path(ctx, path)
 	}
@@ -80,7 +90,7 @@ func (c scanCmd) Run(ctx context.Context, io streams) error {
 		return &exitError{scanFailed, errors.New(strings.Join(w.out.Errors, "; "))}
 	case w.out.Incomplete:
 		return &exitError{scanFound, fmt.Errorf("%s; not inspected to the end: %s", w.summary(), plain(strings.Join(w.out.Unfinished, ", ")))}
-	case len(w.out.Findings) > 0:
+	case w.found > w.out.Suspicions || w.found > 0 && slices.Contains(c.Category, suspicionCategory):
 		return &exitError{scanFound, errors.New(w.summary())}
 	}
 	return nil
@@ -93,10 +103,17 @@ type scanWalk struct {
 	out      scanned
 	io       streams
 	progress *scanProgress
+	found    int // findings, also those that are only printed
 }
 
+const suspicionCategory = "suspicion"
+
 func (w *scanWalk) summary() string {
-	return fmt.Sprintf("%d findings in %d files, %d skipped", len(w.out.Findings), w.out.Files, len(w.out.Skipped))
+	suspicions := ""
+	if w.out.Suspicions > 0 {
+		suspicions = fmt.Sprintf(" (%d of them suspicions)", w.out.Suspicions)
+	}
+	return fmt.Sprintf("%d findings%s in %d files, %d skipped", w.found, suspicions, w.out.Files, len(w.out.Skipped))
 }
 
 func (w *scanWalk) path(ctx context.Context, path string) {
@@ -139,7 +156,7 @@ func (w *scanWalk) path(ctx context.Context, path string) {
 }
 
 func (w *scanWalk) file(ctx context.Context, path string, info fs.FileInfo) {
-	if info.Size() > w.cmd.MaxSize {
+	if w.cmd.MaxSize > 0 && info.Size() > w.cmd.MaxSize {
 		w.out.Skipped = append(w.out.Skipped, skipped{path, fmt.Sprintf("more than %d bytes", w.cmd.MaxSize)})
 		return
 	}
@@ -186,19 +203,27 @@ func (w *scanWalk) take(name string, report document.Report, err error) {
 		if !w.wanted(f) {
 			continue
 		}
-		w.out.Findings = append(w.out.Findings, located{name, f})
-		if !w.cmd.JSON {
+		w.found++
+		if f.Category == suspicionCategory {
+			w.out.Suspicions++
+		}
+		switch {
+		case w.cmd.JSON && len(w.out.Findings) < maxReported:
+			w.out.Findings = append(w.out.Findings, located{name, f})
+		case w.cmd.JSON:
+			w.out.Incomplete = true
+		default:
 			w.progress.clear()
 			fmt.Fprintf(w.io.out, "%s:%s  %s  %s  %s\n", plain(name), plain(f.String()), f.Severity, f.Category, f.Rule)
 		}
 	}
-	w.progress.show(w.out.Files, w.out.Bytes, len(w.out.Findings))
+	w.progress.show(w.out.Files, w.out.Bytes, w.found)
 }
 
 func (w *scanWalk) wanted(f document.Finding) bool {
 	order := []string{"low", "medium", "high", "critical"}
 	return slices.Index(order, f.Severity) >= slices.Index(order, w.cmd.MinSeverity) &&
-		(len(w.cmd.Category) == 0 || slices.Contains(w.cmd.Category, f.Category))
+		(len(w.cmd.Category) == 0 || slices.Contains(w.cmd.Category, f.Category) || w.cmd.Suspicions && f.Category == suspicionCategory)
 }
 
 func (w *scanWalk) fail(name string, err error) {

@@ -36,8 +36,15 @@ func TestThreat_D7_WhatOneSideHasIsNotFoundAcross(t *testing.T) {
 	mail.Examples.Match = []string{"ann@site.test", "<ann@site.test>", "mail ann@site.test"}
 	s := mustCompile(t, append(without("credential.generic"), mail))
 	for _, seam := range []Seam{
-		{"ann@site.test", "Lunch"}, {"to", "ann@site.test"}, {canary, " and more"}, {canary, canary}, {"", canary}, {canary, ""}, {"", ""},
-		{"4111 1111", " 1111 1111"}, {"a4111", "111111111111"}, // no keyword
+		{"ann@site.test", "Lunch"},
+		{"to", "ann@site.test"},
+		{canary, " and more"},
+		{canary, canary},
+		{"", canary},
+		{canary, ""},
+		{"", ""},
+		{"4111 1111", " 1111 1111"},
+		{"a4111", "111111111111"}, // no keyword
 	} {
 		if found, complete := s.Across(t.Context(), []Seam{seam}, keyed, Budget{}); len(found) > 0 || !complete {
 			t.Errorf("%q then %q: %v", seam.Before, seam.After, found)

@@ -22,7 +22,8 @@ const (
 const maxPending = 100_000
 
 // Stream finds matches in a text that comes in pieces: the same as Find in all of it, wherever the pieces are cut, in
-// memory that does not grow with the text. It is for one goroutine.
+// memory that does not grow with the text. Of a rule it gives the first 10,000 matches that count; Find looks at no more
+// than so many of its regex. It is for one goroutine.
 type Stream struct {
 	scanner *Scanner
 	f       Scratch
@@ -31,7 +32,7 @@ type Stream struct {
 	base    int    // where text begins in the stream
 	decided int    // in text: no match begins before that is not known
 	next    []int  // by rule: where the next match may begin, in the stream
-	count   []int  // by rule: matches so far
+	count   []int  // by rule: matches so far that count
 	heard   []bool // by rule: one of its keywords was there
 	pending []Match
 	found   []Match
@@ -168,12 +169,12 @@ func (t *Stream) resolve(text string, rule int32, limit int, last bool) (open in
 				p++
 				continue
 			}
-			if t.count[rule]++; t.count[rule] > maxMatches {
-				t.partial = true
-				t.next[rule] = int(^uint(0) >> 1)
-				return limit
-			}
 			if f.accepts(c, text, p, end) {
+				if t.count[rule]++; t.count[rule] > maxMatches {
+					t.partial = true
+					t.next[rule] = int(^uint(0) >> 1)
+					return limit
+				}
 				if !c.confirms(text, p, end, death) {
 					t.partial = true
 				}

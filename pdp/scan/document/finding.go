@@ -27,8 +27,21 @@ type Report struct {
 	Findings []Finding
 	// Bytes were read.
 	Bytes int64
-	// Incomplete is set if a budget ended the inspection of a part early: the document is not clean then.
+	// Incomplete is set if a budget ended the inspection of a part early, or there are more than MaxFindings: the document is
+	// not clean then.
 	Incomplete bool
+}
+
+// MaxFindings is how many are told of one document.
+const MaxFindings = 10_000
+
+// Options of a Scanner. The zero value is good.
+type Options struct {
+	// Suspicions adds what the statistical injection signal says of each paragraph of a text and each value of a JSON document.
+	// It is made for what agents read; of source code it suspects far too much.
+	Suspicions bool
+	// Progress is told how many bytes of the document have been looked at, now and then.
+	Progress func(bytes int64)
 }
 
 // ErrBinary says that a document holds no text.
@@ -38,15 +51,35 @@ var ErrBinary = errors.New("not a text")
 type Scanner struct {
 	scanner *scan.Scanner
 	rules   map[string]scan.Rule
+	options Options
 }
 
 // New makes a scanner of documents.
-func New(s *scan.Scanner) *Scanner {
+func New(s *scan.Scanner, o Options) *Scanner {
 	rules := map[string]scan.Rule{}
 	for _, r := range s.Rules() {
 		rules[r.ID] = r
 	}
-	return &Scanner{scanner: s, rules: rules}
+	return &Scanner{scanner: s, rules: rules, options: o}
+}
+
+func (s *Scanner) progress(bytes int64) {
+	if s.options.Progress != nil {
+		s.options.Progress(bytes)
+	}
+}
+
+// add takes a finding in, if there is room.
+func (r *Report) add(f Finding) {
+	if len(r.Findings) >= MaxFindings {
+		r.Incomplete = true
+		return
+	}
+	r.Findings = append(r.Findings, f)
+}
+
+func told(f scan.Finding) Finding {
+	return Finding{Rule: f.Rule, Category: f.Category, Severity: f.Severity, Confidence: f.Confidence, Pointer: f.Pointer, Count: f.Count}
 }
 
 func (s *Scanner) finding(rule string) Finding {

@@ -35,11 +35,14 @@ func (s *Scanner) JSON(ctx context.Context, document []byte) (Report, error) {
 	var texts []scan.Text
 	size := 0
 	flush := func() {
-		for _, f := range s.look(ctx, texts, &report) {
-			report.Findings = append(report.Findings, Finding{
-				Rule: f.Rule, Category: f.Category, Severity: f.Severity, Confidence: f.Confidence, Pointer: f.Pointer, Count: f.Count,
-			})
+		found := s.look(ctx, texts, &report)
+		if s.options.Suspicions {
+			found = scan.Merge(found, scan.Suspicions(texts))
 		}
+		for _, f := range found {
+			report.add(told(f))
+		}
+		s.progress(d.InputOffset())
 		texts, size = texts[:0], 0
 	}
 	for {

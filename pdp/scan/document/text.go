@@ -13,7 +13,8 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
 
-// A text is looked at in windows that overlap: what is longer than the overlap may be found in part only.
+// A text is looked at in windows that overlap, in every reading. What is longer than the overlap, or has its keyword in
+// another window, is found by a stream over all of it, as it is.
 const (
 	window  = 256 << 10
 	overlap = 16 << 10
@@ -45,6 +46,7 @@ type text struct {
 	line    int   // of held's first character
 	column  int
 	seen    map[string]int64 // where the last finding of a rule ends, in bytes of the text
+	stream  *stream          // of a text of more than a window
 }
 
 func (t *text) read(ctx context.Context, r io.Reader) error {
@@ -76,13 +78,28 @@ func (t *text) look(ctx context.Context, whole bool) {
 	next := len(t.held)
 	if !whole {
 		next = boundary(t.held, len(t.held)-overlap)
+		if t.stream == nil {
+			t.stream = newStream(t.scanner.scanner)
+		}
 	}
 	texts := []scan.Text{{Value: readable(t.held)}}
 	if found := t.scanner.look(ctx, texts, &t.report); len(found) > 0 {
 		t.place(ctx, texts, found, next)
 	}
+	if t.scanner.options.Suspicions {
+		t.suspect(texts[0].Value, next)
+	}
+	if t.stream != nil {
+		t.follow(t.stream.write(ctx, texts[0].Value[:next]))
+		if whole {
+			rest, complete := t.stream.Close(ctx)
+			t.follow(rest)
+			t.report.Incomplete = t.report.Incomplete || !complete
+		}
+	}
 	t.advance(t.held[:next])
 	t.held = append(t.held[:0], t.held[next:]...)
+	t.scanner.progress(t.start)
 }
 
 // place says where in the text each finding is.
@@ -99,13 +116,16 @@ func (t *text) place(ctx context.Context, texts []scan.Text, found []scan.Findin
 		at = o.From
 		f := t.scanner.finding(o.Rule)
 		f.Line, f.Column = line, column
-		t.report.Findings = append(t.report.Findings, f)
+		t.report.add(f)
+		if t.stream != nil {
+			t.stream.told[place{o.Rule, begin}] = true
+		}
 	}
 	for _, f := range found {
 		if scan.BuiltIn(f.Rule) { // about a window, not a place in it
 			own := t.scanner.finding(f.Rule)
 			own.Line = t.line
-			t.report.Findings = append(t.report.Findings, own)
+			t.report.add(own)
 		}
 	}
 }
