@@ -39,7 +39,7 @@ func TestThreat_D7_OtherWaysOfSplittingOverCalls(t *testing.T) {
 		return []Request{call("demo-basic", "search", first), call("demo-basic", "search", second)}
 	}
 	var letters []Request
-	for _, letter := range strings.SplitSeq(awsKey, "") {
+	for letter := range strings.SplitSeq(awsKey, "") {
 		letters = append(letters, search(letter))
 	}
 	for name, reqs := range map[string][]Request{
