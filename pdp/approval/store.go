@@ -11,10 +11,13 @@ type Record struct {
 	Approval Approval `json:"approval"`
 	// Changes is its history: the n-th entry is what sequence n changed. Entries are only appended.
 	Changes []Change `json:"changes"`
-	// Due is when the sweeper has to look at it: it expires, lapses or is old enough to be removed.
+	// Due is when the sweeper has to look at it: a stage opens, it expires, lapses or is old enough to be removed.
 	Due time.Time `json:"due"`
 	// ContentBytes is the size of the sealed content.
 	ContentBytes int64 `json:"content_bytes"`
+	// Content, where a change sets it and the record stays live, takes the place of the sealed content in the same
+	// transaction. It is not stored with the record, and a store never fills it in.
+	Content []byte `json:"-"`
 	// Doubtful is set by a store that may have forgotten what became of this record: a use, or a no. It is not stored.
 	Doubtful bool `json:"-"`
 }

@@ -127,6 +127,10 @@ func (m *Model) Update(ctx context.Context, id string, change func(*approval.Rec
 	seen := len(rec.Changes)
 	switch change(&rec) {
 	case approval.Write:
+		if rec.Content != nil {
+			m.contents[id] = bytes.Clone(rec.Content)
+			rec.Content = nil
+		}
 		m.put(rec, seen)
 	case approval.Remove:
 		delete(m.records, id)

@@ -26,6 +26,7 @@ func Run(t *testing.T, open Open) {
 		"caps":                                  caps,
 		"asks of an agent and a session":        asked,
 		"content is there while it is live":     contents,
+		"content is replaced with its record":   replaced,
 		"changes at once all count":             atOnce,
 		"one of many wins":                      oneWins,
 		"changes are in order":                  ordered,
@@ -210,6 +211,46 @@ func contents(t *testing.T, s approval.Store) {
 	}
 	if _, _, err := s.Content(t.Context(), "nothing"); !errors.Is(err, approval.ErrNotFound) {
 		t.Errorf("nothing: %v", err)
+	}
+}
+
+// replaced: content changes with its record or not at all, counts as what it is then, and goes with the record.
+func replaced(t *testing.T, s approval.Store) {
+	insert(t, s, record("id1", "t", "a"))
+	edit := func(effect approval.Effect, content []byte) func(*approval.Record) approval.Effect {
+		return func(r *approval.Record) approval.Effect {
+			if r.Content != nil {
+				t.Error("the store handed out content with the record")
+			}
+			_ = to(approval.Pending, "")(r)
+			r.Content, r.ContentBytes = content, int64(len(content))
+			return effect
+		}
+	}
+	want := func(content string, sequence uint64) {
+		t.Helper()
+		rec, got, err := s.Content(t.Context(), "id1")
+		if err != nil || string(got) != content || rec.Approval.Sequence != sequence || rec.Content != nil {
+			t.Errorf("%q at %d, %v; want %q at %d", got, rec.Approval.Sequence, err, content, sequence)
+		}
+	}
+	update(t, s, "id1", edit(approval.Keep, []byte("lost")))
+	want("abc", 1)
+	update(t, s, "id1", edit(approval.Write, []byte("longer than before")))
+	want("longer than before", 2)
+	update(t, s, "id1", to(approval.Pending, ""))
+	want("longer than before", 3)
+	tight := wide
+	tight.ContentBytes = 20
+	if err := s.Insert(t.Context(), record("id2", "t", "a"), []byte("abc"), tight); !errors.Is(err, approval.ErrQueueFull) {
+		t.Errorf("18 bytes and 3 into 20: %v", err)
+	}
+	update(t, s, "id1", to(approval.Rejected, ""))
+	if _, got, err := s.Content(t.Context(), "id1"); err != nil || got != nil {
+		t.Errorf("ended: %d bytes, %v", len(got), err)
+	}
+	if err := s.Insert(t.Context(), record("id2", "t", "a"), []byte("abc"), tight); err != nil {
+		t.Errorf("its bytes count on: %v", err)
 	}
 }
 

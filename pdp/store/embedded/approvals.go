@@ -317,6 +317,11 @@ func (t approvalsTx) update(id string, change func(*approval.Record) approval.Ef
 	}
 	switch change(&rec) {
 	case approval.Write:
+		if rec.Content != nil {
+			if err := t.bucket(approvalContentsBucket).Put([]byte(id), rec.Content); err != nil {
+				return fmt.Errorf("replace content: %w", err)
+			}
+		}
 		return t.replace(&old, &rec)
 	case approval.Remove:
 		return t.replace(&old, nil)

@@ -140,7 +140,7 @@ func (s *Approvals) Update(ctx context.Context, id string, change func(*approval
 		var done bool
 		switch change(&rec) {
 		case approval.Write:
-			done, err = s.write(ctx, &old, &rec, nil, approval.Caps{})
+			done, err = s.write(ctx, &old, &rec, rec.Content, approval.Caps{})
 		case approval.Remove:
 			done, err = s.write(ctx, &old, nil, nil, approval.Caps{})
 		default:
