@@ -46,6 +46,7 @@ var accessTable = map[string]access{
 	"/portcullis.v1.ApprovalService/WatchApprovals": {roles: reviewers, never: machines},
 	"/portcullis.v1.ApprovalService/RevealApproval": {roles: []identity.Role{identity.RoleApprover}, never: machines},
 	"/portcullis.v1.ApprovalService/CancelApproval": {roles: []identity.Role{identity.RoleApprover, identity.RoleAdmin}, never: machines},
+	"/portcullis.v1.ApprovalService/SubmitVerdicts": {roles: []identity.Role{identity.RoleApprover}, never: machines},
 	"/portcullis.v1.ApprovalService/SubmitVerdict":  {roles: []identity.Role{identity.RoleApprover}, never: machines},
 
 	"/portcullis.v1.AdminService/GetStatus":        {roles: watchmen, never: machines},

@@ -18,6 +18,8 @@ import (
 var schemas = map[string]protoreflect.MessageDescriptor{
 	"input.json":    (&policyv1.Input{}).ProtoReflect().Descriptor(),
 	"decision.json": (&policyv1.Decision{}).ProtoReflect().Descriptor(),
+	"terms.json":    (&policyv1.ApprovalTerms{}).ProtoReflect().Descriptor(),
+	"vote.json":     (&policyv1.VoteRuling{}).ProtoReflect().Descriptor(),
 }
 
 // source embeds the schemas, so that the engine checks policies against the very files that the CLI reads.

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/approval.proto.
  */
 export const file_portcullis_v1_approval: GenFile = /*@__PURE__*/
-  fileDesc("Chxwb3J0Y3VsbGlzL3YxL2FwcHJvdmFsLnByb3RvEg1wb3J0Y3VsbGlzLnYxIooBCgRWb3RlEg8KB3N1YmplY3QYASABKAkSJwoHdmVyZGljdBgCIAEoDjIWLnBvcnRjdWxsaXMudjEuVmVyZGljdBIPCgdjb21tZW50GAMgASgJEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhcHBsaWVkGAUgASgIIqEFCghBcHByb3ZhbBIKCgJpZBgBIAEoCRIrCgVzdGF0ZRgCIAEoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZRIrCglwcmluY2lwYWwYAyABKAsyGC5wb3J0Y3VsbGlzLnYxLlByaW5jaXBhbBInCgRraW5kGAQgASgOMhkucG9ydGN1bGxpcy52MS5BY3Rpb25LaW5kEgwKBHRvb2wYBSABKAkSDgoGc2VydmVyGAYgASgJEhUKDWFjdGlvbl9kaWdlc3QYByABKAkSFwoPYnVuZGxlX3JldmlzaW9uGAggASgJEiYKB3JlYXNvbnMYCSADKAsyFS5wb3J0Y3VsbGlzLnYxLlJlYXNvbhIuCgpjcmVhdGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcXVvcnVtGA0gASgFEiIKBXZvdGVzGA4gAygLMhMucG9ydGN1bGxpcy52MS5Wb3RlEhAKCHNlcXVlbmNlGA8gASgEEi8KC3JlZGVlbWVkX2F0GBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZWNpc2lvbl9pZBgRIAEoCRImCghlc3RpbWF0ZRgSIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2USEwoLcmVkZWVtZWRfYnkYEyABKAkSKQoFZ3JhbnQYFCABKAsyGi5wb3J0Y3VsbGlzLnYxLkdyYW50U3RhdHVzEg4KBmpvaW5lZBgVIAEoBSK9AQoKUmV2aWV3VmlldxITCgthY3Rpb25fanNvbhgBIAEoCRIUCgxhY3Rpb25fYnl0ZXMYAiABKAMSEQoJdHJ1bmNhdGVkGAMgASgIEigKCGZpbmRpbmdzGAQgAygLMhYucG9ydGN1bGxpcy52MS5GaW5kaW5nEg4KBm9mZnNldBgFIAEoAxITCgtuZXh0X29mZnNldBgGIAEoAxIOCgZtYXNrZWQYByABKAUSEgoKYWdlbnRfc2F5cxgIIAEoCSLDAQoUTGlzdEFwcHJvdmFsc1JlcXVlc3QSPQoGc3RhdGVzGAEgAygOMhwucG9ydGN1bGxpcy52MS5BcHByb3ZhbFN0YXRlQg+6SAySAQkQBSIFggECEAESFwoFYWdlbnQYAiABKAlCCLpIBXIDKIABEhYKBHRvb2wYAyABKAlCCLpIBXIDKIACEh0KCXBhZ2Vfc2l6ZRgEIAEoBUIKukgHGgUYyAEoABIcCgpwYWdlX3Rva2VuGAUgASgJQgi6SAVyAyiAAiJcChVMaXN0QXBwcm92YWxzUmVzcG9uc2USKgoJYXBwcm92YWxzGAEgAygLMhcucG9ydGN1bGxpcy52MS5BcHByb3ZhbBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiXgoSR2V0QXBwcm92YWxSZXF1ZXN0Ei8KC2FwcHJvdmFsX2lkGAEgASgJQhq6SBdyFRABKEAyD15bQS1aYS16MC05LV0qJBIXCgZvZmZzZXQYAiABKANCB7pIBCICKAAiaQoTR2V0QXBwcm92YWxSZXNwb25zZRIpCghhcHByb3ZhbBgBIAEoCzIXLnBvcnRjdWxsaXMudjEuQXBwcm92YWwSJwoEdmlldxgCIAEoCzIZLnBvcnRjdWxsaXMudjEuUmV2aWV3VmlldyJ9ChVSZXZlYWxBcHByb3ZhbFJlcXVlc3QSLwoLYXBwcm92YWxfaWQYASABKAlCGrpIF3IVEAEoQDIPXltBLVphLXowLTktXSokEhcKBm9mZnNldBgCIAEoA0IHukgEIgIoABIaCgZyZWFzb24YAyABKAlCCrpIB3IFEAEooB8iQQoWUmV2ZWFsQXBwcm92YWxSZXNwb25zZRInCgR2aWV3GAEgASgLMhkucG9ydGN1bGxpcy52MS5SZXZpZXdWaWV3InUKBUdyYW50EhgKBHVzZXMYASABKAVCCrpIBxoFGOgHKAASHAoHc2Vjb25kcxgCIAEoA0ILukgIIgYYgKMFKAASEwoLYW55X3Nlc3Npb24YAyABKAgSHwoEdmFyeRgEIAMoCUIRukgOkgELEBAiB3IFEAEogAgiTAoLR3JhbnRTdGF0dXMSDAoEdXNlcxgBIAEoBRIMCgR1c2VkGAIgASgFEhMKC2FueV9zZXNzaW9uGAMgASgIEgwKBHZhcnkYBCADKAkinwIKFFN1Ym1pdFZlcmRpY3RSZXF1ZXN0Ei8KC2FwcHJvdmFsX2lkGAEgASgJQhq6SBdyFRABKEAyD15bQS1aYS16MC05LV0qJBIzCgd2ZXJkaWN0GAIgASgOMhYucG9ydGN1bGxpcy52MS5WZXJkaWN0Qgq6SAeCAQQQASAAEhkKB2NvbW1lbnQYAyABKAlCCLpIBXIDKKAfEiEKD2V4cGVjdGVkX2RpZ2VzdBgEIAEoCUIIukgFcgMogAESIwoFZ3JhbnQYBSABKAsyFC5wb3J0Y3VsbGlzLnYxLkdyYW50EigKFWVkaXRlZF9hcmd1bWVudHNfanNvbhgGIAEoCUIJukgGcgQogIBAEhQKDHNlZW5faW5fZnVsbBgHIAEoCCJjChVTdWJtaXRWZXJkaWN0UmVzcG9uc2USDwoHYXBwbGllZBgBIAEoCBIpCghhcHByb3ZhbBgCIAEoCzIXLnBvcnRjdWxsaXMudjEuQXBwcm92YWwSDgoGcmVhc29uGAMgASgJImIKFUNhbmNlbEFwcHJvdmFsUmVxdWVzdBIvCgthcHByb3ZhbF9pZBgBIAEoCUIaukgXchUQAShAMg9eW0EtWmEtejAtOS1dKiQSGAoGcmVhc29uGAIgASgJQgi6SAVyAyigBiJkChZDYW5jZWxBcHByb3ZhbFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSKQoIYXBwcm92YWwYAiABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEg4KBnJlYXNvbhgDIAEoCSItChVXYXRjaEFwcHJvdmFsc1JlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEIngKFldhdGNoQXBwcm92YWxzUmVzcG9uc2USKQoIYXBwcm92YWwYASABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEg4KBmN1cnNvchgCIAEoBBIRCgloZWFydGJlYXQYAyABKAgSEAoIZHJhaW5pbmcYBCABKAgqvwEKDUFwcHJvdmFsU3RhdGUSHgoaQVBQUk9WQUxfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZBUFBST1ZBTF9TVEFURV9QRU5ESU5HEAESGwoXQVBQUk9WQUxfU1RBVEVfQVBQUk9WRUQQAhIbChdBUFBST1ZBTF9TVEFURV9SRUpFQ1RFRBADEhoKFkFQUFJPVkFMX1NUQVRFX0VYUElSRUQQBBIcChhBUFBST1ZBTF9TVEFURV9DQU5DRUxMRUQQBSpLCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABITCg9WRVJESUNUX0FQUFJPVkUQARISCg5WRVJESUNUX1JFSkVDVBACMr4ECg9BcHByb3ZhbFNlcnZpY2USWgoNTGlzdEFwcHJvdmFscxIjLnBvcnRjdWxsaXMudjEuTGlzdEFwcHJvdmFsc1JlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLkxpc3RBcHByb3ZhbHNSZXNwb25zZRJUCgtHZXRBcHByb3ZhbBIhLnBvcnRjdWxsaXMudjEuR2V0QXBwcm92YWxSZXF1ZXN0GiIucG9ydGN1bGxpcy52MS5HZXRBcHByb3ZhbFJlc3BvbnNlEl0KDlJldmVhbEFwcHJvdmFsEiQucG9ydGN1bGxpcy52MS5SZXZlYWxBcHByb3ZhbFJlcXVlc3QaJS5wb3J0Y3VsbGlzLnYxLlJldmVhbEFwcHJvdmFsUmVzcG9uc2USWgoNU3VibWl0VmVyZGljdBIjLnBvcnRjdWxsaXMudjEuU3VibWl0VmVyZGljdFJlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLlN1Ym1pdFZlcmRpY3RSZXNwb25zZRJdCg5DYW5jZWxBcHByb3ZhbBIkLnBvcnRjdWxsaXMudjEuQ2FuY2VsQXBwcm92YWxSZXF1ZXN0GiUucG9ydGN1bGxpcy52MS5DYW5jZWxBcHByb3ZhbFJlc3BvbnNlEl8KDldhdGNoQXBwcm92YWxzEiQucG9ydGN1bGxpcy52MS5XYXRjaEFwcHJvdmFsc1JlcXVlc3QaJS5wb3J0Y3VsbGlzLnYxLldhdGNoQXBwcm92YWxzUmVzcG9uc2UwAUK/AQoRY29tLnBvcnRjdWxsaXMudjFCDUFwcHJvdmFsUHJvdG9QAVpGZ2l0aHViLmNvbS9wb3J0Y3VsbGlzLXBkcC9wb3J0Y3VsbGlzL2dlbi9nby9wb3J0Y3VsbGlzL3YxO3BvcnRjdWxsaXN2MaICA1BYWKoCDVBvcnRjdWxsaXMuVjHKAg1Qb3J0Y3VsbGlzXFYx4gIZUG9ydGN1bGxpc1xWMVxHUEJNZXRhZGF0YeoCDlBvcnRjdWxsaXM6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_types]);
+  fileDesc("Chxwb3J0Y3VsbGlzL3YxL2FwcHJvdmFsLnByb3RvEg1wb3J0Y3VsbGlzLnYxIsEBCgRWb3RlEg8KB3N1YmplY3QYASABKAkSJwoHdmVyZGljdBgCIAEoDjIWLnBvcnRjdWxsaXMudjEuVmVyZGljdBIPCgdjb21tZW50GAMgASgJEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhcHBsaWVkGAUgASgIEg4KBnBlcnNvbhgGIAEoCRIVCg1lZGl0ZWRfZGlnZXN0GAcgASgJEg4KBnN0YWdlcxgIIAMoBSJVCg1BcHByb3ZhbFN0YWdlEhUKDWFmdGVyX3NlY29uZHMYASABKAMSDgoGcXVvcnVtGAIgASgFEg4KBmdyb3VwcxgDIAMoCRINCgVyb2xlcxgEIAMoCSKQBgoIQXBwcm92YWwSCgoCaWQYASABKAkSKwoFc3RhdGUYAiABKA4yHC5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsU3RhdGUSKwoJcHJpbmNpcGFsGAMgASgLMhgucG9ydGN1bGxpcy52MS5QcmluY2lwYWwSJwoEa2luZBgEIAEoDjIZLnBvcnRjdWxsaXMudjEuQWN0aW9uS2luZBIMCgR0b29sGAUgASgJEg4KBnNlcnZlchgGIAEoCRIVCg1hY3Rpb25fZGlnZXN0GAcgASgJEhcKD2J1bmRsZV9yZXZpc2lvbhgIIAEoCRImCgdyZWFzb25zGAkgAygLMhUucG9ydGN1bGxpcy52MS5SZWFzb24SLgoKY3JlYXRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnF1b3J1bRgNIAEoBRIiCgV2b3RlcxgOIAMoCzITLnBvcnRjdWxsaXMudjEuVm90ZRIQCghzZXF1ZW5jZRgPIAEoBBIvCgtyZWRlZW1lZF9hdBgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLZGVjaXNpb25faWQYESABKAkSJgoIZXN0aW1hdGUYEiABKAsyFC5wb3J0Y3VsbGlzLnYxLlVzYWdlEhMKC3JlZGVlbWVkX2J5GBMgASgJEikKBWdyYW50GBQgASgLMhoucG9ydGN1bGxpcy52MS5HcmFudFN0YXR1cxIOCgZqb2luZWQYFSABKAUSLAoGc3RhZ2VzGBYgAygLMhwucG9ydGN1bGxpcy52MS5BcHByb3ZhbFN0YWdlEg0KBXN0YWdlGBcgASgFEhUKDWVkaXRlZF9kaWdlc3QYGCABKAkSGQoRYXBwcm92YWxzX21pc3NpbmcYGSABKAUivQEKClJldmlld1ZpZXcSEwoLYWN0aW9uX2pzb24YASABKAkSFAoMYWN0aW9uX2J5dGVzGAIgASgDEhEKCXRydW5jYXRlZBgDIAEoCBIoCghmaW5kaW5ncxgEIAMoCzIWLnBvcnRjdWxsaXMudjEuRmluZGluZxIOCgZvZmZzZXQYBSABKAMSEwoLbmV4dF9vZmZzZXQYBiABKAMSDgoGbWFza2VkGAcgASgFEhIKCmFnZW50X3NheXMYCCABKAkiwwEKFExpc3RBcHByb3ZhbHNSZXF1ZXN0Ej0KBnN0YXRlcxgBIAMoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZUIPukgMkgEJEAUiBYIBAhABEhcKBWFnZW50GAIgASgJQgi6SAVyAyiAARIWCgR0b29sGAMgASgJQgi6SAVyAyiAAhIdCglwYWdlX3NpemUYBCABKAVCCrpIBxoFGMgBKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMogAIiXAoVTGlzdEFwcHJvdmFsc1Jlc3BvbnNlEioKCWFwcHJvdmFscxgBIAMoCzIXLnBvcnRjdWxsaXMudjEuQXBwcm92YWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIl4KEkdldEFwcHJvdmFsUmVxdWVzdBIvCgthcHByb3ZhbF9pZBgBIAEoCUIaukgXchUQAShAMg9eW0EtWmEtejAtOS1dKiQSFwoGb2Zmc2V0GAIgASgDQge6SAQiAigAImkKE0dldEFwcHJvdmFsUmVzcG9uc2USKQoIYXBwcm92YWwYASABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEicKBHZpZXcYAiABKAsyGS5wb3J0Y3VsbGlzLnYxLlJldmlld1ZpZXcifQoVUmV2ZWFsQXBwcm92YWxSZXF1ZXN0Ei8KC2FwcHJvdmFsX2lkGAEgASgJQhq6SBdyFRABKEAyD15bQS1aYS16MC05LV0qJBIXCgZvZmZzZXQYAiABKANCB7pIBCICKAASGgoGcmVhc29uGAMgASgJQgq6SAdyBRABKKAfIkEKFlJldmVhbEFwcHJvdmFsUmVzcG9uc2USJwoEdmlldxgBIAEoCzIZLnBvcnRjdWxsaXMudjEuUmV2aWV3VmlldyJ1CgVHcmFudBIYCgR1c2VzGAEgASgFQgq6SAcaBRjoBygAEhwKB3NlY29uZHMYAiABKANCC7pICCIGGICjBSgAEhMKC2FueV9zZXNzaW9uGAMgASgIEh8KBHZhcnkYBCADKAlCEbpIDpIBCxAQIgdyBRABKIAIIkwKC0dyYW50U3RhdHVzEgwKBHVzZXMYASABKAUSDAoEdXNlZBgCIAEoBRITCgthbnlfc2Vzc2lvbhgDIAEoCBIMCgR2YXJ5GAQgAygJIp8CChRTdWJtaXRWZXJkaWN0UmVxdWVzdBIvCgthcHByb3ZhbF9pZBgBIAEoCUIaukgXchUQAShAMg9eW0EtWmEtejAtOS1dKiQSMwoHdmVyZGljdBgCIAEoDjIWLnBvcnRjdWxsaXMudjEuVmVyZGljdEIKukgHggEEEAEgABIZCgdjb21tZW50GAMgASgJQgi6SAVyAyigHxIhCg9leHBlY3RlZF9kaWdlc3QYBCABKAlCCLpIBXIDKIABEiMKBWdyYW50GAUgASgLMhQucG9ydGN1bGxpcy52MS5HcmFudBIoChVlZGl0ZWRfYXJndW1lbnRzX2pzb24YBiABKAlCCbpIBnIEKICAQBIUCgxzZWVuX2luX2Z1bGwYByABKAgiiwEKFVN1Ym1pdFZlcmRpY3RSZXNwb25zZRIPCgdhcHBsaWVkGAEgASgIEikKCGFwcHJvdmFsGAIgASgLMhcucG9ydGN1bGxpcy52MS5BcHByb3ZhbBIOCgZyZWFzb24YAyABKAkSJgoHcmVhc29ucxgEIAMoCzIVLnBvcnRjdWxsaXMudjEuUmVhc29uIloKFVN1Ym1pdFZlcmRpY3RzUmVxdWVzdBJBCgh2ZXJkaWN0cxgBIAMoCzIjLnBvcnRjdWxsaXMudjEuU3VibWl0VmVyZGljdFJlcXVlc3RCCrpIB5IBBAgBEGQiPQoMVmVyZGljdEVycm9yEgwKBGNvZGUYASABKAkSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkigQEKDVZlcmRpY3RSZXN1bHQSOAoIcmVzcG9uc2UYASABKAsyJC5wb3J0Y3VsbGlzLnYxLlN1Ym1pdFZlcmRpY3RSZXNwb25zZUgAEiwKBWVycm9yGAIgASgLMhsucG9ydGN1bGxpcy52MS5WZXJkaWN0RXJyb3JIAEIICgZyZXN1bHQiRwoWU3VibWl0VmVyZGljdHNSZXNwb25zZRItCgdyZXN1bHRzGAEgAygLMhwucG9ydGN1bGxpcy52MS5WZXJkaWN0UmVzdWx0ImIKFUNhbmNlbEFwcHJvdmFsUmVxdWVzdBIvCgthcHByb3ZhbF9pZBgBIAEoCUIaukgXchUQAShAMg9eW0EtWmEtejAtOS1dKiQSGAoGcmVhc29uGAIgASgJQgi6SAVyAyigBiJkChZDYW5jZWxBcHByb3ZhbFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSKQoIYXBwcm92YWwYAiABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEg4KBnJlYXNvbhgDIAEoCSItChVXYXRjaEFwcHJvdmFsc1JlcXVlc3QSFAoMYWZ0ZXJfY3Vyc29yGAEgASgEIngKFldhdGNoQXBwcm92YWxzUmVzcG9uc2USKQoIYXBwcm92YWwYASABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEg4KBmN1cnNvchgCIAEoBBIRCgloZWFydGJlYXQYAyABKAgSEAoIZHJhaW5pbmcYBCABKAgqvwEKDUFwcHJvdmFsU3RhdGUSHgoaQVBQUk9WQUxfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZBUFBST1ZBTF9TVEFURV9QRU5ESU5HEAESGwoXQVBQUk9WQUxfU1RBVEVfQVBQUk9WRUQQAhIbChdBUFBST1ZBTF9TVEFURV9SRUpFQ1RFRBADEhoKFkFQUFJPVkFMX1NUQVRFX0VYUElSRUQQBBIcChhBUFBST1ZBTF9TVEFURV9DQU5DRUxMRUQQBSpLCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABITCg9WRVJESUNUX0FQUFJPVkUQARISCg5WRVJESUNUX1JFSkVDVBACMp0FCg9BcHByb3ZhbFNlcnZpY2USWgoNTGlzdEFwcHJvdmFscxIjLnBvcnRjdWxsaXMudjEuTGlzdEFwcHJvdmFsc1JlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLkxpc3RBcHByb3ZhbHNSZXNwb25zZRJUCgtHZXRBcHByb3ZhbBIhLnBvcnRjdWxsaXMudjEuR2V0QXBwcm92YWxSZXF1ZXN0GiIucG9ydGN1bGxpcy52MS5HZXRBcHByb3ZhbFJlc3BvbnNlEl0KDlJldmVhbEFwcHJvdmFsEiQucG9ydGN1bGxpcy52MS5SZXZlYWxBcHByb3ZhbFJlcXVlc3QaJS5wb3J0Y3VsbGlzLnYxLlJldmVhbEFwcHJvdmFsUmVzcG9uc2USWgoNU3VibWl0VmVyZGljdBIjLnBvcnRjdWxsaXMudjEuU3VibWl0VmVyZGljdFJlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLlN1Ym1pdFZlcmRpY3RSZXNwb25zZRJdCg5TdWJtaXRWZXJkaWN0cxIkLnBvcnRjdWxsaXMudjEuU3VibWl0VmVyZGljdHNSZXF1ZXN0GiUucG9ydGN1bGxpcy52MS5TdWJtaXRWZXJkaWN0c1Jlc3BvbnNlEl0KDkNhbmNlbEFwcHJvdmFsEiQucG9ydGN1bGxpcy52MS5DYW5jZWxBcHByb3ZhbFJlcXVlc3QaJS5wb3J0Y3VsbGlzLnYxLkNhbmNlbEFwcHJvdmFsUmVzcG9uc2USXwoOV2F0Y2hBcHByb3ZhbHMSJC5wb3J0Y3VsbGlzLnYxLldhdGNoQXBwcm92YWxzUmVxdWVzdBolLnBvcnRjdWxsaXMudjEuV2F0Y2hBcHByb3ZhbHNSZXNwb25zZTABQr8BChFjb20ucG9ydGN1bGxpcy52MUINQXBwcm92YWxQcm90b1ABWkZnaXRodWIuY29tL3BvcnRjdWxsaXMtcGRwL3BvcnRjdWxsaXMvZ2VuL2dvL3BvcnRjdWxsaXMvdjE7cG9ydGN1bGxpc3YxogIDUFhYqgINUG9ydGN1bGxpcy5WMcoCDVBvcnRjdWxsaXNcVjHiAhlQb3J0Y3VsbGlzXFYxXEdQQk1ldGFkYXRh6gIOUG9ydGN1bGxpczo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_types]);
 
 /**
  * One person's answer.
@@ -57,6 +57,27 @@ export type Vote = Message<"portcullis.v1.Vote"> & {
    * @generated from field: bool applied = 5;
    */
   applied: boolean;
+
+  /**
+   * The person behind the voter's credential. One person counts once, whatever they sign in with.
+   *
+   * @generated from field: string person = 6;
+   */
+  person: string;
+
+  /**
+   * What the vote is for, where it is not the action that was asked for: the digest with a reviewer's arguments.
+   *
+   * @generated from field: string edited_digest = 7;
+   */
+  editedDigest: string;
+
+  /**
+   * Numbers of the stages that it counts for, from 0.
+   *
+   * @generated from field: repeated int32 stages = 8;
+   */
+  stages: number[];
 };
 
 /**
@@ -65,6 +86,48 @@ export type Vote = Message<"portcullis.v1.Vote"> & {
  */
 export const VoteSchema: GenMessage<Vote> = /*@__PURE__*/
   messageDesc(file_portcullis_v1_approval, 0);
+
+/**
+ * Who may approve from a moment on. Everybody whom an open stage names may vote; it is a yes once the quorum of one open stage is complete.
+ *
+ * @generated from message portcullis.v1.ApprovalStage
+ */
+export type ApprovalStage = Message<"portcullis.v1.ApprovalStage"> & {
+  /**
+   * When it opens, in seconds after the ask.
+   *
+   * @generated from field: int64 after_seconds = 1;
+   */
+  afterSeconds: bigint;
+
+  /**
+   * How many different people of this stage must approve.
+   *
+   * @generated from field: int32 quorum = 2;
+   */
+  quorum: number;
+
+  /**
+   * Members of any of these groups; with `roles` empty too: every approver.
+   *
+   * @generated from field: repeated string groups = 3;
+   */
+  groups: string[];
+
+  /**
+   * Holders of any of these roles.
+   *
+   * @generated from field: repeated string roles = 4;
+   */
+  roles: string[];
+};
+
+/**
+ * Describes the message portcullis.v1.ApprovalStage.
+ * Use `create(ApprovalStageSchema)` to create a new message.
+ */
+export const ApprovalStageSchema: GenMessage<ApprovalStage> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_approval, 1);
 
 /**
  * One ask.
@@ -218,6 +281,35 @@ export type Approval = Message<"portcullis.v1.Approval"> & {
    * @generated from field: int32 joined = 21;
    */
   joined: number;
+
+  /**
+   * Who may approve, and from when on; at most 5.
+   *
+   * @generated from field: repeated portcullis.v1.ApprovalStage stages = 22;
+   */
+  stages: ApprovalStage[];
+
+  /**
+   * Number of the last stage that is open, from 0.
+   *
+   * @generated from field: int32 stage = 23;
+   */
+  stage: number;
+
+  /**
+   * Set once a reviewer has changed the arguments: digest of the action that would be carried out. Votes are for this one then, and those that were
+   * given before do not count.
+   *
+   * @generated from field: string edited_digest = 24;
+   */
+  editedDigest: string;
+
+  /**
+   * How many people must still approve, in the open stage that lacks least; 0 once the state is final.
+   *
+   * @generated from field: int32 approvals_missing = 25;
+   */
+  approvalsMissing: number;
 };
 
 /**
@@ -225,7 +317,7 @@ export type Approval = Message<"portcullis.v1.Approval"> & {
  * Use `create(ApprovalSchema)` to create a new message.
  */
 export const ApprovalSchema: GenMessage<Approval> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 1);
+  messageDesc(file_portcullis_v1_approval, 2);
 
 /**
  * What the reviewer sees, built by the PDP from the action itself, never from the agent's words about it.
@@ -297,7 +389,7 @@ export type ReviewView = Message<"portcullis.v1.ReviewView"> & {
  * Use `create(ReviewViewSchema)` to create a new message.
  */
 export const ReviewViewSchema: GenMessage<ReviewView> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 2);
+  messageDesc(file_portcullis_v1_approval, 3);
 
 /**
  * Which approvals to list.
@@ -346,7 +438,7 @@ export type ListApprovalsRequest = Message<"portcullis.v1.ListApprovalsRequest">
  * Use `create(ListApprovalsRequestSchema)` to create a new message.
  */
 export const ListApprovalsRequestSchema: GenMessage<ListApprovalsRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 3);
+  messageDesc(file_portcullis_v1_approval, 4);
 
 /**
  * A page of approvals.
@@ -374,7 +466,7 @@ export type ListApprovalsResponse = Message<"portcullis.v1.ListApprovalsResponse
  * Use `create(ListApprovalsResponseSchema)` to create a new message.
  */
 export const ListApprovalsResponseSchema: GenMessage<ListApprovalsResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 4);
+  messageDesc(file_portcullis_v1_approval, 5);
 
 /**
  * Which approval to show.
@@ -402,7 +494,7 @@ export type GetApprovalRequest = Message<"portcullis.v1.GetApprovalRequest"> & {
  * Use `create(GetApprovalRequestSchema)` to create a new message.
  */
 export const GetApprovalRequestSchema: GenMessage<GetApprovalRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 5);
+  messageDesc(file_portcullis_v1_approval, 6);
 
 /**
  * One approval.
@@ -430,7 +522,7 @@ export type GetApprovalResponse = Message<"portcullis.v1.GetApprovalResponse"> &
  * Use `create(GetApprovalResponseSchema)` to create a new message.
  */
 export const GetApprovalResponseSchema: GenMessage<GetApprovalResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 6);
+  messageDesc(file_portcullis_v1_approval, 7);
 
 /**
  * Which action to show with nothing masked.
@@ -465,7 +557,7 @@ export type RevealApprovalRequest = Message<"portcullis.v1.RevealApprovalRequest
  * Use `create(RevealApprovalRequestSchema)` to create a new message.
  */
 export const RevealApprovalRequestSchema: GenMessage<RevealApprovalRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 7);
+  messageDesc(file_portcullis_v1_approval, 8);
 
 /**
  * The action with nothing masked.
@@ -486,7 +578,7 @@ export type RevealApprovalResponse = Message<"portcullis.v1.RevealApprovalRespon
  * Use `create(RevealApprovalResponseSchema)` to create a new message.
  */
 export const RevealApprovalResponseSchema: GenMessage<RevealApprovalResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 8);
+  messageDesc(file_portcullis_v1_approval, 9);
 
 /**
  * Later asks like this one need no person, for a number of uses, or for a time, or both. `INVALID_ARGUMENT` (`GRANT_TOO_BROAD`) for
@@ -531,7 +623,7 @@ export type Grant = Message<"portcullis.v1.Grant"> & {
  * Use `create(GrantSchema)` to create a new message.
  */
 export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 9);
+  messageDesc(file_portcullis_v1_approval, 10);
 
 /**
  * What is left of a grant.
@@ -573,7 +665,7 @@ export type GrantStatus = Message<"portcullis.v1.GrantStatus"> & {
  * Use `create(GrantStatusSchema)` to create a new message.
  */
 export const GrantStatusSchema: GenMessage<GrantStatus> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 10);
+  messageDesc(file_portcullis_v1_approval, 11);
 
 /**
  * A person's verdict.
@@ -617,7 +709,8 @@ export type SubmitVerdictRequest = Message<"portcullis.v1.SubmitVerdictRequest">
   grant?: Grant | undefined;
 
   /**
-   * Approve with these arguments instead. Refused by this server with `INVALID_ARGUMENT`. At most 1 MiB.
+   * Approve with these arguments instead. The tool and all else stay. The action is decided anew with them: where policy denies that, nothing is
+   * changed (`applied: false`, `EDIT_DENIED`, with the reasons). Needs `expected_digest`; earlier votes no longer count. At most 1 MiB.
    *
    * @generated from field: string edited_arguments_json = 6;
    */
@@ -637,7 +730,7 @@ export type SubmitVerdictRequest = Message<"portcullis.v1.SubmitVerdictRequest">
  * Use `create(SubmitVerdictRequestSchema)` to create a new message.
  */
 export const SubmitVerdictRequestSchema: GenMessage<SubmitVerdictRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 11);
+  messageDesc(file_portcullis_v1_approval, 12);
 
 /**
  * What the verdict did.
@@ -665,6 +758,13 @@ export type SubmitVerdictResponse = Message<"portcullis.v1.SubmitVerdictResponse
    * @generated from field: string reason = 3;
    */
   reason: string;
+
+  /**
+   * Why policy denies the edited action, if that is the reason.
+   *
+   * @generated from field: repeated portcullis.v1.Reason reasons = 4;
+   */
+  reasons: Reason[];
 };
 
 /**
@@ -672,7 +772,121 @@ export type SubmitVerdictResponse = Message<"portcullis.v1.SubmitVerdictResponse
  * Use `create(SubmitVerdictResponseSchema)` to create a new message.
  */
 export const SubmitVerdictResponseSchema: GenMessage<SubmitVerdictResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 12);
+  messageDesc(file_portcullis_v1_approval, 13);
+
+/**
+ * Verdicts of one person on several approvals, each for itself.
+ *
+ * @generated from message portcullis.v1.SubmitVerdictsRequest
+ */
+export type SubmitVerdictsRequest = Message<"portcullis.v1.SubmitVerdictsRequest"> & {
+  /**
+   * 1 to 100 verdicts. Each names the digest that was seen, in `expected_digest`.
+   *
+   * @generated from field: repeated portcullis.v1.SubmitVerdictRequest verdicts = 1;
+   */
+  verdicts: SubmitVerdictRequest[];
+};
+
+/**
+ * Describes the message portcullis.v1.SubmitVerdictsRequest.
+ * Use `create(SubmitVerdictsRequestSchema)` to create a new message.
+ */
+export const SubmitVerdictsRequestSchema: GenMessage<SubmitVerdictsRequest> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_approval, 14);
+
+/**
+ * Why one verdict of several has no result: what the single call would have failed with.
+ *
+ * @generated from message portcullis.v1.VerdictError
+ */
+export type VerdictError = Message<"portcullis.v1.VerdictError"> & {
+  /**
+   * Name of the gRPC code, for example `FAILED_PRECONDITION`.
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+
+  /**
+   * Stable reason, as in `google.rpc.ErrorInfo`.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * What is wrong and where.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message portcullis.v1.VerdictError.
+ * Use `create(VerdictErrorSchema)` to create a new message.
+ */
+export const VerdictErrorSchema: GenMessage<VerdictError> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_approval, 15);
+
+/**
+ * The result of one verdict of several.
+ *
+ * @generated from message portcullis.v1.VerdictResult
+ */
+export type VerdictResult = Message<"portcullis.v1.VerdictResult"> & {
+  /**
+   * Either what it did or an error.
+   *
+   * @generated from oneof portcullis.v1.VerdictResult.result
+   */
+  result: {
+    /**
+     * What it did.
+     *
+     * @generated from field: portcullis.v1.SubmitVerdictResponse response = 1;
+     */
+    value: SubmitVerdictResponse;
+    case: "response";
+  } | {
+    /**
+     * What the single call would have failed with.
+     *
+     * @generated from field: portcullis.v1.VerdictError error = 2;
+     */
+    value: VerdictError;
+    case: "error";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message portcullis.v1.VerdictResult.
+ * Use `create(VerdictResultSchema)` to create a new message.
+ */
+export const VerdictResultSchema: GenMessage<VerdictResult> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_approval, 16);
+
+/**
+ * The results, in the order of the verdicts.
+ *
+ * @generated from message portcullis.v1.SubmitVerdictsResponse
+ */
+export type SubmitVerdictsResponse = Message<"portcullis.v1.SubmitVerdictsResponse"> & {
+  /**
+   * One result a verdict.
+   *
+   * @generated from field: repeated portcullis.v1.VerdictResult results = 1;
+   */
+  results: VerdictResult[];
+};
+
+/**
+ * Describes the message portcullis.v1.SubmitVerdictsResponse.
+ * Use `create(SubmitVerdictsResponseSchema)` to create a new message.
+ */
+export const SubmitVerdictsResponseSchema: GenMessage<SubmitVerdictsResponse> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_approval, 17);
 
 /**
  * What to withdraw.
@@ -700,7 +914,7 @@ export type CancelApprovalRequest = Message<"portcullis.v1.CancelApprovalRequest
  * Use `create(CancelApprovalRequestSchema)` to create a new message.
  */
 export const CancelApprovalRequestSchema: GenMessage<CancelApprovalRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 13);
+  messageDesc(file_portcullis_v1_approval, 18);
 
 /**
  * What the withdrawal did.
@@ -735,7 +949,7 @@ export type CancelApprovalResponse = Message<"portcullis.v1.CancelApprovalRespon
  * Use `create(CancelApprovalResponseSchema)` to create a new message.
  */
 export const CancelApprovalResponseSchema: GenMessage<CancelApprovalResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 14);
+  messageDesc(file_portcullis_v1_approval, 19);
 
 /**
  * Which approvals to watch.
@@ -756,7 +970,7 @@ export type WatchApprovalsRequest = Message<"portcullis.v1.WatchApprovalsRequest
  * Use `create(WatchApprovalsRequestSchema)` to create a new message.
  */
 export const WatchApprovalsRequestSchema: GenMessage<WatchApprovalsRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 15);
+  messageDesc(file_portcullis_v1_approval, 20);
 
 /**
  * One message of the stream.
@@ -799,7 +1013,7 @@ export type WatchApprovalsResponse = Message<"portcullis.v1.WatchApprovalsRespon
  * Use `create(WatchApprovalsResponseSchema)` to create a new message.
  */
 export const WatchApprovalsResponseSchema: GenMessage<WatchApprovalsResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 16);
+  messageDesc(file_portcullis_v1_approval, 21);
 
 /**
  * Where an approval stands. All but `PENDING` are final for the verdict; an approved one can then be redeemed once.
@@ -938,6 +1152,16 @@ export const ApprovalService: GenService<{
     methodKind: "unary";
     input: typeof SubmitVerdictRequestSchema;
     output: typeof SubmitVerdictResponseSchema;
+  },
+  /**
+   * Gives verdicts on up to 100 approvals, in order. Each is bound to a digest, and each has its own result: one that fails changes nothing about the others.
+   *
+   * @generated from rpc portcullis.v1.ApprovalService.SubmitVerdicts
+   */
+  submitVerdicts: {
+    methodKind: "unary";
+    input: typeof SubmitVerdictsRequestSchema;
+    output: typeof SubmitVerdictsResponseSchema;
   },
   /**
    * Withdraws what is pending, or approved and not used up: a grant ends. Durable before it returns. Needs the role `approver` or

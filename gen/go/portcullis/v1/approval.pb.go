@@ -153,7 +153,13 @@ type Vote struct {
 	// When.
 	At *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
 	// False if it came too late to count.
-	Applied       bool `protobuf:"varint,5,opt,name=applied,proto3" json:"applied,omitempty"`
+	Applied bool `protobuf:"varint,5,opt,name=applied,proto3" json:"applied,omitempty"`
+	// The person behind the voter's credential. One person counts once, whatever they sign in with.
+	Person string `protobuf:"bytes,6,opt,name=person,proto3" json:"person,omitempty"`
+	// What the vote is for, where it is not the action that was asked for: the digest with a reviewer's arguments.
+	EditedDigest string `protobuf:"bytes,7,opt,name=edited_digest,json=editedDigest,proto3" json:"edited_digest,omitempty"`
+	// Numbers of the stages that it counts for, from 0.
+	Stages        []int32 `protobuf:"varint,8,rep,packed,name=stages,proto3" json:"stages,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -223,6 +229,100 @@ func (x *Vote) GetApplied() bool {
 	return false
 }
 
+func (x *Vote) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *Vote) GetEditedDigest() string {
+	if x != nil {
+		return x.EditedDigest
+	}
+	return ""
+}
+
+func (x *Vote) GetStages() []int32 {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+// Who may approve from a moment on. Everybody whom an open stage names may vote; it is a yes once the quorum of one open stage is complete.
+type ApprovalStage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it opens, in seconds after the ask.
+	AfterSeconds int64 `protobuf:"varint,1,opt,name=after_seconds,json=afterSeconds,proto3" json:"after_seconds,omitempty"`
+	// How many different people of this stage must approve.
+	Quorum int32 `protobuf:"varint,2,opt,name=quorum,proto3" json:"quorum,omitempty"`
+	// Members of any of these groups; with `roles` empty too: every approver.
+	Groups []string `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
+	// Holders of any of these roles.
+	Roles         []string `protobuf:"bytes,4,rep,name=roles,proto3" json:"roles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApprovalStage) Reset() {
+	*x = ApprovalStage{}
+	mi := &file_portcullis_v1_approval_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApprovalStage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApprovalStage) ProtoMessage() {}
+
+func (x *ApprovalStage) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_approval_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApprovalStage.ProtoReflect.Descriptor instead.
+func (*ApprovalStage) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ApprovalStage) GetAfterSeconds() int64 {
+	if x != nil {
+		return x.AfterSeconds
+	}
+	return 0
+}
+
+func (x *ApprovalStage) GetQuorum() int32 {
+	if x != nil {
+		return x.Quorum
+	}
+	return 0
+}
+
+func (x *ApprovalStage) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *ApprovalStage) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
 // One ask.
 type Approval struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -267,14 +367,23 @@ type Approval struct {
 	// Set if the approval covers later asks too. `expires_at` is when that ends.
 	Grant *GrantStatus `protobuf:"bytes,20,opt,name=grant,proto3" json:"grant,omitempty"`
 	// How many more have asked for the very same while it was pending. They share the verdict; each asks again if it comes too late.
-	Joined        int32 `protobuf:"varint,21,opt,name=joined,proto3" json:"joined,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Joined int32 `protobuf:"varint,21,opt,name=joined,proto3" json:"joined,omitempty"`
+	// Who may approve, and from when on; at most 5.
+	Stages []*ApprovalStage `protobuf:"bytes,22,rep,name=stages,proto3" json:"stages,omitempty"`
+	// Number of the last stage that is open, from 0.
+	Stage int32 `protobuf:"varint,23,opt,name=stage,proto3" json:"stage,omitempty"`
+	// Set once a reviewer has changed the arguments: digest of the action that would be carried out. Votes are for this one then, and those that were
+	// given before do not count.
+	EditedDigest string `protobuf:"bytes,24,opt,name=edited_digest,json=editedDigest,proto3" json:"edited_digest,omitempty"`
+	// How many people must still approve, in the open stage that lacks least; 0 once the state is final.
+	ApprovalsMissing int32 `protobuf:"varint,25,opt,name=approvals_missing,json=approvalsMissing,proto3" json:"approvals_missing,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Approval) Reset() {
 	*x = Approval{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[1]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -286,7 +395,7 @@ func (x *Approval) String() string {
 func (*Approval) ProtoMessage() {}
 
 func (x *Approval) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[1]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -299,7 +408,7 @@ func (x *Approval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approval.ProtoReflect.Descriptor instead.
 func (*Approval) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{1}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Approval) GetId() string {
@@ -449,6 +558,34 @@ func (x *Approval) GetJoined() int32 {
 	return 0
 }
 
+func (x *Approval) GetStages() []*ApprovalStage {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+func (x *Approval) GetStage() int32 {
+	if x != nil {
+		return x.Stage
+	}
+	return 0
+}
+
+func (x *Approval) GetEditedDigest() string {
+	if x != nil {
+		return x.EditedDigest
+	}
+	return ""
+}
+
+func (x *Approval) GetApprovalsMissing() int32 {
+	if x != nil {
+		return x.ApprovalsMissing
+	}
+	return 0
+}
+
 // What the reviewer sees, built by the PDP from the action itself, never from the agent's words about it.
 type ReviewView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -476,7 +613,7 @@ type ReviewView struct {
 
 func (x *ReviewView) Reset() {
 	*x = ReviewView{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[2]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -488,7 +625,7 @@ func (x *ReviewView) String() string {
 func (*ReviewView) ProtoMessage() {}
 
 func (x *ReviewView) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[2]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -501,7 +638,7 @@ func (x *ReviewView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewView.ProtoReflect.Descriptor instead.
 func (*ReviewView) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{2}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ReviewView) GetActionJson() string {
@@ -579,7 +716,7 @@ type ListApprovalsRequest struct {
 
 func (x *ListApprovalsRequest) Reset() {
 	*x = ListApprovalsRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[3]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +728,7 @@ func (x *ListApprovalsRequest) String() string {
 func (*ListApprovalsRequest) ProtoMessage() {}
 
 func (x *ListApprovalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[3]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +741,7 @@ func (x *ListApprovalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApprovalsRequest.ProtoReflect.Descriptor instead.
 func (*ListApprovalsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{3}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListApprovalsRequest) GetStates() []ApprovalState {
@@ -655,7 +792,7 @@ type ListApprovalsResponse struct {
 
 func (x *ListApprovalsResponse) Reset() {
 	*x = ListApprovalsResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[4]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +804,7 @@ func (x *ListApprovalsResponse) String() string {
 func (*ListApprovalsResponse) ProtoMessage() {}
 
 func (x *ListApprovalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[4]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +817,7 @@ func (x *ListApprovalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApprovalsResponse.ProtoReflect.Descriptor instead.
 func (*ListApprovalsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{4}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListApprovalsResponse) GetApprovals() []*Approval {
@@ -710,7 +847,7 @@ type GetApprovalRequest struct {
 
 func (x *GetApprovalRequest) Reset() {
 	*x = GetApprovalRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[5]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +859,7 @@ func (x *GetApprovalRequest) String() string {
 func (*GetApprovalRequest) ProtoMessage() {}
 
 func (x *GetApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[5]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +872,7 @@ func (x *GetApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetApprovalRequest.ProtoReflect.Descriptor instead.
 func (*GetApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{5}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetApprovalRequest) GetApprovalId() string {
@@ -765,7 +902,7 @@ type GetApprovalResponse struct {
 
 func (x *GetApprovalResponse) Reset() {
 	*x = GetApprovalResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[6]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -777,7 +914,7 @@ func (x *GetApprovalResponse) String() string {
 func (*GetApprovalResponse) ProtoMessage() {}
 
 func (x *GetApprovalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[6]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -790,7 +927,7 @@ func (x *GetApprovalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetApprovalResponse.ProtoReflect.Descriptor instead.
 func (*GetApprovalResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{6}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetApprovalResponse) GetApproval() *Approval {
@@ -822,7 +959,7 @@ type RevealApprovalRequest struct {
 
 func (x *RevealApprovalRequest) Reset() {
 	*x = RevealApprovalRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[7]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -834,7 +971,7 @@ func (x *RevealApprovalRequest) String() string {
 func (*RevealApprovalRequest) ProtoMessage() {}
 
 func (x *RevealApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[7]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -847,7 +984,7 @@ func (x *RevealApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevealApprovalRequest.ProtoReflect.Descriptor instead.
 func (*RevealApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{7}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RevealApprovalRequest) GetApprovalId() string {
@@ -882,7 +1019,7 @@ type RevealApprovalResponse struct {
 
 func (x *RevealApprovalResponse) Reset() {
 	*x = RevealApprovalResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[8]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -894,7 +1031,7 @@ func (x *RevealApprovalResponse) String() string {
 func (*RevealApprovalResponse) ProtoMessage() {}
 
 func (x *RevealApprovalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[8]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -907,7 +1044,7 @@ func (x *RevealApprovalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevealApprovalResponse.ProtoReflect.Descriptor instead.
 func (*RevealApprovalResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{8}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RevealApprovalResponse) GetView() *ReviewView {
@@ -937,7 +1074,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[9]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1086,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[9]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1099,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{9}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Grant) GetUses() int32 {
@@ -1010,7 +1147,7 @@ type GrantStatus struct {
 
 func (x *GrantStatus) Reset() {
 	*x = GrantStatus{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1022,7 +1159,7 @@ func (x *GrantStatus) String() string {
 func (*GrantStatus) ProtoMessage() {}
 
 func (x *GrantStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1035,7 +1172,7 @@ func (x *GrantStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantStatus.ProtoReflect.Descriptor instead.
 func (*GrantStatus) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{10}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GrantStatus) GetUses() int32 {
@@ -1079,7 +1216,8 @@ type SubmitVerdictRequest struct {
 	ExpectedDigest string `protobuf:"bytes,4,opt,name=expected_digest,json=expectedDigest,proto3" json:"expected_digest,omitempty"`
 	// With a yes: also cover later asks like it. Where several people must approve, it counts if all of them say the same.
 	Grant *Grant `protobuf:"bytes,5,opt,name=grant,proto3" json:"grant,omitempty"`
-	// Approve with these arguments instead. Refused by this server with `INVALID_ARGUMENT`. At most 1 MiB.
+	// Approve with these arguments instead. The tool and all else stay. The action is decided anew with them: where policy denies that, nothing is
+	// changed (`applied: false`, `EDIT_DENIED`, with the reasons). Needs `expected_digest`; earlier votes no longer count. At most 1 MiB.
 	EditedArgumentsJson string `protobuf:"bytes,6,opt,name=edited_arguments_json,json=editedArgumentsJson,proto3" json:"edited_arguments_json,omitempty"`
 	// Says that the voter has read all pages of an action that is longer than one. Without it, to approve such an action is
 	// `FAILED_PRECONDITION` (`NOT_SEEN_IN_FULL`).
@@ -1090,7 +1228,7 @@ type SubmitVerdictRequest struct {
 
 func (x *SubmitVerdictRequest) Reset() {
 	*x = SubmitVerdictRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1240,7 @@ func (x *SubmitVerdictRequest) String() string {
 func (*SubmitVerdictRequest) ProtoMessage() {}
 
 func (x *SubmitVerdictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1253,7 @@ func (x *SubmitVerdictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitVerdictRequest.ProtoReflect.Descriptor instead.
 func (*SubmitVerdictRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{11}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SubmitVerdictRequest) GetApprovalId() string {
@@ -1175,14 +1313,16 @@ type SubmitVerdictResponse struct {
 	// The approval as it stands now.
 	Approval *Approval `protobuf:"bytes,2,opt,name=approval,proto3" json:"approval,omitempty"`
 	// Why it was not applied, in upper snake case; empty if it was.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Why policy denies the edited action, if that is the reason.
+	Reasons       []*Reason `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SubmitVerdictResponse) Reset() {
 	*x = SubmitVerdictResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[12]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1194,7 +1334,7 @@ func (x *SubmitVerdictResponse) String() string {
 func (*SubmitVerdictResponse) ProtoMessage() {}
 
 func (x *SubmitVerdictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[12]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1207,7 +1347,7 @@ func (x *SubmitVerdictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitVerdictResponse.ProtoReflect.Descriptor instead.
 func (*SubmitVerdictResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{12}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SubmitVerdictResponse) GetApplied() bool {
@@ -1231,6 +1371,256 @@ func (x *SubmitVerdictResponse) GetReason() string {
 	return ""
 }
 
+func (x *SubmitVerdictResponse) GetReasons() []*Reason {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+// Verdicts of one person on several approvals, each for itself.
+type SubmitVerdictsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 100 verdicts. Each names the digest that was seen, in `expected_digest`.
+	Verdicts      []*SubmitVerdictRequest `protobuf:"bytes,1,rep,name=verdicts,proto3" json:"verdicts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitVerdictsRequest) Reset() {
+	*x = SubmitVerdictsRequest{}
+	mi := &file_portcullis_v1_approval_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitVerdictsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitVerdictsRequest) ProtoMessage() {}
+
+func (x *SubmitVerdictsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_approval_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitVerdictsRequest.ProtoReflect.Descriptor instead.
+func (*SubmitVerdictsRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SubmitVerdictsRequest) GetVerdicts() []*SubmitVerdictRequest {
+	if x != nil {
+		return x.Verdicts
+	}
+	return nil
+}
+
+// Why one verdict of several has no result: what the single call would have failed with.
+type VerdictError struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the gRPC code, for example `FAILED_PRECONDITION`.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// Stable reason, as in `google.rpc.ErrorInfo`.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What is wrong and where.
+	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerdictError) Reset() {
+	*x = VerdictError{}
+	mi := &file_portcullis_v1_approval_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerdictError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerdictError) ProtoMessage() {}
+
+func (x *VerdictError) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_approval_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerdictError.ProtoReflect.Descriptor instead.
+func (*VerdictError) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *VerdictError) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *VerdictError) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *VerdictError) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+// The result of one verdict of several.
+type VerdictResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Either what it did or an error.
+	//
+	// Types that are valid to be assigned to Result:
+	//
+	//	*VerdictResult_Response
+	//	*VerdictResult_Error
+	Result        isVerdictResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerdictResult) Reset() {
+	*x = VerdictResult{}
+	mi := &file_portcullis_v1_approval_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerdictResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerdictResult) ProtoMessage() {}
+
+func (x *VerdictResult) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_approval_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerdictResult.ProtoReflect.Descriptor instead.
+func (*VerdictResult) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *VerdictResult) GetResult() isVerdictResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *VerdictResult) GetResponse() *SubmitVerdictResponse {
+	if x != nil {
+		if x, ok := x.Result.(*VerdictResult_Response); ok {
+			return x.Response
+		}
+	}
+	return nil
+}
+
+func (x *VerdictResult) GetError() *VerdictError {
+	if x != nil {
+		if x, ok := x.Result.(*VerdictResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isVerdictResult_Result interface {
+	isVerdictResult_Result()
+}
+
+type VerdictResult_Response struct {
+	// What it did.
+	Response *SubmitVerdictResponse `protobuf:"bytes,1,opt,name=response,proto3,oneof"`
+}
+
+type VerdictResult_Error struct {
+	// What the single call would have failed with.
+	Error *VerdictError `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+func (*VerdictResult_Response) isVerdictResult_Result() {}
+
+func (*VerdictResult_Error) isVerdictResult_Result() {}
+
+// The results, in the order of the verdicts.
+type SubmitVerdictsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One result a verdict.
+	Results       []*VerdictResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitVerdictsResponse) Reset() {
+	*x = SubmitVerdictsResponse{}
+	mi := &file_portcullis_v1_approval_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitVerdictsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitVerdictsResponse) ProtoMessage() {}
+
+func (x *SubmitVerdictsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_approval_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitVerdictsResponse.ProtoReflect.Descriptor instead.
+func (*SubmitVerdictsResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SubmitVerdictsResponse) GetResults() []*VerdictResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
 // What to withdraw.
 type CancelApprovalRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1244,7 +1634,7 @@ type CancelApprovalRequest struct {
 
 func (x *CancelApprovalRequest) Reset() {
 	*x = CancelApprovalRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[13]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1646,7 @@ func (x *CancelApprovalRequest) String() string {
 func (*CancelApprovalRequest) ProtoMessage() {}
 
 func (x *CancelApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[13]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1659,7 @@ func (x *CancelApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelApprovalRequest.ProtoReflect.Descriptor instead.
 func (*CancelApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{13}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CancelApprovalRequest) GetApprovalId() string {
@@ -1301,7 +1691,7 @@ type CancelApprovalResponse struct {
 
 func (x *CancelApprovalResponse) Reset() {
 	*x = CancelApprovalResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[14]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1703,7 @@ func (x *CancelApprovalResponse) String() string {
 func (*CancelApprovalResponse) ProtoMessage() {}
 
 func (x *CancelApprovalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[14]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1716,7 @@ func (x *CancelApprovalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelApprovalResponse.ProtoReflect.Descriptor instead.
 func (*CancelApprovalResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{14}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CancelApprovalResponse) GetApplied() bool {
@@ -1361,7 +1751,7 @@ type WatchApprovalsRequest struct {
 
 func (x *WatchApprovalsRequest) Reset() {
 	*x = WatchApprovalsRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[15]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1373,7 +1763,7 @@ func (x *WatchApprovalsRequest) String() string {
 func (*WatchApprovalsRequest) ProtoMessage() {}
 
 func (x *WatchApprovalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[15]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1386,7 +1776,7 @@ func (x *WatchApprovalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchApprovalsRequest.ProtoReflect.Descriptor instead.
 func (*WatchApprovalsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{15}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WatchApprovalsRequest) GetAfterCursor() uint64 {
@@ -1414,7 +1804,7 @@ type WatchApprovalsResponse struct {
 
 func (x *WatchApprovalsResponse) Reset() {
 	*x = WatchApprovalsResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[16]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +1816,7 @@ func (x *WatchApprovalsResponse) String() string {
 func (*WatchApprovalsResponse) ProtoMessage() {}
 
 func (x *WatchApprovalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[16]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +1829,7 @@ func (x *WatchApprovalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchApprovalsResponse.ProtoReflect.Descriptor instead.
 func (*WatchApprovalsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{16}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchApprovalsResponse) GetApproval() *Approval {
@@ -1474,13 +1864,21 @@ var File_portcullis_v1_approval_proto protoreflect.FileDescriptor
 
 const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"\x1cportcullis/v1/approval.proto\x12\rportcullis.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19portcullis/v1/types.proto\"\xb2\x01\n" +
+	"\x1cportcullis/v1/approval.proto\x12\rportcullis.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19portcullis/v1/types.proto\"\x87\x02\n" +
 	"\x04Vote\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x120\n" +
 	"\averdict\x18\x02 \x01(\x0e2\x16.portcullis.v1.VerdictR\averdict\x12\x18\n" +
 	"\acomment\x18\x03 \x01(\tR\acomment\x12*\n" +
 	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x18\n" +
-	"\aapplied\x18\x05 \x01(\bR\aapplied\"\xe7\x06\n" +
+	"\aapplied\x18\x05 \x01(\bR\aapplied\x12\x16\n" +
+	"\x06person\x18\x06 \x01(\tR\x06person\x12#\n" +
+	"\redited_digest\x18\a \x01(\tR\feditedDigest\x12\x16\n" +
+	"\x06stages\x18\b \x03(\x05R\x06stages\"z\n" +
+	"\rApprovalStage\x12#\n" +
+	"\rafter_seconds\x18\x01 \x01(\x03R\fafterSeconds\x12\x16\n" +
+	"\x06quorum\x18\x02 \x01(\x05R\x06quorum\x12\x16\n" +
+	"\x06groups\x18\x03 \x03(\tR\x06groups\x12\x14\n" +
+	"\x05roles\x18\x04 \x03(\tR\x05roles\"\x85\b\n" +
 	"\bApproval\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1c.portcullis.v1.ApprovalStateR\x05state\x126\n" +
@@ -1508,7 +1906,11 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\vredeemed_by\x18\x13 \x01(\tR\n" +
 	"redeemedBy\x120\n" +
 	"\x05grant\x18\x14 \x01(\v2\x1a.portcullis.v1.GrantStatusR\x05grant\x12\x16\n" +
-	"\x06joined\x18\x15 \x01(\x05R\x06joined\"\x92\x02\n" +
+	"\x06joined\x18\x15 \x01(\x05R\x06joined\x124\n" +
+	"\x06stages\x18\x16 \x03(\v2\x1c.portcullis.v1.ApprovalStageR\x06stages\x12\x14\n" +
+	"\x05stage\x18\x17 \x01(\x05R\x05stage\x12#\n" +
+	"\redited_digest\x18\x18 \x01(\tR\feditedDigest\x12+\n" +
+	"\x11approvals_missing\x18\x19 \x01(\x05R\x10approvalsMissing\"\x92\x02\n" +
 	"\n" +
 	"ReviewView\x12\x1f\n" +
 	"\vaction_json\x18\x01 \x01(\tR\n" +
@@ -1571,11 +1973,25 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\x05grant\x18\x05 \x01(\v2\x14.portcullis.v1.GrantR\x05grant\x12=\n" +
 	"\x15edited_arguments_json\x18\x06 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@R\x13editedArgumentsJson\x12 \n" +
 	"\fseen_in_full\x18\a \x01(\bR\n" +
-	"seenInFull\"~\n" +
+	"seenInFull\"\xaf\x01\n" +
 	"\x15SubmitVerdictResponse\x12\x18\n" +
 	"\aapplied\x18\x01 \x01(\bR\aapplied\x123\n" +
 	"\bapproval\x18\x02 \x01(\v2\x17.portcullis.v1.ApprovalR\bapproval\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"v\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12/\n" +
+	"\areasons\x18\x04 \x03(\v2\x15.portcullis.v1.ReasonR\areasons\"d\n" +
+	"\x15SubmitVerdictsRequest\x12K\n" +
+	"\bverdicts\x18\x01 \x03(\v2#.portcullis.v1.SubmitVerdictRequestB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10dR\bverdicts\"T\n" +
+	"\fVerdictError\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\x92\x01\n" +
+	"\rVerdictResult\x12B\n" +
+	"\bresponse\x18\x01 \x01(\v2$.portcullis.v1.SubmitVerdictResponseH\x00R\bresponse\x123\n" +
+	"\x05error\x18\x02 \x01(\v2\x1b.portcullis.v1.VerdictErrorH\x00R\x05errorB\b\n" +
+	"\x06result\"P\n" +
+	"\x16SubmitVerdictsResponse\x126\n" +
+	"\aresults\x18\x01 \x03(\v2\x1c.portcullis.v1.VerdictResultR\aresults\"v\n" +
 	"\x15CancelApprovalRequest\x12;\n" +
 	"\vapproval_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x10\x01(@2\x0f^[A-Za-z0-9-]*$R\n" +
 	"approvalId\x12 \n" +
@@ -1601,12 +2017,13 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fVERDICT_APPROVE\x10\x01\x12\x12\n" +
-	"\x0eVERDICT_REJECT\x10\x022\xbe\x04\n" +
+	"\x0eVERDICT_REJECT\x10\x022\x9d\x05\n" +
 	"\x0fApprovalService\x12Z\n" +
 	"\rListApprovals\x12#.portcullis.v1.ListApprovalsRequest\x1a$.portcullis.v1.ListApprovalsResponse\x12T\n" +
 	"\vGetApproval\x12!.portcullis.v1.GetApprovalRequest\x1a\".portcullis.v1.GetApprovalResponse\x12]\n" +
 	"\x0eRevealApproval\x12$.portcullis.v1.RevealApprovalRequest\x1a%.portcullis.v1.RevealApprovalResponse\x12Z\n" +
 	"\rSubmitVerdict\x12#.portcullis.v1.SubmitVerdictRequest\x1a$.portcullis.v1.SubmitVerdictResponse\x12]\n" +
+	"\x0eSubmitVerdicts\x12$.portcullis.v1.SubmitVerdictsRequest\x1a%.portcullis.v1.SubmitVerdictsResponse\x12]\n" +
 	"\x0eCancelApproval\x12$.portcullis.v1.CancelApprovalRequest\x1a%.portcullis.v1.CancelApprovalResponse\x12_\n" +
 	"\x0eWatchApprovals\x12$.portcullis.v1.WatchApprovalsRequest\x1a%.portcullis.v1.WatchApprovalsResponse0\x01B\xbf\x01\n" +
 	"\x11com.portcullis.v1B\rApprovalProtoP\x01ZFgithub.com/portcullis-pdp/portcullis/gen/go/portcullis/v1;portcullisv1\xa2\x02\x03PXX\xaa\x02\rPortcullis.V1\xca\x02\rPortcullis\\V1\xe2\x02\x19Portcullis\\V1\\GPBMetadata\xea\x02\x0ePortcullis::V1b\x06proto3"
@@ -1624,76 +2041,89 @@ func file_portcullis_v1_approval_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_v1_approval_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_portcullis_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_portcullis_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_portcullis_v1_approval_proto_goTypes = []any{
 	(ApprovalState)(0),             // 0: portcullis.v1.ApprovalState
 	(Verdict)(0),                   // 1: portcullis.v1.Verdict
 	(*Vote)(nil),                   // 2: portcullis.v1.Vote
-	(*Approval)(nil),               // 3: portcullis.v1.Approval
-	(*ReviewView)(nil),             // 4: portcullis.v1.ReviewView
-	(*ListApprovalsRequest)(nil),   // 5: portcullis.v1.ListApprovalsRequest
-	(*ListApprovalsResponse)(nil),  // 6: portcullis.v1.ListApprovalsResponse
-	(*GetApprovalRequest)(nil),     // 7: portcullis.v1.GetApprovalRequest
-	(*GetApprovalResponse)(nil),    // 8: portcullis.v1.GetApprovalResponse
-	(*RevealApprovalRequest)(nil),  // 9: portcullis.v1.RevealApprovalRequest
-	(*RevealApprovalResponse)(nil), // 10: portcullis.v1.RevealApprovalResponse
-	(*Grant)(nil),                  // 11: portcullis.v1.Grant
-	(*GrantStatus)(nil),            // 12: portcullis.v1.GrantStatus
-	(*SubmitVerdictRequest)(nil),   // 13: portcullis.v1.SubmitVerdictRequest
-	(*SubmitVerdictResponse)(nil),  // 14: portcullis.v1.SubmitVerdictResponse
-	(*CancelApprovalRequest)(nil),  // 15: portcullis.v1.CancelApprovalRequest
-	(*CancelApprovalResponse)(nil), // 16: portcullis.v1.CancelApprovalResponse
-	(*WatchApprovalsRequest)(nil),  // 17: portcullis.v1.WatchApprovalsRequest
-	(*WatchApprovalsResponse)(nil), // 18: portcullis.v1.WatchApprovalsResponse
-	(*timestamppb.Timestamp)(nil),  // 19: google.protobuf.Timestamp
-	(*Principal)(nil),              // 20: portcullis.v1.Principal
-	(ActionKind)(0),                // 21: portcullis.v1.ActionKind
-	(*Reason)(nil),                 // 22: portcullis.v1.Reason
-	(*Usage)(nil),                  // 23: portcullis.v1.Usage
-	(*Finding)(nil),                // 24: portcullis.v1.Finding
+	(*ApprovalStage)(nil),          // 3: portcullis.v1.ApprovalStage
+	(*Approval)(nil),               // 4: portcullis.v1.Approval
+	(*ReviewView)(nil),             // 5: portcullis.v1.ReviewView
+	(*ListApprovalsRequest)(nil),   // 6: portcullis.v1.ListApprovalsRequest
+	(*ListApprovalsResponse)(nil),  // 7: portcullis.v1.ListApprovalsResponse
+	(*GetApprovalRequest)(nil),     // 8: portcullis.v1.GetApprovalRequest
+	(*GetApprovalResponse)(nil),    // 9: portcullis.v1.GetApprovalResponse
+	(*RevealApprovalRequest)(nil),  // 10: portcullis.v1.RevealApprovalRequest
+	(*RevealApprovalResponse)(nil), // 11: portcullis.v1.RevealApprovalResponse
+	(*Grant)(nil),                  // 12: portcullis.v1.Grant
+	(*GrantStatus)(nil),            // 13: portcullis.v1.GrantStatus
+	(*SubmitVerdictRequest)(nil),   // 14: portcullis.v1.SubmitVerdictRequest
+	(*SubmitVerdictResponse)(nil),  // 15: portcullis.v1.SubmitVerdictResponse
+	(*SubmitVerdictsRequest)(nil),  // 16: portcullis.v1.SubmitVerdictsRequest
+	(*VerdictError)(nil),           // 17: portcullis.v1.VerdictError
+	(*VerdictResult)(nil),          // 18: portcullis.v1.VerdictResult
+	(*SubmitVerdictsResponse)(nil), // 19: portcullis.v1.SubmitVerdictsResponse
+	(*CancelApprovalRequest)(nil),  // 20: portcullis.v1.CancelApprovalRequest
+	(*CancelApprovalResponse)(nil), // 21: portcullis.v1.CancelApprovalResponse
+	(*WatchApprovalsRequest)(nil),  // 22: portcullis.v1.WatchApprovalsRequest
+	(*WatchApprovalsResponse)(nil), // 23: portcullis.v1.WatchApprovalsResponse
+	(*timestamppb.Timestamp)(nil),  // 24: google.protobuf.Timestamp
+	(*Principal)(nil),              // 25: portcullis.v1.Principal
+	(ActionKind)(0),                // 26: portcullis.v1.ActionKind
+	(*Reason)(nil),                 // 27: portcullis.v1.Reason
+	(*Usage)(nil),                  // 28: portcullis.v1.Usage
+	(*Finding)(nil),                // 29: portcullis.v1.Finding
 }
 var file_portcullis_v1_approval_proto_depIdxs = []int32{
 	1,  // 0: portcullis.v1.Vote.verdict:type_name -> portcullis.v1.Verdict
-	19, // 1: portcullis.v1.Vote.at:type_name -> google.protobuf.Timestamp
+	24, // 1: portcullis.v1.Vote.at:type_name -> google.protobuf.Timestamp
 	0,  // 2: portcullis.v1.Approval.state:type_name -> portcullis.v1.ApprovalState
-	20, // 3: portcullis.v1.Approval.principal:type_name -> portcullis.v1.Principal
-	21, // 4: portcullis.v1.Approval.kind:type_name -> portcullis.v1.ActionKind
-	22, // 5: portcullis.v1.Approval.reasons:type_name -> portcullis.v1.Reason
-	19, // 6: portcullis.v1.Approval.created_at:type_name -> google.protobuf.Timestamp
-	19, // 7: portcullis.v1.Approval.expires_at:type_name -> google.protobuf.Timestamp
-	19, // 8: portcullis.v1.Approval.ended_at:type_name -> google.protobuf.Timestamp
+	25, // 3: portcullis.v1.Approval.principal:type_name -> portcullis.v1.Principal
+	26, // 4: portcullis.v1.Approval.kind:type_name -> portcullis.v1.ActionKind
+	27, // 5: portcullis.v1.Approval.reasons:type_name -> portcullis.v1.Reason
+	24, // 6: portcullis.v1.Approval.created_at:type_name -> google.protobuf.Timestamp
+	24, // 7: portcullis.v1.Approval.expires_at:type_name -> google.protobuf.Timestamp
+	24, // 8: portcullis.v1.Approval.ended_at:type_name -> google.protobuf.Timestamp
 	2,  // 9: portcullis.v1.Approval.votes:type_name -> portcullis.v1.Vote
-	19, // 10: portcullis.v1.Approval.redeemed_at:type_name -> google.protobuf.Timestamp
-	23, // 11: portcullis.v1.Approval.estimate:type_name -> portcullis.v1.Usage
-	12, // 12: portcullis.v1.Approval.grant:type_name -> portcullis.v1.GrantStatus
-	24, // 13: portcullis.v1.ReviewView.findings:type_name -> portcullis.v1.Finding
-	0,  // 14: portcullis.v1.ListApprovalsRequest.states:type_name -> portcullis.v1.ApprovalState
-	3,  // 15: portcullis.v1.ListApprovalsResponse.approvals:type_name -> portcullis.v1.Approval
-	3,  // 16: portcullis.v1.GetApprovalResponse.approval:type_name -> portcullis.v1.Approval
-	4,  // 17: portcullis.v1.GetApprovalResponse.view:type_name -> portcullis.v1.ReviewView
-	4,  // 18: portcullis.v1.RevealApprovalResponse.view:type_name -> portcullis.v1.ReviewView
-	1,  // 19: portcullis.v1.SubmitVerdictRequest.verdict:type_name -> portcullis.v1.Verdict
-	11, // 20: portcullis.v1.SubmitVerdictRequest.grant:type_name -> portcullis.v1.Grant
-	3,  // 21: portcullis.v1.SubmitVerdictResponse.approval:type_name -> portcullis.v1.Approval
-	3,  // 22: portcullis.v1.CancelApprovalResponse.approval:type_name -> portcullis.v1.Approval
-	3,  // 23: portcullis.v1.WatchApprovalsResponse.approval:type_name -> portcullis.v1.Approval
-	5,  // 24: portcullis.v1.ApprovalService.ListApprovals:input_type -> portcullis.v1.ListApprovalsRequest
-	7,  // 25: portcullis.v1.ApprovalService.GetApproval:input_type -> portcullis.v1.GetApprovalRequest
-	9,  // 26: portcullis.v1.ApprovalService.RevealApproval:input_type -> portcullis.v1.RevealApprovalRequest
-	13, // 27: portcullis.v1.ApprovalService.SubmitVerdict:input_type -> portcullis.v1.SubmitVerdictRequest
-	15, // 28: portcullis.v1.ApprovalService.CancelApproval:input_type -> portcullis.v1.CancelApprovalRequest
-	17, // 29: portcullis.v1.ApprovalService.WatchApprovals:input_type -> portcullis.v1.WatchApprovalsRequest
-	6,  // 30: portcullis.v1.ApprovalService.ListApprovals:output_type -> portcullis.v1.ListApprovalsResponse
-	8,  // 31: portcullis.v1.ApprovalService.GetApproval:output_type -> portcullis.v1.GetApprovalResponse
-	10, // 32: portcullis.v1.ApprovalService.RevealApproval:output_type -> portcullis.v1.RevealApprovalResponse
-	14, // 33: portcullis.v1.ApprovalService.SubmitVerdict:output_type -> portcullis.v1.SubmitVerdictResponse
-	16, // 34: portcullis.v1.ApprovalService.CancelApproval:output_type -> portcullis.v1.CancelApprovalResponse
-	18, // 35: portcullis.v1.ApprovalService.WatchApprovals:output_type -> portcullis.v1.WatchApprovalsResponse
-	30, // [30:36] is the sub-list for method output_type
-	24, // [24:30] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	24, // 10: portcullis.v1.Approval.redeemed_at:type_name -> google.protobuf.Timestamp
+	28, // 11: portcullis.v1.Approval.estimate:type_name -> portcullis.v1.Usage
+	13, // 12: portcullis.v1.Approval.grant:type_name -> portcullis.v1.GrantStatus
+	3,  // 13: portcullis.v1.Approval.stages:type_name -> portcullis.v1.ApprovalStage
+	29, // 14: portcullis.v1.ReviewView.findings:type_name -> portcullis.v1.Finding
+	0,  // 15: portcullis.v1.ListApprovalsRequest.states:type_name -> portcullis.v1.ApprovalState
+	4,  // 16: portcullis.v1.ListApprovalsResponse.approvals:type_name -> portcullis.v1.Approval
+	4,  // 17: portcullis.v1.GetApprovalResponse.approval:type_name -> portcullis.v1.Approval
+	5,  // 18: portcullis.v1.GetApprovalResponse.view:type_name -> portcullis.v1.ReviewView
+	5,  // 19: portcullis.v1.RevealApprovalResponse.view:type_name -> portcullis.v1.ReviewView
+	1,  // 20: portcullis.v1.SubmitVerdictRequest.verdict:type_name -> portcullis.v1.Verdict
+	12, // 21: portcullis.v1.SubmitVerdictRequest.grant:type_name -> portcullis.v1.Grant
+	4,  // 22: portcullis.v1.SubmitVerdictResponse.approval:type_name -> portcullis.v1.Approval
+	27, // 23: portcullis.v1.SubmitVerdictResponse.reasons:type_name -> portcullis.v1.Reason
+	14, // 24: portcullis.v1.SubmitVerdictsRequest.verdicts:type_name -> portcullis.v1.SubmitVerdictRequest
+	15, // 25: portcullis.v1.VerdictResult.response:type_name -> portcullis.v1.SubmitVerdictResponse
+	17, // 26: portcullis.v1.VerdictResult.error:type_name -> portcullis.v1.VerdictError
+	18, // 27: portcullis.v1.SubmitVerdictsResponse.results:type_name -> portcullis.v1.VerdictResult
+	4,  // 28: portcullis.v1.CancelApprovalResponse.approval:type_name -> portcullis.v1.Approval
+	4,  // 29: portcullis.v1.WatchApprovalsResponse.approval:type_name -> portcullis.v1.Approval
+	6,  // 30: portcullis.v1.ApprovalService.ListApprovals:input_type -> portcullis.v1.ListApprovalsRequest
+	8,  // 31: portcullis.v1.ApprovalService.GetApproval:input_type -> portcullis.v1.GetApprovalRequest
+	10, // 32: portcullis.v1.ApprovalService.RevealApproval:input_type -> portcullis.v1.RevealApprovalRequest
+	14, // 33: portcullis.v1.ApprovalService.SubmitVerdict:input_type -> portcullis.v1.SubmitVerdictRequest
+	16, // 34: portcullis.v1.ApprovalService.SubmitVerdicts:input_type -> portcullis.v1.SubmitVerdictsRequest
+	20, // 35: portcullis.v1.ApprovalService.CancelApproval:input_type -> portcullis.v1.CancelApprovalRequest
+	22, // 36: portcullis.v1.ApprovalService.WatchApprovals:input_type -> portcullis.v1.WatchApprovalsRequest
+	7,  // 37: portcullis.v1.ApprovalService.ListApprovals:output_type -> portcullis.v1.ListApprovalsResponse
+	9,  // 38: portcullis.v1.ApprovalService.GetApproval:output_type -> portcullis.v1.GetApprovalResponse
+	11, // 39: portcullis.v1.ApprovalService.RevealApproval:output_type -> portcullis.v1.RevealApprovalResponse
+	15, // 40: portcullis.v1.ApprovalService.SubmitVerdict:output_type -> portcullis.v1.SubmitVerdictResponse
+	19, // 41: portcullis.v1.ApprovalService.SubmitVerdicts:output_type -> portcullis.v1.SubmitVerdictsResponse
+	21, // 42: portcullis.v1.ApprovalService.CancelApproval:output_type -> portcullis.v1.CancelApprovalResponse
+	23, // 43: portcullis.v1.ApprovalService.WatchApprovals:output_type -> portcullis.v1.WatchApprovalsResponse
+	37, // [37:44] is the sub-list for method output_type
+	30, // [30:37] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_v1_approval_proto_init() }
@@ -1702,13 +2132,17 @@ func file_portcullis_v1_approval_proto_init() {
 		return
 	}
 	file_portcullis_v1_types_proto_init()
+	file_portcullis_v1_approval_proto_msgTypes[16].OneofWrappers = []any{
+		(*VerdictResult_Response)(nil),
+		(*VerdictResult_Error)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_v1_approval_proto_rawDesc), len(file_portcullis_v1_approval_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   17,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

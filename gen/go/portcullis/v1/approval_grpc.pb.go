@@ -23,6 +23,7 @@ const (
 	ApprovalService_GetApproval_FullMethodName    = "/portcullis.v1.ApprovalService/GetApproval"
 	ApprovalService_RevealApproval_FullMethodName = "/portcullis.v1.ApprovalService/RevealApproval"
 	ApprovalService_SubmitVerdict_FullMethodName  = "/portcullis.v1.ApprovalService/SubmitVerdict"
+	ApprovalService_SubmitVerdicts_FullMethodName = "/portcullis.v1.ApprovalService/SubmitVerdicts"
 	ApprovalService_CancelApproval_FullMethodName = "/portcullis.v1.ApprovalService/CancelApproval"
 	ApprovalService_WatchApprovals_FullMethodName = "/portcullis.v1.ApprovalService/WatchApprovals"
 )
@@ -44,6 +45,8 @@ type ApprovalServiceClient interface {
 	// Approves or rejects. Durable before it returns. A verdict that comes too late is `OK` with `applied: false` and the state that stands;
 	// `PERMISSION_DENIED` if the voter is the one who asked, `FAILED_PRECONDITION` if `expected_digest` is another action.
 	SubmitVerdict(ctx context.Context, in *SubmitVerdictRequest, opts ...grpc.CallOption) (*SubmitVerdictResponse, error)
+	// Gives verdicts on up to 100 approvals, in order. Each is bound to a digest, and each has its own result: one that fails changes nothing about the others.
+	SubmitVerdicts(ctx context.Context, in *SubmitVerdictsRequest, opts ...grpc.CallOption) (*SubmitVerdictsResponse, error)
 	// Withdraws what is pending, or approved and not used up: a grant ends. Durable before it returns. Needs the role `approver` or
 	// `admin`. `OK` with `applied: false` if it had ended.
 	CancelApproval(ctx context.Context, in *CancelApprovalRequest, opts ...grpc.CallOption) (*CancelApprovalResponse, error)
@@ -101,6 +104,16 @@ func (c *approvalServiceClient) SubmitVerdict(ctx context.Context, in *SubmitVer
 	return out, nil
 }
 
+func (c *approvalServiceClient) SubmitVerdicts(ctx context.Context, in *SubmitVerdictsRequest, opts ...grpc.CallOption) (*SubmitVerdictsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SubmitVerdictsResponse)
+	err := c.cc.Invoke(ctx, ApprovalService_SubmitVerdicts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *approvalServiceClient) CancelApproval(ctx context.Context, in *CancelApprovalRequest, opts ...grpc.CallOption) (*CancelApprovalResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CancelApprovalResponse)
@@ -147,6 +160,8 @@ type ApprovalServiceServer interface {
 	// Approves or rejects. Durable before it returns. A verdict that comes too late is `OK` with `applied: false` and the state that stands;
 	// `PERMISSION_DENIED` if the voter is the one who asked, `FAILED_PRECONDITION` if `expected_digest` is another action.
 	SubmitVerdict(context.Context, *SubmitVerdictRequest) (*SubmitVerdictResponse, error)
+	// Gives verdicts on up to 100 approvals, in order. Each is bound to a digest, and each has its own result: one that fails changes nothing about the others.
+	SubmitVerdicts(context.Context, *SubmitVerdictsRequest) (*SubmitVerdictsResponse, error)
 	// Withdraws what is pending, or approved and not used up: a grant ends. Durable before it returns. Needs the role `approver` or
 	// `admin`. `OK` with `applied: false` if it had ended.
 	CancelApproval(context.Context, *CancelApprovalRequest) (*CancelApprovalResponse, error)
@@ -175,6 +190,9 @@ func (UnimplementedApprovalServiceServer) RevealApproval(context.Context, *Revea
 }
 func (UnimplementedApprovalServiceServer) SubmitVerdict(context.Context, *SubmitVerdictRequest) (*SubmitVerdictResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SubmitVerdict not implemented")
+}
+func (UnimplementedApprovalServiceServer) SubmitVerdicts(context.Context, *SubmitVerdictsRequest) (*SubmitVerdictsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SubmitVerdicts not implemented")
 }
 func (UnimplementedApprovalServiceServer) CancelApproval(context.Context, *CancelApprovalRequest) (*CancelApprovalResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelApproval not implemented")
@@ -275,6 +293,24 @@ func _ApprovalService_SubmitVerdict_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ApprovalService_SubmitVerdicts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SubmitVerdictsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ApprovalServiceServer).SubmitVerdicts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ApprovalService_SubmitVerdicts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ApprovalServiceServer).SubmitVerdicts(ctx, req.(*SubmitVerdictsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ApprovalService_CancelApproval_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CancelApprovalRequest)
 	if err := dec(in); err != nil {
@@ -326,6 +362,10 @@ var ApprovalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SubmitVerdict",
 			Handler:    _ApprovalService_SubmitVerdict_Handler,
+		},
+		{
+			MethodName: "SubmitVerdicts",
+			Handler:    _ApprovalService_SubmitVerdicts_Handler,
 		},
 		{
 			MethodName: "CancelApproval",

@@ -364,7 +364,9 @@ type ApprovalTicket struct {
 	// How many people must approve.
 	Quorum int32 `protobuf:"varint,4,opt,name=quorum,proto3" json:"quorum,omitempty"`
 	// Where the approval stands now.
-	State         ApprovalState `protobuf:"varint,5,opt,name=state,proto3,enum=portcullis.v1.ApprovalState" json:"state,omitempty"`
+	State ApprovalState `protobuf:"varint,5,opt,name=state,proto3,enum=portcullis.v1.ApprovalState" json:"state,omitempty"`
+	// Set if a reviewer changed the arguments: digest of the action to carry out, which `effective_arguments_json` is of.
+	EditedDigest  string `protobuf:"bytes,6,opt,name=edited_digest,json=editedDigest,proto3" json:"edited_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -432,6 +434,13 @@ func (x *ApprovalTicket) GetState() ApprovalState {
 		return x.State
 	}
 	return ApprovalState_APPROVAL_STATE_UNSPECIFIED
+}
+
+func (x *ApprovalTicket) GetEditedDigest() string {
+	if x != nil {
+		return x.EditedDigest
+	}
+	return ""
 }
 
 // What the PDP says about a memory item.
@@ -1552,14 +1561,15 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"\x06action\x18\x03 \x01(\v2\x15.portcullis.v1.ActionB\x06\xbaH\x03\xc8\x01\x01R\x06action\x129\n" +
 	"\vapproval_id\x18\x04 \x01(\tB\x18\xbaH\x15r\x13(@2\x0f^[A-Za-z0-9-]*$R\n" +
 	"approvalId\x121\n" +
-	"\acontext\x18\x05 \x01(\v2\x17.google.protobuf.StructR\acontext\"\xcc\x01\n" +
+	"\acontext\x18\x05 \x01(\v2\x17.google.protobuf.StructR\acontext\"\xf1\x01\n" +
 	"\x0eApprovalTicket\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\raction_digest\x18\x02 \x01(\tR\factionDigest\x129\n" +
 	"\n" +
 	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x16\n" +
 	"\x06quorum\x18\x04 \x01(\x05R\x06quorum\x122\n" +
-	"\x05state\x18\x05 \x01(\x0e2\x1c.portcullis.v1.ApprovalStateR\x05state\"t\n" +
+	"\x05state\x18\x05 \x01(\x0e2\x1c.portcullis.v1.ApprovalStateR\x05state\x12#\n" +
+	"\redited_digest\x18\x06 \x01(\tR\feditedDigest\"t\n" +
 	"\vMemoryGrant\x12\x12\n" +
 	"\x04seal\x18\x01 \x01(\tR\x04seal\x129\n" +
 	"\n" +

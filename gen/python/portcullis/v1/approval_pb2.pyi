@@ -36,21 +36,39 @@ VERDICT_APPROVE: Verdict
 VERDICT_REJECT: Verdict
 
 class Vote(_message.Message):
-    __slots__ = ("subject", "verdict", "comment", "at", "applied")
+    __slots__ = ("subject", "verdict", "comment", "at", "applied", "person", "edited_digest", "stages")
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     COMMENT_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     APPLIED_FIELD_NUMBER: _ClassVar[int]
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    EDITED_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
     subject: str
     verdict: Verdict
     comment: str
     at: _timestamp_pb2.Timestamp
     applied: bool
-    def __init__(self, subject: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., comment: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., applied: _Optional[bool] = ...) -> None: ...
+    person: str
+    edited_digest: str
+    stages: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, subject: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., comment: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., applied: _Optional[bool] = ..., person: _Optional[str] = ..., edited_digest: _Optional[str] = ..., stages: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class ApprovalStage(_message.Message):
+    __slots__ = ("after_seconds", "quorum", "groups", "roles")
+    AFTER_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    QUORUM_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    after_seconds: int
+    quorum: int
+    groups: _containers.RepeatedScalarFieldContainer[str]
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, after_seconds: _Optional[int] = ..., quorum: _Optional[int] = ..., groups: _Optional[_Iterable[str]] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Approval(_message.Message):
-    __slots__ = ("id", "state", "principal", "kind", "tool", "server", "action_digest", "bundle_revision", "reasons", "created_at", "expires_at", "ended_at", "quorum", "votes", "sequence", "redeemed_at", "decision_id", "estimate", "redeemed_by", "grant", "joined")
+    __slots__ = ("id", "state", "principal", "kind", "tool", "server", "action_digest", "bundle_revision", "reasons", "created_at", "expires_at", "ended_at", "quorum", "votes", "sequence", "redeemed_at", "decision_id", "estimate", "redeemed_by", "grant", "joined", "stages", "stage", "edited_digest", "approvals_missing")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +90,10 @@ class Approval(_message.Message):
     REDEEMED_BY_FIELD_NUMBER: _ClassVar[int]
     GRANT_FIELD_NUMBER: _ClassVar[int]
     JOINED_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    EDITED_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    APPROVALS_MISSING_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: ApprovalState
     principal: _types_pb2.Principal
@@ -93,7 +115,11 @@ class Approval(_message.Message):
     redeemed_by: str
     grant: GrantStatus
     joined: int
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., kind: _Optional[_Union[_types_pb2.ActionKind, str]] = ..., tool: _Optional[str] = ..., server: _Optional[str] = ..., action_digest: _Optional[str] = ..., bundle_revision: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[_types_pb2.Reason, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quorum: _Optional[int] = ..., votes: _Optional[_Iterable[_Union[Vote, _Mapping]]] = ..., sequence: _Optional[int] = ..., redeemed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision_id: _Optional[str] = ..., estimate: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., redeemed_by: _Optional[str] = ..., grant: _Optional[_Union[GrantStatus, _Mapping]] = ..., joined: _Optional[int] = ...) -> None: ...
+    stages: _containers.RepeatedCompositeFieldContainer[ApprovalStage]
+    stage: int
+    edited_digest: str
+    approvals_missing: int
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., kind: _Optional[_Union[_types_pb2.ActionKind, str]] = ..., tool: _Optional[str] = ..., server: _Optional[str] = ..., action_digest: _Optional[str] = ..., bundle_revision: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[_types_pb2.Reason, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quorum: _Optional[int] = ..., votes: _Optional[_Iterable[_Union[Vote, _Mapping]]] = ..., sequence: _Optional[int] = ..., redeemed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision_id: _Optional[str] = ..., estimate: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., redeemed_by: _Optional[str] = ..., grant: _Optional[_Union[GrantStatus, _Mapping]] = ..., joined: _Optional[int] = ..., stages: _Optional[_Iterable[_Union[ApprovalStage, _Mapping]]] = ..., stage: _Optional[int] = ..., edited_digest: _Optional[str] = ..., approvals_missing: _Optional[int] = ...) -> None: ...
 
 class ReviewView(_message.Message):
     __slots__ = ("action_json", "action_bytes", "truncated", "findings", "offset", "next_offset", "masked", "agent_says")
@@ -212,14 +238,46 @@ class SubmitVerdictRequest(_message.Message):
     def __init__(self, approval_id: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., comment: _Optional[str] = ..., expected_digest: _Optional[str] = ..., grant: _Optional[_Union[Grant, _Mapping]] = ..., edited_arguments_json: _Optional[str] = ..., seen_in_full: _Optional[bool] = ...) -> None: ...
 
 class SubmitVerdictResponse(_message.Message):
-    __slots__ = ("applied", "approval", "reason")
+    __slots__ = ("applied", "approval", "reason", "reasons")
     APPLIED_FIELD_NUMBER: _ClassVar[int]
     APPROVAL_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
     applied: bool
     approval: Approval
     reason: str
-    def __init__(self, applied: _Optional[bool] = ..., approval: _Optional[_Union[Approval, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+    reasons: _containers.RepeatedCompositeFieldContainer[_types_pb2.Reason]
+    def __init__(self, applied: _Optional[bool] = ..., approval: _Optional[_Union[Approval, _Mapping]] = ..., reason: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[_types_pb2.Reason, _Mapping]]] = ...) -> None: ...
+
+class SubmitVerdictsRequest(_message.Message):
+    __slots__ = ("verdicts",)
+    VERDICTS_FIELD_NUMBER: _ClassVar[int]
+    verdicts: _containers.RepeatedCompositeFieldContainer[SubmitVerdictRequest]
+    def __init__(self, verdicts: _Optional[_Iterable[_Union[SubmitVerdictRequest, _Mapping]]] = ...) -> None: ...
+
+class VerdictError(_message.Message):
+    __slots__ = ("code", "reason", "message")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    reason: str
+    message: str
+    def __init__(self, code: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+
+class VerdictResult(_message.Message):
+    __slots__ = ("response", "error")
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    response: SubmitVerdictResponse
+    error: VerdictError
+    def __init__(self, response: _Optional[_Union[SubmitVerdictResponse, _Mapping]] = ..., error: _Optional[_Union[VerdictError, _Mapping]] = ...) -> None: ...
+
+class SubmitVerdictsResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[VerdictResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[VerdictResult, _Mapping]]] = ...) -> None: ...
 
 class CancelApprovalRequest(_message.Message):
     __slots__ = ("approval_id", "reason")

@@ -56,6 +56,11 @@ class ApprovalServiceStub:
                 request_serializer=portcullis_dot_v1_dot_approval__pb2.SubmitVerdictRequest.SerializeToString,
                 response_deserializer=portcullis_dot_v1_dot_approval__pb2.SubmitVerdictResponse.FromString,
                 _registered_method=True)
+        self.SubmitVerdicts = channel.unary_unary(
+                '/portcullis.v1.ApprovalService/SubmitVerdicts',
+                request_serializer=portcullis_dot_v1_dot_approval__pb2.SubmitVerdictsRequest.SerializeToString,
+                response_deserializer=portcullis_dot_v1_dot_approval__pb2.SubmitVerdictsResponse.FromString,
+                _registered_method=True)
         self.CancelApproval = channel.unary_unary(
                 '/portcullis.v1.ApprovalService/CancelApproval',
                 request_serializer=portcullis_dot_v1_dot_approval__pb2.CancelApprovalRequest.SerializeToString,
@@ -103,6 +108,13 @@ class ApprovalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SubmitVerdicts(self, request, context):
+        """Gives verdicts on up to 100 approvals, in order. Each is bound to a digest, and each has its own result: one that fails changes nothing about the others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CancelApproval(self, request, context):
         """Withdraws what is pending, or approved and not used up: a grant ends. Durable before it returns. Needs the role `approver` or
         `admin`. `OK` with `applied: false` if it had ended.
@@ -142,6 +154,11 @@ def add_ApprovalServiceServicer_to_server(servicer, server):
                     servicer.SubmitVerdict,
                     request_deserializer=portcullis_dot_v1_dot_approval__pb2.SubmitVerdictRequest.FromString,
                     response_serializer=portcullis_dot_v1_dot_approval__pb2.SubmitVerdictResponse.SerializeToString,
+            ),
+            'SubmitVerdicts': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitVerdicts,
+                    request_deserializer=portcullis_dot_v1_dot_approval__pb2.SubmitVerdictsRequest.FromString,
+                    response_serializer=portcullis_dot_v1_dot_approval__pb2.SubmitVerdictsResponse.SerializeToString,
             ),
             'CancelApproval': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelApproval,
@@ -264,6 +281,33 @@ class ApprovalService:
             '/portcullis.v1.ApprovalService/SubmitVerdict',
             portcullis_dot_v1_dot_approval__pb2.SubmitVerdictRequest.SerializeToString,
             portcullis_dot_v1_dot_approval__pb2.SubmitVerdictResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitVerdicts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portcullis.v1.ApprovalService/SubmitVerdicts',
+            portcullis_dot_v1_dot_approval__pb2.SubmitVerdictsRequest.SerializeToString,
+            portcullis_dot_v1_dot_approval__pb2.SubmitVerdictsResponse.FromString,
             options,
             channel_credentials,
             insecure,

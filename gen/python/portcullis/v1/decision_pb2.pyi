@@ -70,18 +70,20 @@ class DecideRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., action: _Optional[_Union[Action, _Mapping]] = ..., approval_id: _Optional[str] = ..., context: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class ApprovalTicket(_message.Message):
-    __slots__ = ("id", "action_digest", "expires_at", "quorum", "state")
+    __slots__ = ("id", "action_digest", "expires_at", "quorum", "state", "edited_digest")
     ID_FIELD_NUMBER: _ClassVar[int]
     ACTION_DIGEST_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     QUORUM_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    EDITED_DIGEST_FIELD_NUMBER: _ClassVar[int]
     id: str
     action_digest: str
     expires_at: _timestamp_pb2.Timestamp
     quorum: int
     state: _approval_pb2.ApprovalState
-    def __init__(self, id: _Optional[str] = ..., action_digest: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quorum: _Optional[int] = ..., state: _Optional[_Union[_approval_pb2.ApprovalState, str]] = ...) -> None: ...
+    edited_digest: str
+    def __init__(self, id: _Optional[str] = ..., action_digest: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quorum: _Optional[int] = ..., state: _Optional[_Union[_approval_pb2.ApprovalState, str]] = ..., edited_digest: _Optional[str] = ...) -> None: ...
 
 class MemoryGrant(_message.Message):
     __slots__ = ("seal", "expires_at", "labels")

@@ -15,7 +15,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/policy/v1/policy.proto.
  */
 export const file_portcullis_policy_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("CiFwb3J0Y3VsbGlzL3BvbGljeS92MS9wb2xpY3kucHJvdG8SFHBvcnRjdWxsaXMucG9saWN5LnYxIqAECgVJbnB1dBIyCglwcmluY2lwYWwYASABKAsyHy5wb3J0Y3VsbGlzLnBvbGljeS52MS5QcmluY2lwYWwSLAoGYWN0aW9uGAIgASgLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuQWN0aW9uEikKBWZhY3RzGAMgAygLMhoucG9ydGN1bGxpcy5wb2xpY3kudjEuRmFjdBIpCgV2aWV3cxgEIAMoCzIaLnBvcnRjdWxsaXMucG9saWN5LnYxLlZpZXcSLwoIZmluZGluZ3MYBSADKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5GaW5kaW5nEjQKCnByb3ZlbmFuY2UYBiADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5Qcm92ZW5hbmNlEi4KB3Nlc3Npb24YByABKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5TZXNzaW9uEisKBmxpbWl0cxgIIAMoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLkxpbWl0Ei8KCGJyZWFrZXJzGAkgAygLMh0ucG9ydGN1bGxpcy5wb2xpY3kudjEuQnJlYWtlchIwCghhcHByb3ZhbBgKIAEoCzIeLnBvcnRjdWxsaXMucG9saWN5LnYxLkFwcHJvdmFsEhAKCGRlZ3JhZGVkGAsgAygJEiYKA25vdxgMIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLk5vdyL+AQoJUHJpbmNpcGFsEg4KBnRlbmFudBgBIAEoCRINCgVhZ2VudBgCIAEoCRIPCgdzZXNzaW9uGAMgASgJEgsKA3J1bhgEIAEoCRIMCgR1c2VyGAUgASgJEg8KB3Byb2ZpbGUYBiABKAkSDQoFa25vd24YByABKAgSGAoQZGVsZWdhdGlvbl9kZXB0aBgIIAEoBRIYChBhdXRoZW50aWNhdGVkX2J5GAkgASgJEg0KBXJvbGVzGAogAygJEjQKCmRlbGVnYXRpb24YCyABKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5EZWxlZ2F0aW9uEg0KBXRydXN0GAwgASgJImAKCkRlbGVnYXRpb24SDgoGYWdlbnRzGAEgAygJEg0KBXRvb2xzGAIgAygJEhAKCG1heF9yaXNrGAMgASgJEhAKCHJlcXVpcmVkGAQgASgIEg8KB2Ryb3BwZWQYBSABKAgiLwoFVXNhZ2USFgoOY29zdF9taWNyb191c2QYASABKAMSDgoGdG9rZW5zGAIgASgDIk4KBk1lbW9yeRINCgVsYXllchgBIAEoCRIXCg9pdGVtX2NoYXJhY3RlcnMYAiABKAMSDAoEc2VhbBgDIAEoCRIOCgZsYWJlbHMYBCADKAki5AIKBkFjdGlvbhIMCgRraW5kGAEgASgJEgwKBHRvb2wYAiABKAkSDgoGc2VydmVyGAMgASgJEioKCWFyZ3VtZW50cxgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSFQoNY29udGVudF9ieXRlcxgFIAEoAxIXCg9hcmd1bWVudHNfYnl0ZXMYBiABKAMSDgoGZGlnZXN0GAcgASgJEi0KCGVzdGltYXRlGAggASgLMhsucG9ydGN1bGxpcy5wb2xpY3kudjEuVXNhZ2USLAoGbWVtb3J5GAkgASgLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuTWVtb3J5EhkKEWluX3JlcGx5X3RvX2tub3duGAogASgIEg0KBXByaWNlGAsgASgJEiwKBHJvbGUYDCABKAsyHi5wb3J0Y3VsbGlzLnBvbGljeS52MS5Ub29sUm9sZRINCgVzaW5rcxgNIAEoCSI7CghUb29sUm9sZRIOCgZzb3VyY2UYASABKAkSDgoGd3JpdGVzGAIgASgIEg8KB2ZldGNoZXMYAyABKAgiiQEKBEZhY3QSDwoHcG9pbnRlchgBIAEoCRIMCgR0eXBlGAIgASgJEg0KBWNsYXNzGAMgASgJEgwKBGhvc3QYBCABKAkSDgoGc2NoZW1lGAUgASgJEg0KBWZsYWdzGAYgAygJEhAKCHByb2dyYW1zGAcgAygJEhQKDG5lYXJfbWlzc19vZhgIIAEoCSI0CgRWaWV3Eg8KB3BvaW50ZXIYASABKAkSDQoFY2hhaW4YAiABKAkSDAoEdGV4dBgDIAEoCSKEAQoHRmluZGluZxIMCgRydWxlGAEgASgJEhAKCGNhdGVnb3J5GAIgASgJEhAKCHNldmVyaXR5GAMgASgJEhIKCmNvbmZpZGVuY2UYBCABKAkSDwoHcG9pbnRlchgFIAEoCRINCgVjb3VudBgGIAEoAxITCgtmaW5nZXJwcmludBgHIAEoCSI8CgpQcm92ZW5hbmNlEg8KB3BvaW50ZXIYASABKAkSDAoEc2luaxgCIAEoCBIPCgdvcmlnaW5zGAMgAygJIicKBUN5Y2xlEg4KBmxlbmd0aBgBIAEoAxIOCgZyb3VuZHMYAiABKAMiygEKB1Nlc3Npb24SDgoGbGFiZWxzGAEgAygJEg0KBXRvb2xzGAIgAygJEhQKDG1lbW9yeV9pdGVtcxgDIAEoAxIPCgdyZXBlYXRzGAQgASgDEhIKCnN0YXJ0ZWRfYXQYBSABKAkSDQoFZW5kZWQYBiABKAgSKgoFY3ljbGUYByABKAsyGy5wb3J0Y3VsbGlzLnBvbGljeS52MS5DeWNsZRIVCg1yZXBlYXRzX2xldmVsGAggASgJEhMKC2N5Y2xlX2xldmVsGAkgASgJIqMBCgVMaW1pdBIMCgRuYW1lGAEgASgJEhAKCGV4Y2VlZGVkGAIgASgIEgwKBHVzZWQYAyABKAMSEQoJcmVtYWluaW5nGAQgASgDEgsKA21heBgFIAEoAxIWCg53aW5kb3dfc2Vjb25kcxgGIAEoAxIRCglyZXNldHNfYXQYByABKAkSEQoJb25fZXhjZWVkGAggASgJEg4KBnBlcmlvZBgJIAEoCSJZCgdCcmVha2VyEgwKBG5hbWUYASABKAkSDQoFc3RhdGUYAiABKAkSEAoIZmFpbHVyZXMYAyABKAMSEAoIcmV0cnlfYXQYBCABKAkSDQoFcHJvYmUYBSABKAgiPQoIQXBwcm92YWwSDQoFc3RhdGUYASABKAkSEQoJYXBwcm92ZXJzGAIgAygJEg8KB2NvbW1lbnQYAyABKAkiHwoDTm93EgwKBHRpbWUYASABKAkSCgoCbnMYAiABKAMiiwIKCERlY2lzaW9uEjQKBmVmZmVjdBgBIAEoCUIkukghch9SBWFsbG93UgRkZW55UhByZXF1aXJlX2FwcHJvdmFsEjgKB3JlYXNvbnMYAiADKAsyHC5wb3J0Y3VsbGlzLnBvbGljeS52MS5SZWFzb25CCbpIBpIBAxDIARI/CgtvYmxpZ2F0aW9ucxgDIAMoCzIgLnBvcnRjdWxsaXMucG9saWN5LnYxLk9ibGlnYXRpb25CCLpIBZIBAhAyEjMKCGFwcHJvdmFsGAQgASgLMhkucG9ydGN1bGxpcy5wb2xpY3kudjEuQXNrQga6SAPIAQESGQoGcGFzc2VkGAUgAygJQgm6SAaSAQMQyAEi+wEKBlJlYXNvbhIrCgRjb2RlGAEgASgJQh26SBpyGDIWXltBLVpdW0EtWjAtOV9dezEsNjN9JBIsCgRydWxlGAIgASgJQh66SBtyGTIXXlthLXpdW2EtejAtOV8uXXsxLDk1fSQSIAoGZWZmZWN0GAMgASgJQhC6SA1yC1IEZGVueVIDYXNrEjoKCHNldmVyaXR5GAQgASgJQii6SCVyI1IEaW5mb1IDbG93UgZtZWRpdW1SBGhpZ2hSCGNyaXRpY2FsEhsKB21lc3NhZ2UYBSABKAlCCrpIB3IFEAEo9AMSGwoIZmluZGluZ3MYBiADKAlCCbpIBpIBAxDIASLrAQoKT2JsaWdhdGlvbhIrCgJpZBgBIAEoCUIfukgcchoyGF5bYS16XVthLXowLTlfLi1dezAsOTV9JBItCgR0eXBlGAIgASgJQh+6SBxyGjIYXlthLXpdW2EtejAtOV8uLV17MCw5NX0kEk4KCnByb3BlcnRpZXMYAyADKAsyMC5wb3J0Y3VsbGlzLnBvbGljeS52MS5PYmxpZ2F0aW9uLlByb3BlcnRpZXNFbnRyeUIIukgFmgECEBQaMQoPUHJvcGVydGllc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiQgoDQXNrEiAKC3R0bF9zZWNvbmRzGAEgASgDQgu6SAgiBhiAowUoARIZCgZxdW9ydW0YAiABKAVCCbpIBhoEGAooAULkAQoYY29tLnBvcnRjdWxsaXMucG9saWN5LnYxQgtQb2xpY3lQcm90b1ABWklnaXRodWIuY29tL3BvcnRjdWxsaXMtcGRwL3BvcnRjdWxsaXMvZ2VuL2dvL3BvcnRjdWxsaXMvcG9saWN5L3YxO3BvbGljeXYxogIDUFBYqgIUUG9ydGN1bGxpcy5Qb2xpY3kuVjHKAhRQb3J0Y3VsbGlzXFBvbGljeVxWMeICIFBvcnRjdWxsaXNcUG9saWN5XFYxXEdQQk1ldGFkYXRh6gIWUG9ydGN1bGxpczo6UG9saWN5OjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct]);
+  fileDesc("CiFwb3J0Y3VsbGlzL3BvbGljeS92MS9wb2xpY3kucHJvdG8SFHBvcnRjdWxsaXMucG9saWN5LnYxIs4ECgVJbnB1dBIyCglwcmluY2lwYWwYASABKAsyHy5wb3J0Y3VsbGlzLnBvbGljeS52MS5QcmluY2lwYWwSLAoGYWN0aW9uGAIgASgLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuQWN0aW9uEikKBWZhY3RzGAMgAygLMhoucG9ydGN1bGxpcy5wb2xpY3kudjEuRmFjdBIpCgV2aWV3cxgEIAMoCzIaLnBvcnRjdWxsaXMucG9saWN5LnYxLlZpZXcSLwoIZmluZGluZ3MYBSADKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5GaW5kaW5nEjQKCnByb3ZlbmFuY2UYBiADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5Qcm92ZW5hbmNlEi4KB3Nlc3Npb24YByABKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5TZXNzaW9uEisKBmxpbWl0cxgIIAMoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLkxpbWl0Ei8KCGJyZWFrZXJzGAkgAygLMh0ucG9ydGN1bGxpcy5wb2xpY3kudjEuQnJlYWtlchIwCghhcHByb3ZhbBgKIAEoCzIeLnBvcnRjdWxsaXMucG9saWN5LnYxLkFwcHJvdmFsEhAKCGRlZ3JhZGVkGAsgAygJEiYKA25vdxgMIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLk5vdxIsCgZyZXZpZXcYDSABKAsyHC5wb3J0Y3VsbGlzLnBvbGljeS52MS5SZXZpZXci/gEKCVByaW5jaXBhbBIOCgZ0ZW5hbnQYASABKAkSDQoFYWdlbnQYAiABKAkSDwoHc2Vzc2lvbhgDIAEoCRILCgNydW4YBCABKAkSDAoEdXNlchgFIAEoCRIPCgdwcm9maWxlGAYgASgJEg0KBWtub3duGAcgASgIEhgKEGRlbGVnYXRpb25fZGVwdGgYCCABKAUSGAoQYXV0aGVudGljYXRlZF9ieRgJIAEoCRINCgVyb2xlcxgKIAMoCRI0CgpkZWxlZ2F0aW9uGAsgASgLMiAucG9ydGN1bGxpcy5wb2xpY3kudjEuRGVsZWdhdGlvbhINCgV0cnVzdBgMIAEoCSJgCgpEZWxlZ2F0aW9uEg4KBmFnZW50cxgBIAMoCRINCgV0b29scxgCIAMoCRIQCghtYXhfcmlzaxgDIAEoCRIQCghyZXF1aXJlZBgEIAEoCBIPCgdkcm9wcGVkGAUgASgIIi8KBVVzYWdlEhYKDmNvc3RfbWljcm9fdXNkGAEgASgDEg4KBnRva2VucxgCIAEoAyJOCgZNZW1vcnkSDQoFbGF5ZXIYASABKAkSFwoPaXRlbV9jaGFyYWN0ZXJzGAIgASgDEgwKBHNlYWwYAyABKAkSDgoGbGFiZWxzGAQgAygJIuQCCgZBY3Rpb24SDAoEa2luZBgBIAEoCRIMCgR0b29sGAIgASgJEg4KBnNlcnZlchgDIAEoCRIqCglhcmd1bWVudHMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhUKDWNvbnRlbnRfYnl0ZXMYBSABKAMSFwoPYXJndW1lbnRzX2J5dGVzGAYgASgDEg4KBmRpZ2VzdBgHIAEoCRItCghlc3RpbWF0ZRgIIAEoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLlVzYWdlEiwKBm1lbW9yeRgJIAEoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLk1lbW9yeRIZChFpbl9yZXBseV90b19rbm93bhgKIAEoCBINCgVwcmljZRgLIAEoCRIsCgRyb2xlGAwgASgLMh4ucG9ydGN1bGxpcy5wb2xpY3kudjEuVG9vbFJvbGUSDQoFc2lua3MYDSABKAkiOwoIVG9vbFJvbGUSDgoGc291cmNlGAEgASgJEg4KBndyaXRlcxgCIAEoCBIPCgdmZXRjaGVzGAMgASgIIokBCgRGYWN0Eg8KB3BvaW50ZXIYASABKAkSDAoEdHlwZRgCIAEoCRINCgVjbGFzcxgDIAEoCRIMCgRob3N0GAQgASgJEg4KBnNjaGVtZRgFIAEoCRINCgVmbGFncxgGIAMoCRIQCghwcm9ncmFtcxgHIAMoCRIUCgxuZWFyX21pc3Nfb2YYCCABKAkiNAoEVmlldxIPCgdwb2ludGVyGAEgASgJEg0KBWNoYWluGAIgASgJEgwKBHRleHQYAyABKAkihAEKB0ZpbmRpbmcSDAoEcnVsZRgBIAEoCRIQCghjYXRlZ29yeRgCIAEoCRIQCghzZXZlcml0eRgDIAEoCRISCgpjb25maWRlbmNlGAQgASgJEg8KB3BvaW50ZXIYBSABKAkSDQoFY291bnQYBiABKAMSEwoLZmluZ2VycHJpbnQYByABKAkiPAoKUHJvdmVuYW5jZRIPCgdwb2ludGVyGAEgASgJEgwKBHNpbmsYAiABKAgSDwoHb3JpZ2lucxgDIAMoCSInCgVDeWNsZRIOCgZsZW5ndGgYASABKAMSDgoGcm91bmRzGAIgASgDIsoBCgdTZXNzaW9uEg4KBmxhYmVscxgBIAMoCRINCgV0b29scxgCIAMoCRIUCgxtZW1vcnlfaXRlbXMYAyABKAMSDwoHcmVwZWF0cxgEIAEoAxISCgpzdGFydGVkX2F0GAUgASgJEg0KBWVuZGVkGAYgASgIEioKBWN5Y2xlGAcgASgLMhsucG9ydGN1bGxpcy5wb2xpY3kudjEuQ3ljbGUSFQoNcmVwZWF0c19sZXZlbBgIIAEoCRITCgtjeWNsZV9sZXZlbBgJIAEoCSKjAQoFTGltaXQSDAoEbmFtZRgBIAEoCRIQCghleGNlZWRlZBgCIAEoCBIMCgR1c2VkGAMgASgDEhEKCXJlbWFpbmluZxgEIAEoAxILCgNtYXgYBSABKAMSFgoOd2luZG93X3NlY29uZHMYBiABKAMSEQoJcmVzZXRzX2F0GAcgASgJEhEKCW9uX2V4Y2VlZBgIIAEoCRIOCgZwZXJpb2QYCSABKAkiWQoHQnJlYWtlchIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEhAKCGZhaWx1cmVzGAMgASgDEhAKCHJldHJ5X2F0GAQgASgJEg0KBXByb2JlGAUgASgIIj0KCEFwcHJvdmFsEg0KBXN0YXRlGAEgASgJEhEKCWFwcHJvdmVycxgCIAMoCRIPCgdjb21tZW50GAMgASgJIh8KA05vdxIMCgR0aW1lGAEgASgJEgoKAm5zGAIgASgDIuECCgZSZXZpZXcSLQoHcmVhc29ucxgBIAMoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLlJlYXNvbhIUCgxyZXF1ZXN0ZWRfYnkYAiABKAkSGwoTcmVxdWVzdGVkX2J5X3BlcnNvbhgDIAEoCRINCgVvd25lchgEIAEoCRIOCgZhbW91bnQYBSABKAMSFgoOYW1vdW50X3VuY2xlYXIYBiABKAgSDgoGZWRpdGVkGAcgASgIEhcKD2VsYXBzZWRfc2Vjb25kcxgIIAEoAxIrCgZzdGFnZXMYCSADKAsyGy5wb3J0Y3VsbGlzLnBvbGljeS52MS5TdGFnZRIrCgV2b3RlcxgKIAMoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLkJhbGxvdBIqCgV2b3RlchgLIAEoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLlZvdGVyEg8KB3ZlcmRpY3QYDCABKAkiVwoFVm90ZXISDgoGcGVyc29uGAEgASgJEg8KB3N1YmplY3QYAiABKAkSDQoFcm9sZXMYAyADKAkSDgoGZ3JvdXBzGAQgAygJEg4KBnRlbmFudBgFIAEoCSI5CgZCYWxsb3QSDgoGcGVyc29uGAEgASgJEg8KB3ZlcmRpY3QYAiABKAkSDgoGc3RhZ2VzGAMgAygFIosBCgVTdGFnZRIiCg1hZnRlcl9zZWNvbmRzGAEgASgDQgu6SAgiBhiAowUoABIZCgZxdW9ydW0YAiABKAVCCbpIBhoEGAooARIhCgZncm91cHMYAyADKAlCEbpIDpIBCxAUIgdyBRABKIABEiAKBXJvbGVzGAQgAygJQhG6SA6SAQsQFCIHcgUQASiAASJqCg1BcHByb3ZhbFRlcm1zEiAKC3R0bF9zZWNvbmRzGAEgASgDQgu6SAgiBhiAowUoARI3CgZzdGFnZXMYAiADKAsyGy5wb3J0Y3VsbGlzLnBvbGljeS52MS5TdGFnZUIKukgHkgEECAEQBSKDAQoKVm90ZVJ1bGluZxIQCghtYXlfdm90ZRgBIAEoCBIYCgZzdGFnZXMYAiADKAVCCLpIBZIBAhAFEi4KBGNvZGUYAyABKAlCILpIHXIbMhleKFtBLVpdW0EtWjAtOV9dezEsNjN9KT8kEhkKB21lc3NhZ2UYBCABKAlCCLpIBXIDKPQDIoMCCghEZWNpc2lvbhI0CgZlZmZlY3QYASABKAlCJLpIIXIfUgVhbGxvd1IEZGVueVIQcmVxdWlyZV9hcHByb3ZhbBI4CgdyZWFzb25zGAIgAygLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuUmVhc29uQgm6SAaSAQMQyAESPwoLb2JsaWdhdGlvbnMYAyADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5PYmxpZ2F0aW9uQgi6SAWSAQIQMhIrCghhcHByb3ZhbBgEIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLkFzaxIZCgZwYXNzZWQYBSADKAlCCbpIBpIBAxDIASL7AQoGUmVhc29uEisKBGNvZGUYASABKAlCHbpIGnIYMhZeW0EtWl1bQS1aMC05X117MSw2M30kEiwKBHJ1bGUYAiABKAlCHrpIG3IZMhdeW2Etel1bYS16MC05Xy5dezEsOTV9JBIgCgZlZmZlY3QYAyABKAlCELpIDXILUgRkZW55UgNhc2sSOgoIc2V2ZXJpdHkYBCABKAlCKLpIJXIjUgRpbmZvUgNsb3dSBm1lZGl1bVIEaGlnaFIIY3JpdGljYWwSGwoHbWVzc2FnZRgFIAEoCUIKukgHcgUQASj0AxIbCghmaW5kaW5ncxgGIAMoCUIJukgGkgEDEMgBIusBCgpPYmxpZ2F0aW9uEisKAmlkGAEgASgJQh+6SBxyGjIYXlthLXpdW2EtejAtOV8uLV17MCw5NX0kEi0KBHR5cGUYAiABKAlCH7pIHHIaMhheW2Etel1bYS16MC05Xy4tXXswLDk1fSQSTgoKcHJvcGVydGllcxgDIAMoCzIwLnBvcnRjdWxsaXMucG9saWN5LnYxLk9ibGlnYXRpb24uUHJvcGVydGllc0VudHJ5Qgi6SAWaAQIQFBoxCg9Qcm9wZXJ0aWVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJCCgNBc2sSIAoLdHRsX3NlY29uZHMYASABKANCC7pICCIGGICjBSgBEhkKBnF1b3J1bRgCIAEoBUIJukgGGgQYCigBQuQBChhjb20ucG9ydGN1bGxpcy5wb2xpY3kudjFCC1BvbGljeVByb3RvUAFaSWdpdGh1Yi5jb20vcG9ydGN1bGxpcy1wZHAvcG9ydGN1bGxpcy9nZW4vZ28vcG9ydGN1bGxpcy9wb2xpY3kvdjE7cG9saWN5djGiAgNQUFiqAhRQb3J0Y3VsbGlzLlBvbGljeS5WMcoCFFBvcnRjdWxsaXNcUG9saWN5XFYx4gIgUG9ydGN1bGxpc1xQb2xpY3lcVjFcR1BCTWV0YWRhdGHqAhZQb3J0Y3VsbGlzOjpQb2xpY3k6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct]);
 
 /**
  * Everything that a policy may look at. The engine fills in every field; a caller supplies none of it.
@@ -106,6 +106,14 @@ export type Input = Message<"portcullis.policy.v1.Input"> & {
    * @generated from field: portcullis.policy.v1.Now now = 12;
    */
   now?: Now | undefined;
+
+  /**
+   * The ask that people vote on. For `data.portcullis.approval` only, which sees beside it nothing but `principal` (tenant, agent, session, run, user,
+   * profile, known) and `action` (kind, tool, server, digest, estimate) of that ask.
+   *
+   * @generated from field: portcullis.policy.v1.Review review = 13;
+   */
+  review?: Review | undefined;
 };
 
 /**
@@ -976,6 +984,300 @@ export const NowSchema: GenMessage<Now> = /*@__PURE__*/
   messageDesc(file_portcullis_policy_v1_policy, 16);
 
 /**
+ * An ask, and the person who votes on it.
+ *
+ * @generated from message portcullis.policy.v1.Review
+ */
+export type Review = Message<"portcullis.policy.v1.Review"> & {
+  /**
+   * The rules that asked.
+   *
+   * @generated from field: repeated portcullis.policy.v1.Reason reasons = 1;
+   */
+  reasons: Reason[];
+
+  /**
+   * Who asked: the subject of the credential, the person behind it, and the person who runs the agent. The last may be empty.
+   *
+   * @generated from field: string requested_by = 2;
+   */
+  requestedBy: string;
+
+  /**
+   * See `requested_by`.
+   *
+   * @generated from field: string requested_by_person = 3;
+   */
+  requestedByPerson: string;
+
+  /**
+   * See `requested_by`.
+   *
+   * @generated from field: string owner = 4;
+   */
+  owner: string;
+
+  /**
+   * The largest amount among the arguments, without its sign, in whole units, rounded up; 0 if there is none. Nobody knows the currency.
+   *
+   * @generated from field: int64 amount = 5;
+   */
+  amount: bigint;
+
+  /**
+   * True if an amount could not be read, or not in one way only: then it may be any.
+   *
+   * @generated from field: bool amount_unclear = 6;
+   */
+  amountUnclear: boolean;
+
+  /**
+   * True if a reviewer has changed the arguments. All of this is about the changed action then.
+   *
+   * @generated from field: bool edited = 7;
+   */
+  edited: boolean;
+
+  /**
+   * How long ago it was asked. 0 when it is.
+   *
+   * @generated from field: int64 elapsed_seconds = 8;
+   */
+  elapsedSeconds: bigint;
+
+  /**
+   * The stages that were laid down when it was asked. Empty then.
+   *
+   * @generated from field: repeated portcullis.policy.v1.Stage stages = 9;
+   */
+  stages: Stage[];
+
+  /**
+   * The votes that count.
+   *
+   * @generated from field: repeated portcullis.policy.v1.Ballot votes = 10;
+   */
+  votes: Ballot[];
+
+  /**
+   * Who wants to vote; empty when it is asked.
+   *
+   * @generated from field: portcullis.policy.v1.Voter voter = 11;
+   */
+  voter?: Voter | undefined;
+
+  /**
+   * `approve` or `reject`; empty when it is asked.
+   *
+   * @generated from field: string verdict = 12;
+   */
+  verdict: string;
+};
+
+/**
+ * Describes the message portcullis.policy.v1.Review.
+ * Use `create(ReviewSchema)` to create a new message.
+ */
+export const ReviewSchema: GenMessage<Review> = /*@__PURE__*/
+  messageDesc(file_portcullis_policy_v1_policy, 17);
+
+/**
+ * A person with a credential of the role approver.
+ *
+ * @generated from message portcullis.policy.v1.Voter
+ */
+export type Voter = Message<"portcullis.policy.v1.Voter"> & {
+  /**
+   * Who it is, by the map of people: the same for all their credentials.
+   *
+   * @generated from field: string person = 1;
+   */
+  person: string;
+
+  /**
+   * The credential's subject.
+   *
+   * @generated from field: string subject = 2;
+   */
+  subject: string;
+
+  /**
+   * Roles, sorted.
+   *
+   * @generated from field: repeated string roles = 3;
+   */
+  roles: string[];
+
+  /**
+   * Groups, sorted.
+   *
+   * @generated from field: repeated string groups = 4;
+   */
+  groups: string[];
+
+  /**
+   * The tenant: that of the ask.
+   *
+   * @generated from field: string tenant = 5;
+   */
+  tenant: string;
+};
+
+/**
+ * Describes the message portcullis.policy.v1.Voter.
+ * Use `create(VoterSchema)` to create a new message.
+ */
+export const VoterSchema: GenMessage<Voter> = /*@__PURE__*/
+  messageDesc(file_portcullis_policy_v1_policy, 18);
+
+/**
+ * A vote that counts.
+ *
+ * @generated from message portcullis.policy.v1.Ballot
+ */
+export type Ballot = Message<"portcullis.policy.v1.Ballot"> & {
+  /**
+   * Who.
+   *
+   * @generated from field: string person = 1;
+   */
+  person: string;
+
+  /**
+   * `approve` or `reject`.
+   *
+   * @generated from field: string verdict = 2;
+   */
+  verdict: string;
+
+  /**
+   * Numbers of the stages that it counts for.
+   *
+   * @generated from field: repeated int32 stages = 3;
+   */
+  stages: number[];
+};
+
+/**
+ * Describes the message portcullis.policy.v1.Ballot.
+ * Use `create(BallotSchema)` to create a new message.
+ */
+export const BallotSchema: GenMessage<Ballot> = /*@__PURE__*/
+  messageDesc(file_portcullis_policy_v1_policy, 19);
+
+/**
+ * Who may approve from a moment on.
+ *
+ * @generated from message portcullis.policy.v1.Stage
+ */
+export type Stage = Message<"portcullis.policy.v1.Stage"> & {
+  /**
+   * When it opens, in seconds after the ask. 0 to a day, and of the first: 0.
+   *
+   * @generated from field: int64 after_seconds = 1;
+   */
+  afterSeconds: bigint;
+
+  /**
+   * How many different people of it must approve. 1 to 10.
+   *
+   * @generated from field: int32 quorum = 2;
+   */
+  quorum: number;
+
+  /**
+   * Members of any of these groups; with `roles` empty too: every approver.
+   *
+   * @generated from field: repeated string groups = 3;
+   */
+  groups: string[];
+
+  /**
+   * Holders of any of these roles.
+   *
+   * @generated from field: repeated string roles = 4;
+   */
+  roles: string[];
+};
+
+/**
+ * Describes the message portcullis.policy.v1.Stage.
+ * Use `create(StageSchema)` to create a new message.
+ */
+export const StageSchema: GenMessage<Stage> = /*@__PURE__*/
+  messageDesc(file_portcullis_policy_v1_policy, 20);
+
+/**
+ * The value of `data.portcullis.approval.terms`: how people are asked. Any other shape: nobody can be asked, and the action is denied.
+ *
+ * @generated from message portcullis.policy.v1.ApprovalTerms
+ */
+export type ApprovalTerms = Message<"portcullis.policy.v1.ApprovalTerms"> & {
+  /**
+   * For how long. 1 second to a day.
+   *
+   * @generated from field: int64 ttl_seconds = 1;
+   */
+  ttlSeconds: bigint;
+
+  /**
+   * Who may approve, and from when on, in the order of time.
+   *
+   * @generated from field: repeated portcullis.policy.v1.Stage stages = 2;
+   */
+  stages: Stage[];
+};
+
+/**
+ * Describes the message portcullis.policy.v1.ApprovalTerms.
+ * Use `create(ApprovalTermsSchema)` to create a new message.
+ */
+export const ApprovalTermsSchema: GenMessage<ApprovalTerms> = /*@__PURE__*/
+  messageDesc(file_portcullis_policy_v1_policy, 21);
+
+/**
+ * The value of `data.portcullis.approval.vote`: whether this voter may give this verdict now. Any other shape: they may not.
+ *
+ * @generated from message portcullis.policy.v1.VoteRuling
+ */
+export type VoteRuling = Message<"portcullis.policy.v1.VoteRuling"> & {
+  /**
+   * True if they may.
+   *
+   * @generated from field: bool may_vote = 1;
+   */
+  mayVote: boolean;
+
+  /**
+   * Numbers of the stages that a yes counts for. None that is not open counts.
+   *
+   * @generated from field: repeated int32 stages = 2;
+   */
+  stages: number[];
+
+  /**
+   * Why not, in upper snake case; empty if they may.
+   *
+   * @generated from field: string code = 3;
+   */
+  code: string;
+
+  /**
+   * One sentence for the voter; empty if they may.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message portcullis.policy.v1.VoteRuling.
+ * Use `create(VoteRulingSchema)` to create a new message.
+ */
+export const VoteRulingSchema: GenMessage<VoteRuling> = /*@__PURE__*/
+  messageDesc(file_portcullis_policy_v1_policy, 22);
+
+/**
  * The value of `data.portcullis.decision`. The engine refuses any other shape and denies.
  *
  * @generated from message portcullis.policy.v1.Decision
@@ -1003,7 +1305,8 @@ export type Decision = Message<"portcullis.policy.v1.Decision"> & {
   obligations: Obligation[];
 
   /**
-   * How to ask, where the effect is `require_approval`.
+   * How to ask at the least, where the effect is `require_approval`: a bundle may leave it to `data.portcullis.approval.terms`. The shorter time and the
+   * larger quorum hold.
    *
    * @generated from field: portcullis.policy.v1.Ask approval = 4;
    */
@@ -1022,7 +1325,7 @@ export type Decision = Message<"portcullis.policy.v1.Decision"> & {
  * Use `create(DecisionSchema)` to create a new message.
  */
 export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 17);
+  messageDesc(file_portcullis_policy_v1_policy, 23);
 
 /**
  * Why a decision is as it is: the metadata of the rule that fired.
@@ -1078,7 +1381,7 @@ export type Reason = Message<"portcullis.policy.v1.Reason"> & {
  * Use `create(ReasonSchema)` to create a new message.
  */
 export const ReasonSchema: GenMessage<Reason> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 18);
+  messageDesc(file_portcullis_policy_v1_policy, 24);
 
 /**
  * Something that the caller must do.
@@ -1113,7 +1416,7 @@ export type Obligation = Message<"portcullis.policy.v1.Obligation"> & {
  * Use `create(ObligationSchema)` to create a new message.
  */
 export const ObligationSchema: GenMessage<Obligation> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 19);
+  messageDesc(file_portcullis_policy_v1_policy, 25);
 
 /**
  * How to ask a person.
@@ -1141,5 +1444,5 @@ export type Ask = Message<"portcullis.policy.v1.Ask"> & {
  * Use `create(AskSchema)` to create a new message.
  */
 export const AskSchema: GenMessage<Ask> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 20);
+  messageDesc(file_portcullis_policy_v1_policy, 26);
 

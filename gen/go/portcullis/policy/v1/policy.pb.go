@@ -52,7 +52,10 @@ type Input struct {
 	// What is not known or was not done.
 	Degraded []string `protobuf:"bytes,11,rep,name=degraded,proto3" json:"degraded,omitempty"`
 	// When the decision is made.
-	Now           *Now `protobuf:"bytes,12,opt,name=now,proto3" json:"now,omitempty"`
+	Now *Now `protobuf:"bytes,12,opt,name=now,proto3" json:"now,omitempty"`
+	// The ask that people vote on. For `data.portcullis.approval` only, which sees beside it nothing but `principal` (tenant, agent, session, run, user,
+	// profile, known) and `action` (kind, tool, server, digest, estimate) of that ask.
+	Review        *Review `protobuf:"bytes,13,opt,name=review,proto3" json:"review,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -167,6 +170,13 @@ func (x *Input) GetDegraded() []string {
 func (x *Input) GetNow() *Now {
 	if x != nil {
 		return x.Now
+	}
+	return nil
+}
+
+func (x *Input) GetReview() *Review {
+	if x != nil {
+		return x.Review
 	}
 	return nil
 }
@@ -1579,6 +1589,498 @@ func (x *Now) GetNs() int64 {
 	return 0
 }
 
+// An ask, and the person who votes on it.
+type Review struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rules that asked.
+	Reasons []*Reason `protobuf:"bytes,1,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// Who asked: the subject of the credential, the person behind it, and the person who runs the agent. The last may be empty.
+	RequestedBy string `protobuf:"bytes,2,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
+	// See `requested_by`.
+	RequestedByPerson string `protobuf:"bytes,3,opt,name=requested_by_person,json=requestedByPerson,proto3" json:"requested_by_person,omitempty"`
+	// See `requested_by`.
+	Owner string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
+	// The largest amount among the arguments, without its sign, in whole units, rounded up; 0 if there is none. Nobody knows the currency.
+	Amount int64 `protobuf:"varint,5,opt,name=amount,proto3" json:"amount,omitempty"`
+	// True if an amount could not be read, or not in one way only: then it may be any.
+	AmountUnclear bool `protobuf:"varint,6,opt,name=amount_unclear,json=amountUnclear,proto3" json:"amount_unclear,omitempty"`
+	// True if a reviewer has changed the arguments. All of this is about the changed action then.
+	Edited bool `protobuf:"varint,7,opt,name=edited,proto3" json:"edited,omitempty"`
+	// How long ago it was asked. 0 when it is.
+	ElapsedSeconds int64 `protobuf:"varint,8,opt,name=elapsed_seconds,json=elapsedSeconds,proto3" json:"elapsed_seconds,omitempty"`
+	// The stages that were laid down when it was asked. Empty then.
+	Stages []*Stage `protobuf:"bytes,9,rep,name=stages,proto3" json:"stages,omitempty"`
+	// The votes that count.
+	Votes []*Ballot `protobuf:"bytes,10,rep,name=votes,proto3" json:"votes,omitempty"`
+	// Who wants to vote; empty when it is asked.
+	Voter *Voter `protobuf:"bytes,11,opt,name=voter,proto3" json:"voter,omitempty"`
+	// `approve` or `reject`; empty when it is asked.
+	Verdict       string `protobuf:"bytes,12,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Review) Reset() {
+	*x = Review{}
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Review) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Review) ProtoMessage() {}
+
+func (x *Review) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Review.ProtoReflect.Descriptor instead.
+func (*Review) Descriptor() ([]byte, []int) {
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Review) GetReasons() []*Reason {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *Review) GetRequestedBy() string {
+	if x != nil {
+		return x.RequestedBy
+	}
+	return ""
+}
+
+func (x *Review) GetRequestedByPerson() string {
+	if x != nil {
+		return x.RequestedByPerson
+	}
+	return ""
+}
+
+func (x *Review) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *Review) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *Review) GetAmountUnclear() bool {
+	if x != nil {
+		return x.AmountUnclear
+	}
+	return false
+}
+
+func (x *Review) GetEdited() bool {
+	if x != nil {
+		return x.Edited
+	}
+	return false
+}
+
+func (x *Review) GetElapsedSeconds() int64 {
+	if x != nil {
+		return x.ElapsedSeconds
+	}
+	return 0
+}
+
+func (x *Review) GetStages() []*Stage {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+func (x *Review) GetVotes() []*Ballot {
+	if x != nil {
+		return x.Votes
+	}
+	return nil
+}
+
+func (x *Review) GetVoter() *Voter {
+	if x != nil {
+		return x.Voter
+	}
+	return nil
+}
+
+func (x *Review) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+// A person with a credential of the role approver.
+type Voter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who it is, by the map of people: the same for all their credentials.
+	Person string `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	// The credential's subject.
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Roles, sorted.
+	Roles []string `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
+	// Groups, sorted.
+	Groups []string `protobuf:"bytes,4,rep,name=groups,proto3" json:"groups,omitempty"`
+	// The tenant: that of the ask.
+	Tenant        string `protobuf:"bytes,5,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Voter) Reset() {
+	*x = Voter{}
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Voter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Voter) ProtoMessage() {}
+
+func (x *Voter) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Voter.ProtoReflect.Descriptor instead.
+func (*Voter) Descriptor() ([]byte, []int) {
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Voter) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *Voter) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Voter) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *Voter) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *Voter) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+// A vote that counts.
+type Ballot struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who.
+	Person string `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	// `approve` or `reject`.
+	Verdict string `protobuf:"bytes,2,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	// Numbers of the stages that it counts for.
+	Stages        []int32 `protobuf:"varint,3,rep,packed,name=stages,proto3" json:"stages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ballot) Reset() {
+	*x = Ballot{}
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ballot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ballot) ProtoMessage() {}
+
+func (x *Ballot) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ballot.ProtoReflect.Descriptor instead.
+func (*Ballot) Descriptor() ([]byte, []int) {
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Ballot) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *Ballot) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+func (x *Ballot) GetStages() []int32 {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+// Who may approve from a moment on.
+type Stage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it opens, in seconds after the ask. 0 to a day, and of the first: 0.
+	AfterSeconds int64 `protobuf:"varint,1,opt,name=after_seconds,json=afterSeconds,proto3" json:"after_seconds,omitempty"`
+	// How many different people of it must approve. 1 to 10.
+	Quorum int32 `protobuf:"varint,2,opt,name=quorum,proto3" json:"quorum,omitempty"`
+	// Members of any of these groups; with `roles` empty too: every approver.
+	Groups []string `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
+	// Holders of any of these roles.
+	Roles         []string `protobuf:"bytes,4,rep,name=roles,proto3" json:"roles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stage) Reset() {
+	*x = Stage{}
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stage) ProtoMessage() {}
+
+func (x *Stage) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stage.ProtoReflect.Descriptor instead.
+func (*Stage) Descriptor() ([]byte, []int) {
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Stage) GetAfterSeconds() int64 {
+	if x != nil {
+		return x.AfterSeconds
+	}
+	return 0
+}
+
+func (x *Stage) GetQuorum() int32 {
+	if x != nil {
+		return x.Quorum
+	}
+	return 0
+}
+
+func (x *Stage) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *Stage) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+// The value of `data.portcullis.approval.terms`: how people are asked. Any other shape: nobody can be asked, and the action is denied.
+type ApprovalTerms struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// For how long. 1 second to a day.
+	TtlSeconds int64 `protobuf:"varint,1,opt,name=ttl_seconds,json=ttlSeconds,proto3" json:"ttl_seconds,omitempty"`
+	// Who may approve, and from when on, in the order of time.
+	Stages        []*Stage `protobuf:"bytes,2,rep,name=stages,proto3" json:"stages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApprovalTerms) Reset() {
+	*x = ApprovalTerms{}
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApprovalTerms) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApprovalTerms) ProtoMessage() {}
+
+func (x *ApprovalTerms) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApprovalTerms.ProtoReflect.Descriptor instead.
+func (*ApprovalTerms) Descriptor() ([]byte, []int) {
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ApprovalTerms) GetTtlSeconds() int64 {
+	if x != nil {
+		return x.TtlSeconds
+	}
+	return 0
+}
+
+func (x *ApprovalTerms) GetStages() []*Stage {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+// The value of `data.portcullis.approval.vote`: whether this voter may give this verdict now. Any other shape: they may not.
+type VoteRuling struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True if they may.
+	MayVote bool `protobuf:"varint,1,opt,name=may_vote,json=mayVote,proto3" json:"may_vote,omitempty"`
+	// Numbers of the stages that a yes counts for. None that is not open counts.
+	Stages []int32 `protobuf:"varint,2,rep,packed,name=stages,proto3" json:"stages,omitempty"`
+	// Why not, in upper snake case; empty if they may.
+	Code string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	// One sentence for the voter; empty if they may.
+	Message       string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoteRuling) Reset() {
+	*x = VoteRuling{}
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoteRuling) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoteRuling) ProtoMessage() {}
+
+func (x *VoteRuling) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoteRuling.ProtoReflect.Descriptor instead.
+func (*VoteRuling) Descriptor() ([]byte, []int) {
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *VoteRuling) GetMayVote() bool {
+	if x != nil {
+		return x.MayVote
+	}
+	return false
+}
+
+func (x *VoteRuling) GetStages() []int32 {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+func (x *VoteRuling) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *VoteRuling) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // The value of `data.portcullis.decision`. The engine refuses any other shape and denies.
 type Decision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1588,7 +2090,8 @@ type Decision struct {
 	Reasons []*Reason `protobuf:"bytes,2,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	// What must be done along with the action.
 	Obligations []*Obligation `protobuf:"bytes,3,rep,name=obligations,proto3" json:"obligations,omitempty"`
-	// How to ask, where the effect is `require_approval`.
+	// How to ask at the least, where the effect is `require_approval`: a bundle may leave it to `data.portcullis.approval.terms`. The shorter time and the
+	// larger quorum hold.
 	Approval *Ask `protobuf:"bytes,4,opt,name=approval,proto3" json:"approval,omitempty"`
 	// Controls that said `passed`, sorted.
 	Passed        []string `protobuf:"bytes,5,rep,name=passed,proto3" json:"passed,omitempty"`
@@ -1598,7 +2101,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1610,7 +2113,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1623,7 +2126,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Decision) GetEffect() string {
@@ -1682,7 +2185,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1694,7 +2197,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +2210,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{18}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Reason) GetCode() string {
@@ -1767,7 +2270,7 @@ type Obligation struct {
 
 func (x *Obligation) Reset() {
 	*x = Obligation{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[19]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +2282,7 @@ func (x *Obligation) String() string {
 func (*Obligation) ProtoMessage() {}
 
 func (x *Obligation) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[19]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +2295,7 @@ func (x *Obligation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Obligation.ProtoReflect.Descriptor instead.
 func (*Obligation) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{19}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Obligation) GetId() string {
@@ -1829,7 +2332,7 @@ type Ask struct {
 
 func (x *Ask) Reset() {
 	*x = Ask{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[20]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1841,7 +2344,7 @@ func (x *Ask) String() string {
 func (*Ask) ProtoMessage() {}
 
 func (x *Ask) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[20]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1854,7 +2357,7 @@ func (x *Ask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ask.ProtoReflect.Descriptor instead.
 func (*Ask) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{20}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Ask) GetTtlSeconds() int64 {
@@ -1875,7 +2378,7 @@ var File_portcullis_policy_v1_policy_proto protoreflect.FileDescriptor
 
 const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"!portcullis/policy/v1/policy.proto\x12\x14portcullis.policy.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x8b\x05\n" +
+	"!portcullis/policy/v1/policy.proto\x12\x14portcullis.policy.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xc1\x05\n" +
 	"\x05Input\x12=\n" +
 	"\tprincipal\x18\x01 \x01(\v2\x1f.portcullis.policy.v1.PrincipalR\tprincipal\x124\n" +
 	"\x06action\x18\x02 \x01(\v2\x1c.portcullis.policy.v1.ActionR\x06action\x120\n" +
@@ -1891,7 +2394,8 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\bapproval\x18\n" +
 	" \x01(\v2\x1e.portcullis.policy.v1.ApprovalR\bapproval\x12\x1a\n" +
 	"\bdegraded\x18\v \x03(\tR\bdegraded\x12+\n" +
-	"\x03now\x18\f \x01(\v2\x19.portcullis.policy.v1.NowR\x03now\"\xed\x02\n" +
+	"\x03now\x18\f \x01(\v2\x19.portcullis.policy.v1.NowR\x03now\x124\n" +
+	"\x06review\x18\r \x01(\v2\x1c.portcullis.policy.v1.ReviewR\x06review\"\xed\x02\n" +
 	"\tPrincipal\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x14\n" +
 	"\x05agent\x18\x02 \x01(\tR\x05agent\x12\x18\n" +
@@ -2008,12 +2512,53 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\acomment\x18\x03 \x01(\tR\acomment\")\n" +
 	"\x03Now\x12\x12\n" +
 	"\x04time\x18\x01 \x01(\tR\x04time\x12\x0e\n" +
-	"\x02ns\x18\x02 \x01(\x03R\x02ns\"\xbb\x02\n" +
+	"\x02ns\x18\x02 \x01(\x03R\x02ns\"\xdf\x03\n" +
+	"\x06Review\x126\n" +
+	"\areasons\x18\x01 \x03(\v2\x1c.portcullis.policy.v1.ReasonR\areasons\x12!\n" +
+	"\frequested_by\x18\x02 \x01(\tR\vrequestedBy\x12.\n" +
+	"\x13requested_by_person\x18\x03 \x01(\tR\x11requestedByPerson\x12\x14\n" +
+	"\x05owner\x18\x04 \x01(\tR\x05owner\x12\x16\n" +
+	"\x06amount\x18\x05 \x01(\x03R\x06amount\x12%\n" +
+	"\x0eamount_unclear\x18\x06 \x01(\bR\ramountUnclear\x12\x16\n" +
+	"\x06edited\x18\a \x01(\bR\x06edited\x12'\n" +
+	"\x0felapsed_seconds\x18\b \x01(\x03R\x0eelapsedSeconds\x123\n" +
+	"\x06stages\x18\t \x03(\v2\x1b.portcullis.policy.v1.StageR\x06stages\x122\n" +
+	"\x05votes\x18\n" +
+	" \x03(\v2\x1c.portcullis.policy.v1.BallotR\x05votes\x121\n" +
+	"\x05voter\x18\v \x01(\v2\x1b.portcullis.policy.v1.VoterR\x05voter\x12\x18\n" +
+	"\averdict\x18\f \x01(\tR\averdict\"\x7f\n" +
+	"\x05Voter\x12\x16\n" +
+	"\x06person\x18\x01 \x01(\tR\x06person\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x14\n" +
+	"\x05roles\x18\x03 \x03(\tR\x05roles\x12\x16\n" +
+	"\x06groups\x18\x04 \x03(\tR\x06groups\x12\x16\n" +
+	"\x06tenant\x18\x05 \x01(\tR\x06tenant\"R\n" +
+	"\x06Ballot\x12\x16\n" +
+	"\x06person\x18\x01 \x01(\tR\x06person\x12\x18\n" +
+	"\averdict\x18\x02 \x01(\tR\averdict\x12\x16\n" +
+	"\x06stages\x18\x03 \x03(\x05R\x06stages\"\xb0\x01\n" +
+	"\x05Stage\x120\n" +
+	"\rafter_seconds\x18\x01 \x01(\x03B\v\xbaH\b\"\x06\x18\x80\xa3\x05(\x00R\fafterSeconds\x12!\n" +
+	"\x06quorum\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\n" +
+	"(\x01R\x06quorum\x12)\n" +
+	"\x06groups\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x14\"\ar\x05\x10\x01(\x80\x01R\x06groups\x12'\n" +
+	"\x05roles\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x14\"\ar\x05\x10\x01(\x80\x01R\x05roles\"~\n" +
+	"\rApprovalTerms\x12,\n" +
+	"\vttl_seconds\x18\x01 \x01(\x03B\v\xbaH\b\"\x06\x18\x80\xa3\x05(\x01R\n" +
+	"ttlSeconds\x12?\n" +
+	"\x06stages\x18\x02 \x03(\v2\x1b.portcullis.policy.v1.StageB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x05R\x06stages\"\xa3\x01\n" +
+	"\n" +
+	"VoteRuling\x12\x19\n" +
+	"\bmay_vote\x18\x01 \x01(\bR\amayVote\x12 \n" +
+	"\x06stages\x18\x02 \x03(\x05B\b\xbaH\x05\x92\x01\x02\x10\x05R\x06stages\x124\n" +
+	"\x04code\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Z][A-Z0-9_]{1,63})?$R\x04code\x12\"\n" +
+	"\amessage\x18\x04 \x01(\tB\b\xbaH\x05r\x03(\xf4\x03R\amessage\"\xb3\x02\n" +
 	"\bDecision\x12<\n" +
 	"\x06effect\x18\x01 \x01(\tB$\xbaH!r\x1fR\x05allowR\x04denyR\x10require_approvalR\x06effect\x12A\n" +
 	"\areasons\x18\x02 \x03(\v2\x1c.portcullis.policy.v1.ReasonB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\areasons\x12L\n" +
-	"\vobligations\x18\x03 \x03(\v2 .portcullis.policy.v1.ObligationB\b\xbaH\x05\x92\x01\x02\x102R\vobligations\x12=\n" +
-	"\bapproval\x18\x04 \x01(\v2\x19.portcullis.policy.v1.AskB\x06\xbaH\x03\xc8\x01\x01R\bapproval\x12!\n" +
+	"\vobligations\x18\x03 \x03(\v2 .portcullis.policy.v1.ObligationB\b\xbaH\x05\x92\x01\x02\x102R\vobligations\x125\n" +
+	"\bapproval\x18\x04 \x01(\v2\x19.portcullis.policy.v1.AskR\bapproval\x12!\n" +
 	"\x06passed\x18\x05 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x06passed\"\xac\x02\n" +
 	"\x06Reason\x121\n" +
 	"\x04code\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[A-Z][A-Z0-9_]{1,63}$R\x04code\x122\n" +
@@ -2052,7 +2597,7 @@ func file_portcullis_policy_v1_policy_proto_rawDescGZIP() []byte {
 	return file_portcullis_policy_v1_policy_proto_rawDescData
 }
 
-var file_portcullis_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_portcullis_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_portcullis_policy_v1_policy_proto_goTypes = []any{
 	(*Input)(nil),           // 0: portcullis.policy.v1.Input
 	(*Principal)(nil),       // 1: portcullis.policy.v1.Principal
@@ -2071,12 +2616,18 @@ var file_portcullis_policy_v1_policy_proto_goTypes = []any{
 	(*Breaker)(nil),         // 14: portcullis.policy.v1.Breaker
 	(*Approval)(nil),        // 15: portcullis.policy.v1.Approval
 	(*Now)(nil),             // 16: portcullis.policy.v1.Now
-	(*Decision)(nil),        // 17: portcullis.policy.v1.Decision
-	(*Reason)(nil),          // 18: portcullis.policy.v1.Reason
-	(*Obligation)(nil),      // 19: portcullis.policy.v1.Obligation
-	(*Ask)(nil),             // 20: portcullis.policy.v1.Ask
-	nil,                     // 21: portcullis.policy.v1.Obligation.PropertiesEntry
-	(*structpb.Struct)(nil), // 22: google.protobuf.Struct
+	(*Review)(nil),          // 17: portcullis.policy.v1.Review
+	(*Voter)(nil),           // 18: portcullis.policy.v1.Voter
+	(*Ballot)(nil),          // 19: portcullis.policy.v1.Ballot
+	(*Stage)(nil),           // 20: portcullis.policy.v1.Stage
+	(*ApprovalTerms)(nil),   // 21: portcullis.policy.v1.ApprovalTerms
+	(*VoteRuling)(nil),      // 22: portcullis.policy.v1.VoteRuling
+	(*Decision)(nil),        // 23: portcullis.policy.v1.Decision
+	(*Reason)(nil),          // 24: portcullis.policy.v1.Reason
+	(*Obligation)(nil),      // 25: portcullis.policy.v1.Obligation
+	(*Ask)(nil),             // 26: portcullis.policy.v1.Ask
+	nil,                     // 27: portcullis.policy.v1.Obligation.PropertiesEntry
+	(*structpb.Struct)(nil), // 28: google.protobuf.Struct
 }
 var file_portcullis_policy_v1_policy_proto_depIdxs = []int32{
 	1,  // 0: portcullis.policy.v1.Input.principal:type_name -> portcullis.policy.v1.Principal
@@ -2090,21 +2641,27 @@ var file_portcullis_policy_v1_policy_proto_depIdxs = []int32{
 	14, // 8: portcullis.policy.v1.Input.breakers:type_name -> portcullis.policy.v1.Breaker
 	15, // 9: portcullis.policy.v1.Input.approval:type_name -> portcullis.policy.v1.Approval
 	16, // 10: portcullis.policy.v1.Input.now:type_name -> portcullis.policy.v1.Now
-	2,  // 11: portcullis.policy.v1.Principal.delegation:type_name -> portcullis.policy.v1.Delegation
-	22, // 12: portcullis.policy.v1.Action.arguments:type_name -> google.protobuf.Struct
-	3,  // 13: portcullis.policy.v1.Action.estimate:type_name -> portcullis.policy.v1.Usage
-	4,  // 14: portcullis.policy.v1.Action.memory:type_name -> portcullis.policy.v1.Memory
-	6,  // 15: portcullis.policy.v1.Action.role:type_name -> portcullis.policy.v1.ToolRole
-	11, // 16: portcullis.policy.v1.Session.cycle:type_name -> portcullis.policy.v1.Cycle
-	18, // 17: portcullis.policy.v1.Decision.reasons:type_name -> portcullis.policy.v1.Reason
-	19, // 18: portcullis.policy.v1.Decision.obligations:type_name -> portcullis.policy.v1.Obligation
-	20, // 19: portcullis.policy.v1.Decision.approval:type_name -> portcullis.policy.v1.Ask
-	21, // 20: portcullis.policy.v1.Obligation.properties:type_name -> portcullis.policy.v1.Obligation.PropertiesEntry
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	17, // 11: portcullis.policy.v1.Input.review:type_name -> portcullis.policy.v1.Review
+	2,  // 12: portcullis.policy.v1.Principal.delegation:type_name -> portcullis.policy.v1.Delegation
+	28, // 13: portcullis.policy.v1.Action.arguments:type_name -> google.protobuf.Struct
+	3,  // 14: portcullis.policy.v1.Action.estimate:type_name -> portcullis.policy.v1.Usage
+	4,  // 15: portcullis.policy.v1.Action.memory:type_name -> portcullis.policy.v1.Memory
+	6,  // 16: portcullis.policy.v1.Action.role:type_name -> portcullis.policy.v1.ToolRole
+	11, // 17: portcullis.policy.v1.Session.cycle:type_name -> portcullis.policy.v1.Cycle
+	24, // 18: portcullis.policy.v1.Review.reasons:type_name -> portcullis.policy.v1.Reason
+	20, // 19: portcullis.policy.v1.Review.stages:type_name -> portcullis.policy.v1.Stage
+	19, // 20: portcullis.policy.v1.Review.votes:type_name -> portcullis.policy.v1.Ballot
+	18, // 21: portcullis.policy.v1.Review.voter:type_name -> portcullis.policy.v1.Voter
+	20, // 22: portcullis.policy.v1.ApprovalTerms.stages:type_name -> portcullis.policy.v1.Stage
+	24, // 23: portcullis.policy.v1.Decision.reasons:type_name -> portcullis.policy.v1.Reason
+	25, // 24: portcullis.policy.v1.Decision.obligations:type_name -> portcullis.policy.v1.Obligation
+	26, // 25: portcullis.policy.v1.Decision.approval:type_name -> portcullis.policy.v1.Ask
+	27, // 26: portcullis.policy.v1.Obligation.properties:type_name -> portcullis.policy.v1.Obligation.PropertiesEntry
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_policy_v1_policy_proto_init() }
@@ -2118,7 +2675,7 @@ func file_portcullis_policy_v1_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_policy_v1_policy_proto_rawDesc), len(file_portcullis_policy_v1_policy_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
