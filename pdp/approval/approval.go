@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
@@ -57,7 +58,10 @@ type Reason struct {
 type Ask struct {
 	Tenant, Agent, Session, Run, User string
 	// RequestedBy is the subject of the credential that asked. It can't vote, and only it may redeem.
-	RequestedBy                      string
+	RequestedBy string
+	// RequestedByPerson is the person behind that credential, Owner the one who runs the agent. Neither can vote,
+	// whatever they sign in with. Empty: nobody knows one.
+	RequestedByPerson, Owner         string
 	Kind, Tool, Server, SchemaDigest string
 	// Digest is the canonical action's; BundleRevision that of the policy which asked.
 	Digest, BundleRevision string
@@ -70,18 +74,28 @@ type Ask struct {
 	// TTL is how long the ask waits, and how long a yes is good for, from now on; 0 is the default, more than the
 	// maximum is the maximum.
 	TTL time.Duration
-	// Quorum is how many people must approve; 0 is 1.
+	// Stages say who may approve from when on, in the order of time; the first opens at once. At most 5. None: Quorum
+	// people (0 is 1), any approvers.
+	Stages []Stage
 	Quorum int
 	// DecisionID is the decision that asked.
 	DecisionID string
 }
 
-// Ballot is what a person hands in.
+// Ballot is what a person hands in, and what policy says about it.
 type Ballot struct {
 	Verdict Verdict
 	Comment string
-	// ExpectedDigest is what the reviewer looked at; empty skips that check.
+	// ExpectedDigest is what the reviewer looked at; empty skips that check, except for an action that was edited.
 	ExpectedDigest string
+	// EditedArguments (JSON) are what the reviewer wants done instead; pdp/decision makes Edit of it, and the queue takes
+	// no ballot that has the one without the other.
+	EditedArguments string
+	Edit            *Edit
+	// Stages are those that a yes may count for, as policy says. None: those that name neither groups nor roles.
+	Stages []int
+	// Sequence is that of the approval which policy looked at; if it has changed since, the ballot is ErrMoved. 0: any.
+	Sequence uint64
 }
 
 // Vote is one person's answer. Applied is false for one that came too late to count.
@@ -91,6 +105,12 @@ type Vote struct {
 	Comment string    `json:"comment,omitempty"`
 	At      time.Time `json:"at"`
 	Applied bool      `json:"applied"`
+	// Person is who that is, whatever they sign in with; empty: the subject.
+	Person string `json:"person,omitempty"`
+	// Stages are those that a yes counts for; none: the first.
+	Stages []int `json:"stages,omitempty"`
+	// EditedDigest is the edited action that it is for; empty: the action that was asked for.
+	EditedDigest string `json:"edited_digest,omitempty"`
 }
 
 // Approval is an ask and what became of it. It holds no argument value. What the queue hands out is the caller's
@@ -115,7 +135,9 @@ type Approval struct {
 	EstimateCostMicroUSD int64     `json:"estimate_cost_micro_usd"`
 	EstimateTokens       int64     `json:"estimate_tokens"`
 	ActionBytes          int64     `json:"action_bytes,omitempty"` // of the canonical action
-	Quorum               int       `json:"quorum"`
+	Quorum               int       `json:"quorum"`                 // of the first stage
+	RequestedByPerson    string    `json:"requested_by_person,omitempty"`
+	Owner                string    `json:"owner,omitempty"`
 	Created              time.Time `json:"created"`
 	Expires              time.Time `json:"expires"`
 
@@ -128,6 +150,14 @@ type Approval struct {
 	// RedeemedBy is the decision that used it, RedeemedAt when.
 	RedeemedBy string    `json:"redeemed_by,omitempty"`
 	RedeemedAt time.Time `json:"redeemed_at,omitzero"`
+	// Stages say who may approve from when on; none: Quorum of any approvers. Stage is the number of the last open one.
+	Stages []Stage `json:"stages,omitempty"`
+	Stage  int     `json:"stage,omitempty"`
+	// EditedDigest is the digest of the action with a reviewer's arguments, EditedBy that reviewer: Rules, Reasons, Stages
+	// and ActionBytes are that action's then, and it is what is done. Edits is how often arguments were changed.
+	EditedDigest string `json:"edited_digest,omitempty"`
+	EditedBy     string `json:"edited_by,omitempty"`
+	Edits        int    `json:"edits,omitempty"`
 	// Sequence numbers the changes of this approval, from 1.
 	Sequence uint64 `json:"sequence"`
 }
@@ -137,27 +167,26 @@ func (a *Approval) Live() bool {
 	return a.State == Pending || a.State == Approved && a.Use == Unused
 }
 
-// Missing is how many people must still approve; 0 once the state is final.
-func (a *Approval) Missing() int {
-	if a.State != Pending {
-		return 0
-	}
-	return max(a.Quorum-a.approvals(), 0)
-}
+// EffectiveDigest is the digest of what would be done: with a reviewer's arguments, if there are any.
+func (a *Approval) EffectiveDigest() string { return cmp.Or(a.EditedDigest, a.Digest) }
 
 // Voter is who gives a verdict, as the credential says.
 type Voter struct {
 	Subject string
 	Tenant  string
 	Roles   []identity.Role
+	// Person is who that is, whatever they sign in with; empty: the subject. Groups are those of the person.
+	Person string
+	Groups []string
 }
 
 // Result is what a verdict or a cancellation did. If Applied is false nothing was changed by it; Reason says why, in
-// upper snake case, and Approval is what stands.
+// upper snake case, and Approval is what stands. Reasons are why policy denies an edited action.
 type Result struct {
 	Approval Approval
 	Applied  bool
 	Reason   string
+	Reasons  []Reason
 }
 
 // Revealed is what a reviewer may look at while it is pending.

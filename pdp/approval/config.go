@@ -12,6 +12,7 @@ const ReplayWindow = 10_000
 // Bounds that are not configurable.
 const (
 	maxQuorum       = 10
+	maxNames        = 40 // groups and roles of one stage
 	maxTTL          = 30 * 24 * time.Hour
 	maxReasons      = 512
 	maxNameBytes    = 1024

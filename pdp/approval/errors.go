@@ -36,7 +36,7 @@ func (e *Error) Error() string {
 	if e.Field != "" {
 		text = "approval: " + e.Field + ": " + e.Detail
 	}
-	if e.Problem == Unavailable {
+	if e.Problem == Unavailable && e.cause != nil {
 		text += ": " + e.cause.Error()
 	}
 	return text
@@ -60,6 +60,14 @@ var (
 	ErrSelfApproval = &Error{Problem: Denied, Reason: "SELF_APPROVAL", Detail: "who asked cannot approve"}
 	// ErrDigest: the reviewer saw another action.
 	ErrDigest = &Error{Problem: FailedPrecondition, Reason: "DIGEST_MISMATCH", Field: "expected_digest", Detail: "the approval covers another action than the one that was reviewed"}
+	// ErrUnseenEdit: the arguments were changed, and the voter does not say which action they looked at.
+	ErrUnseenEdit = &Error{Problem: FailedPrecondition, Reason: "DIGEST_NEEDED", Field: "expected_digest", Detail: "a reviewer has changed the arguments, or wants to: name the digest that you looked at"}
+	// ErrStage: no stage that is open is for this voter.
+	ErrStage = &Error{Problem: Denied, Reason: "NO_OPEN_STAGE", Detail: "none of the stages that are open now is for this voter"}
+	// ErrMoved: it has changed since policy looked at it. pdp/decision looks again.
+	ErrMoved = &Error{Problem: Unavailable, Reason: "APPROVAL_MOVED", Detail: "the approval was changed at the same time: look again"}
+	// ErrTooManyEdits: reject it, and let the agent ask again.
+	ErrTooManyEdits = &Error{Problem: Exhausted, Reason: "TOO_MANY_EDITS", Detail: "the arguments were changed too often"}
 	// ErrNotSeen: a yes to an action that is longer than what one page shows, from someone who does not say to have read all.
 	ErrNotSeen = &Error{Problem: FailedPrecondition, Reason: "NOT_SEEN_IN_FULL", Field: "seen_in_full", Detail: "the action is longer than one page: read all of it, and say so"}
 	// ErrEnded: the action is erased.

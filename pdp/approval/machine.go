@@ -21,7 +21,7 @@ var allowed = map[State][]State{Pending: {Approved, Rejected, Expired, Cancelled
 // begin makes the record of a new ask.
 func begin(a Approval, contentBytes int64) Record {
 	a.State = Pending
-	rec := Record{Approval: a, ContentBytes: contentBytes, Due: a.Expires}
+	rec := Record{Approval: a, ContentBytes: contentBytes, Due: a.next()}
 	rec.note(a.Created)
 	return rec
 }
@@ -32,7 +32,9 @@ func (r *Record) enter(to State, at time.Time, retention time.Duration) bool {
 		return false
 	}
 	r.Approval.State, r.Approval.EndedAt = to, at
-	if to != Approved { // an approved one is due when it runs out, unless it is used before
+	if to == Approved { // due when it runs out, unless it is used before
+		r.Due = r.Approval.Expires
+	} else {
 		r.Due = at.Add(retention)
 	}
 	return true
@@ -50,17 +52,20 @@ func (r *Record) spend(use Use, at time.Time, retention time.Duration) bool {
 // note numbers a change.
 func (r *Record) note(at time.Time) {
 	a := &r.Approval
-	r.Changes = append(r.Changes, Change{At: at, State: a.State, Use: a.Use, Votes: len(a.Votes)})
+	r.Changes = append(r.Changes, Change{
+		At: at, State: a.State, Use: a.Use, Votes: len(a.Votes), Stage: a.Stage, EditedDigest: a.EditedDigest,
+	})
 	a.Sequence = uint64(len(r.Changes))
 }
 
-// settle does what time alone does. It says the moment of expiry, not the moment of looking, so that it does not
+// settle does what time alone does: it opens stages, and ends what has run out. It says the moment of that, not the moment of looking, so that it does not
 // matter who looks first. Everything else begins with it: what has run out has ended, whether or not the sweeper was
 // there.
 func (r *Record) settle(now time.Time, retention time.Duration) bool {
 	a := &r.Approval
+	opened := r.openStages(now)
 	if now.Before(a.Expires) {
-		return r.doubt(now, retention)
+		return r.doubt(now, retention) || opened
 	}
 	if !r.enter(Expired, a.Expires, retention) && !r.spend(Lapsed, a.Expires, retention) {
 		return false
@@ -82,51 +87,44 @@ func (r *Record) doubt(now time.Time, retention time.Duration) bool {
 	return true
 }
 
-// vote counts a verdict, or records that it came too late. The reason is empty if it was applied.
-func (r *Record) vote(v Vote, retention time.Duration) (bool, string) {
+// vote counts a verdict, or records that it came too late. The reason is empty if it was applied. stages are those that a
+// yes counts for; none: it counts for nothing, and ErrStage refuses it.
+func (r *Record) vote(v Vote, retention time.Duration) (bool, string, error) {
 	r.settle(v.At, retention)
 	a := &r.Approval
-	repeated := slices.ContainsFunc(a.Votes, func(o Vote) bool {
-		return o.Verdict == v.Verdict && samePerson(o.Subject, v.Subject)
-	})
+	v.EditedDigest = a.EditedDigest
 	if a.State != Pending {
-		if repeated {
-			return false, "ALREADY_VOTED"
+		if v.repeats(a) {
+			return false, "ALREADY_VOTED", nil
 		}
 		if len(a.Votes) < maxVotes {
 			a.Votes = append(a.Votes, v)
 			r.note(v.At)
 		}
-		return false, endedReasons[a.State]
+		return false, endedReasons[a.State], nil
 	}
-	if repeated {
-		return false, "ALREADY_VOTED"
+	switch {
+	case v.Verdict == Approve && len(v.Stages) == 0:
+		return false, "", ErrStage
+	case v.repeats(a):
+		return false, "ALREADY_VOTED", nil
+	case v.Verdict == Approve && len(a.Votes) >= maxVotes: // a no always finds room
+		return false, "", ErrTooManyEdits
 	}
 	v.Applied = true
 	a.Votes = append(a.Votes, v)
 	switch {
 	case v.Verdict == Reject:
 		r.enter(Rejected, v.At, retention)
-	case a.approvals() >= a.Quorum:
+	case a.complete():
 		r.enter(Approved, v.At, retention)
 	}
 	r.note(v.At)
-	return true, ""
+	return true, "", nil
 }
 
 var endedReasons = map[State]string{
 	Approved: "APPROVAL_APPROVED", Rejected: "APPROVAL_REJECTED", Expired: "APPROVAL_EXPIRED", Cancelled: "APPROVAL_CANCELLED",
-}
-
-// approvals counts the people who said yes in time. One who said no as well has ended it already.
-func (a *Approval) approvals() int {
-	var people []string
-	for _, v := range a.Votes {
-		if v.Applied && v.Verdict == Approve && !slices.ContainsFunc(people, func(p string) bool { return samePerson(p, v.Subject) }) {
-			people = append(people, v.Subject)
-		}
-	}
-	return len(people)
 }
 
 // cancel withdraws what is pending or approved and not yet used.
@@ -211,7 +209,7 @@ func (r *Record) redeem(now time.Time, want Redemption, decisionID string, reten
 // asOf is the approval as it stood after change n, counted from 1.
 func (r *Record) asOf(n uint64) Approval {
 	a, c := r.Approval, r.Changes[n-1]
-	a.State, a.Use, a.Sequence = c.State, c.Use, n
+	a.State, a.Use, a.Sequence, a.Stage, a.EditedDigest = c.State, c.Use, n, c.Stage, c.EditedDigest
 	a.Votes = slices.Clip(a.Votes[:c.Votes])
 	if c.State == Pending {
 		a.EndedAt = time.Time{}

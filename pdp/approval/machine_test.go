@@ -16,7 +16,7 @@ const kept = time.Hour
 func recordIn(t *testing.T, name string) Record {
 	t.Helper()
 	rec := begin(Approval{ID: "x", Agent: "bot", RequestedBy: "gw", Quorum: 1, Created: t0, Expires: t0.Add(time.Minute)}, 1)
-	yes := Vote{Subject: "ann", Verdict: Approve, At: t0.Add(time.Second)}
+	yes := Vote{Subject: "ann", Verdict: Approve, Stages: []int{0}, At: t0.Add(time.Second)}
 	no := Vote{Subject: "ann", Verdict: Reject, At: t0.Add(time.Second)}
 	switch name {
 	case "pending":
@@ -58,15 +58,15 @@ func TestStateMachine(t *testing.T) {
 	inTime, late := t0.Add(5*time.Second), t0.Add(time.Minute)
 	events := map[string]func(*Record) (string, error){
 		"approve": func(r *Record) (string, error) {
-			_, why := r.vote(Vote{Subject: "bob", Verdict: Approve, At: inTime}, kept)
+			_, why, _ := r.vote(Vote{Subject: "bob", Verdict: Approve, Stages: []int{0}, At: inTime}, kept)
 			return why, nil
 		},
 		"reject": func(r *Record) (string, error) {
-			_, why := r.vote(Vote{Subject: "bob", Verdict: Reject, At: inTime}, kept)
+			_, why, _ := r.vote(Vote{Subject: "bob", Verdict: Reject, At: inTime}, kept)
 			return why, nil
 		},
 		"approve late": func(r *Record) (string, error) {
-			_, why := r.vote(Vote{Subject: "bob", Verdict: Approve, At: late}, kept)
+			_, why, _ := r.vote(Vote{Subject: "bob", Verdict: Approve, Stages: []int{0}, At: late}, kept)
 			return why, nil
 		},
 		"cancel":      func(r *Record) (string, error) { _, why := r.cancel(inTime, "c", kept); return why, nil },
@@ -135,8 +135,8 @@ func TestStateMachine(t *testing.T) {
 
 func TestAsOfShowsWhatWas(t *testing.T) {
 	rec := begin(Approval{ID: "x", Agent: "bot", RequestedBy: "gw", Quorum: 2, Created: t0, Expires: t0.Add(time.Minute)}, 1)
-	rec.vote(Vote{Subject: "ann", Verdict: Approve, At: t0.Add(1)}, kept)
-	rec.vote(Vote{Subject: "bob", Verdict: Approve, At: t0.Add(2)}, kept)
+	rec.vote(Vote{Subject: "ann", Verdict: Approve, Stages: []int{0}, At: t0.Add(1)}, kept)
+	rec.vote(Vote{Subject: "bob", Verdict: Approve, Stages: []int{0}, At: t0.Add(2)}, kept)
 	rec.vote(Vote{Subject: "cal", Verdict: Reject, At: t0.Add(3)}, kept)
 	if err := rec.redeem(t0.Add(4), Redemption{Agent: "bot", RequestedBy: "gw"}, "d", kept); err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ func TestAsOfShowsWhatWas(t *testing.T) {
 func TestLateVotesAreBounded(t *testing.T) {
 	rec := recordIn(t, "rejected")
 	for i := range 10 * maxVotes {
-		rec.vote(Vote{Subject: fmt.Sprint("voter", i), Verdict: Approve, At: t0.Add(2 * time.Second)}, kept)
+		rec.vote(Vote{Subject: fmt.Sprint("voter", i), Verdict: Approve, Stages: []int{0}, At: t0.Add(2 * time.Second)}, kept)
 	}
 	if n := len(rec.Approval.Votes); n != maxVotes {
 		t.Fatalf("%d votes are kept, want %d", n, maxVotes)

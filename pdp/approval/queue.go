@@ -82,11 +82,11 @@ func (q *Queue) Create(ctx context.Context, ask Ask) (Approval, error) {
 	now := q.clock()
 	a := Approval{
 		ID: id.String(), Tenant: ask.Tenant, Agent: ask.Agent, Session: ask.Session, Run: ask.Run, User: ask.User,
-		RequestedBy: ask.RequestedBy, Kind: ask.Kind, Tool: ask.Tool, Server: ask.Server, SchemaDigest: ask.SchemaDigest,
+		RequestedBy: ask.RequestedBy, RequestedByPerson: ask.RequestedByPerson, Owner: ask.Owner, Kind: ask.Kind, Tool: ask.Tool, Server: ask.Server, SchemaDigest: ask.SchemaDigest,
 		Digest: ask.Digest, BundleRevision: ask.BundleRevision, DecisionID: ask.DecisionID,
 		Reasons: slices.Clone(ask.Reasons), Rules: slices.Clone(ask.Rules), ActionBytes: int64(len(ask.Action)),
 		EstimateCostMicroUSD: ask.EstimateCostMicroUSD, EstimateTokens: ask.EstimateTokens,
-		Quorum: ask.Quorum, Created: now, Expires: now.Add(ask.TTL),
+		Quorum: ask.Quorum, Stages: slices.Clone(ask.Stages), Created: now, Expires: now.Add(ask.TTL),
 	}
 	content, err := q.sealContent(&a, ask.View, ask.Action)
 	if err != nil {
@@ -117,6 +117,8 @@ func (q *Queue) check(ask *Ask) error {
 		{"bundle_revision", ask.BundleRevision, true},
 		{"decision_id", ask.DecisionID, true},
 		{"session", ask.Session, false},
+		{"requested_by_person", ask.RequestedByPerson, false},
+		{"owner", ask.Owner, false},
 		{"run", ask.Run, false},
 		{"user", ask.User, false},
 		{"kind", ask.Kind, false},
@@ -149,6 +151,12 @@ func (q *Queue) check(ask *Ask) error {
 	}
 	if ask.EstimateCostMicroUSD < 0 || ask.EstimateTokens < 0 {
 		return invalid("estimate", "is negative")
+	}
+	if err := checkStages(ask.Stages); err != nil {
+		return err
+	}
+	if len(ask.Stages) > 0 {
+		ask.Quorum = ask.Stages[0].Quorum
 	}
 	if ask.Quorum == 0 {
 		ask.Quorum = 1
@@ -285,6 +293,41 @@ func (q *Queue) Reveal(ctx context.Context, id string) (Revealed, error) {
 	return Revealed{Approval: rec.Approval, View: view, Action: action}, nil
 }
 
+// sealEdit encrypts an edited action for the approval that it is to be put into.
+func (q *Queue) sealEdit(ctx context.Context, id string, e *Edit) ([]byte, error) {
+	if e == nil {
+		return nil, nil
+	}
+	if n := int64(len(e.View)) + int64(len(e.Action)); n > q.cfg.MaxContentBytes {
+		return nil, invalid("edited_arguments_json", "makes an action of %d bytes with its view, at most %d", n, q.cfg.MaxContentBytes)
+	}
+	a, err := q.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	a.EditedDigest = e.Digest
+	sealed, err := q.sealContent(&a, e.View, e.Action)
+	return sealed, failed("encrypt the edited action", err)
+}
+
+// Edited decrypts the action with a reviewer's arguments, for an approval that can still be redeemed; nil if nobody has
+// changed them. ErrEnded once it can't.
+func (q *Queue) Edited(ctx context.Context, id string) ([]byte, error) {
+	rec, content, err := q.store.Content(ctx, id)
+	if err != nil {
+		return nil, failed("read the action", err)
+	}
+	rec.settle(q.clock(), q.cfg.Retention)
+	switch {
+	case !rec.Approval.Live():
+		return nil, ErrEnded
+	case rec.Approval.EditedDigest == "":
+		return nil, nil
+	}
+	_, action, err := q.openContent(&rec.Approval, content)
+	return action, failed("decrypt the action", err)
+}
+
 // sealContent encrypts both texts together, bound to the approval, so that no content can be put under another.
 func (q *Queue) sealContent(a *Approval, view, action []byte) ([]byte, error) {
 	plain := slices.Concat(binary.AppendUvarint(nil, uint64(len(view))), view, action)
@@ -306,7 +349,11 @@ func (q *Queue) openContent(a *Approval, content []byte) (view, action []byte, e
 
 func boundTo(a *Approval) []byte {
 	var ad []byte
-	for _, part := range []string{a.ID, a.Tenant, a.Digest} {
+	parts := []string{a.ID, a.Tenant, a.Digest}
+	if a.EditedDigest != "" {
+		parts = append(parts, a.EditedDigest)
+	}
+	for _, part := range parts {
 		ad = binary.AppendUvarint(ad, uint64(len(part)))
 		ad = append(ad, part...)
 	}

@@ -35,6 +35,9 @@ type Change struct {
 	State State     `json:"state"`
 	Use   Use       `json:"use,omitempty"`
 	Votes int       `json:"votes"`
+	Stage int       `json:"stage,omitempty"`
+	// EditedDigest is the edited action that it was about then.
+	EditedDigest string `json:"edited_digest,omitempty"`
 }
 
 // ChangeRef points at one change of one approval; Cursor orders the changes of all.

@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -10,29 +11,44 @@ import (
 )
 
 // SubmitVerdict counts one person's verdict; what it did is durable when it returns. One no ends it; a yes counts once
-// a person, until Quorum people have said so. A verdict that comes too late is recorded and changes nothing
-// (Applied false).
+// a person and stage, until the quorum of an open stage is complete. With an edit, the action is changed in the same
+// transaction, and the yes is the first to it. A verdict that comes too late is recorded and changes nothing (Applied
+// false).
 //
-// ErrNotFound also stands for an approval of another tenant; ErrNotApprover, ErrSelfApproval and ErrDigest refuse the
-// verdict and record nothing.
+// ErrNotFound also stands for an approval of another tenant; ErrNotApprover, ErrSelfApproval, ErrStage, ErrDigest,
+// ErrUnseenEdit and ErrMoved refuse the verdict and record nothing. Who may approve is policy, which has been asked:
+// see Ballot.Stages.
 func (q *Queue) SubmitVerdict(ctx context.Context, id string, voter Voter, b Ballot) (Result, error) {
-	switch {
-	case b.Verdict != Approve && b.Verdict != Reject:
-		return Result{}, invalid("verdict", "is neither approve nor reject")
-	case !voter.mayVote():
-		return Result{}, ErrNotApprover
-	case len(voter.Subject) > maxNameBytes:
-		return Result{}, invalid("subject", "has %d bytes, at most %d", len(voter.Subject), maxNameBytes)
+	if err := b.check(voter); err != nil {
+		return Result{}, err
+	}
+	sealed, err := q.sealEdit(ctx, id, b.Edit)
+	if err != nil {
+		return Result{}, err
 	}
 	comment := clean(b.Comment, maxCommentRunes)
 	var result Result
 	var refused error
 	rec, err := q.update(ctx, id, func(rec *Record, now time.Time) {
-		result, refused = Result{}, voter.refused(&rec.Approval, b.ExpectedDigest)
+		a := &rec.Approval
+		result, refused = Result{}, voter.refused(a, &b)
+		if refused == nil && b.Sequence != 0 && b.Sequence != a.Sequence && a.State == Pending {
+			refused = ErrMoved
+		}
+		before := *rec
+		if refused == nil && b.Edit != nil && a.State == Pending {
+			refused = rec.edit(b.Edit, sealed, voter.person(), now)
+		}
 		if refused != nil {
 			return
 		}
-		result.Applied, result.Reason = rec.vote(Vote{Subject: voter.Subject, Verdict: b.Verdict, Comment: comment, At: now}, q.cfg.Retention)
+		v := Vote{Subject: voter.Subject, Person: voter.Person, Verdict: b.Verdict, Comment: comment, At: now}
+		if b.Verdict == Approve {
+			v.Stages = b.countable(a)
+		}
+		if result.Applied, result.Reason, refused = rec.vote(v, q.cfg.Retention); !result.Applied && a.State == Pending {
+			*rec = before // without the edit: the record may be written for what time has done
+		}
 	})
 	if err != nil || refused != nil {
 		return Result{}, firstOf(err, refused)
@@ -41,21 +57,58 @@ func (q *Queue) SubmitVerdict(ctx context.Context, id string, voter Voter, b Bal
 	return result, nil
 }
 
+// check refuses a ballot that no approval could take.
+func (b *Ballot) check(voter Voter) error {
+	switch {
+	case b.Verdict != Approve && b.Verdict != Reject:
+		return invalid("verdict", "is neither approve nor reject")
+	case !voter.mayVote():
+		return ErrNotApprover
+	case len(voter.Subject) > maxNameBytes || len(voter.Person) > maxNameBytes:
+		return invalid("subject", "is longer than %d bytes", maxNameBytes)
+	case (b.EditedArguments != "") != (b.Edit != nil):
+		return invalid("edited_arguments_json", "was not decided anew")
+	case b.Edit != nil && b.Verdict != Approve:
+		return invalid("edited_arguments_json", "goes with a yes only")
+	case b.Edit == nil:
+		return nil
+	case len(b.Edit.Rules) > maxReasons || len(b.Edit.Reasons) > maxReasons:
+		return invalid("reasons", "more than %d", maxReasons)
+	}
+	return checkStages(b.Edit.Stages)
+}
+
+// Eligible says whether somebody may vote on it at all, whoever policy lets. Neither the asker nor who is behind it may.
+func (v Voter) Eligible(a *Approval, b *Ballot) error {
+	if !v.mayVote() {
+		return ErrNotApprover
+	}
+	return v.refused(a, b)
+}
+
 // mayVote is said here again, behind the server's own table: no machine ever votes, whatever else its credential has.
 func (v Voter) mayVote() bool {
 	return strings.TrimSpace(v.Subject) != "" && v.Tenant != "" && slices.Contains(v.Roles, identity.RoleApprover) &&
 		!slices.Contains(v.Roles, identity.RoleAgent) && !slices.Contains(v.Roles, identity.RoleGateway)
 }
 
-// refused says why this person may not vote on this approval. The agent that wants to act is as much a party as the
-// credential that asked for it.
-func (v Voter) refused(a *Approval, expectedDigest string) error {
-	switch {
-	case v.Tenant != a.Tenant:
+func (v Voter) person() string { return cmp.Or(v.Person, v.Subject) }
+
+// refused says why this person may not vote on this approval. The agent that wants to act, the person behind the
+// credential that asked for it and the person who runs the agent are as much a party as that credential.
+func (v Voter) refused(a *Approval, b *Ballot) error {
+	if v.Tenant != a.Tenant {
 		return ErrNotFound
-	case samePerson(v.Subject, a.RequestedBy), samePerson(v.Subject, a.Agent):
-		return ErrSelfApproval
-	case expectedDigest != "" && expectedDigest != a.Digest:
+	}
+	for _, party := range []string{a.RequestedBy, a.RequestedByPerson, a.Owner, a.Agent} {
+		if party != "" && (samePerson(v.Subject, party) || samePerson(v.person(), party)) {
+			return ErrSelfApproval
+		}
+	}
+	switch {
+	case b.ExpectedDigest == "" && a.State == Pending && (b.Edit != nil || b.EditedArguments != "" || b.Verdict == Approve && a.EditedDigest != ""):
+		return ErrUnseenEdit
+	case b.ExpectedDigest != "" && b.ExpectedDigest != a.EffectiveDigest():
 		return ErrDigest
 	}
 	return nil
