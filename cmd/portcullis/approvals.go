@@ -17,6 +17,8 @@ type approvalsCmd struct {
 	Approve approvalsApproveCmd `cmd:"" help:"Approve one action, once."`
 	Reject  approvalsRejectCmd  `cmd:"" help:"Reject one action."`
 	Reveal  approvalsRevealCmd  `cmd:"" help:"Show what is masked; who looked, and why, is put on record."`
+	Grants  approvalsGrantsCmd  `cmd:"" help:"List what people granted beside one action, as long as it holds."`
+	Revoke  approvalsRevokeCmd  `cmd:"" help:"Withdraw a grant, an approval that is not used, or an ask."`
 	Watch   approvalsWatchCmd   `cmd:"" help:"Show asks and verdicts as they come."`
 }
 
@@ -87,7 +89,10 @@ func codesOf(reasons []*pb.Reason) string {
 
 // stateOf says USED where an approved one has been redeemed.
 func stateOf(a *pb.Approval) string {
-	if a.GetRedeemedAt() != nil {
+	switch {
+	case holds(a):
+		return "GRANTED"
+	case a.GetRedeemedAt() != nil:
 		return "USED"
 	}
 	return short(a.GetState().String(), "APPROVAL_STATE_")
@@ -243,28 +248,136 @@ type verdictFlags struct {
 	All     bool   `name:"seen-in-full" help:"You have read all of an action that is longer than one page."`
 }
 
-type approvalsApproveCmd struct{ verdictFlags }
+type approvalsApproveCmd struct {
+	verdictFlags
+	Uses       int32         `help:"Also grant later asks like this one, so many in all."`
+	For        time.Duration `help:"Also grant later asks like this one, for so long."`
+	AnySession bool          `help:"The grant holds in any session of the agent, not in this one alone."`
+	Vary       []string      `help:"Under the grant this argument may be different, such as /arguments/body. It must not decide who is affected." placeholder:"POINTER"`
+}
 
 // Run approves.
 func (c approvalsApproveCmd) Run(ctx context.Context, io streams) error {
-	return c.submit(ctx, io, pb.Verdict_VERDICT_APPROVE)
+	var grant *pb.Grant
+	if c.Uses != 0 || c.For != 0 || c.AnySession || len(c.Vary) > 0 {
+		grant = &pb.Grant{Uses: c.Uses, Seconds: int64(c.For / time.Second), AnySession: c.AnySession, Vary: c.Vary}
+	}
+	return c.submit(ctx, io, pb.Verdict_VERDICT_APPROVE, grant)
+}
+
+type approvalsGrantsCmd struct{ remote }
+
+// Run prints a row a grant that holds.
+func (c approvalsGrantsCmd) Run(ctx context.Context, io streams) error {
+	conn, err := c.connect(asApprover)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	client := pb.NewApprovalServiceClient(conn)
+	req := &pb.ListApprovalsRequest{States: []pb.ApprovalState{pb.ApprovalState_APPROVAL_STATE_APPROVED}, PageSize: 200}
+	rows := 0
+	for {
+		resp, err := client.ListApprovals(ctx, req)
+		if err != nil {
+			return err
+		}
+		for _, a := range resp.GetApprovals() {
+			if !holds(a) {
+				continue
+			}
+			rows++
+			if c.JSON {
+				err = printJSON(io.out, a)
+			} else {
+				_, err = fmt.Fprintln(io.out, grantRow(a))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if req.PageToken = resp.GetNextPageToken(); req.PageToken == "" {
+			break
+		}
+	}
+	if rows == 0 && !c.JSON {
+		_, err = fmt.Fprintln(io.out, "no grant holds")
+	}
+	return err
+}
+
+// holds says whether a grant can still be used.
+func holds(a *pb.Approval) bool {
+	g := a.GetGrant()
+	return g != nil && (g.GetUses() == 0 || g.GetUsed() < g.GetUses()) && time.Now().Before(a.GetExpiresAt().AsTime()) && a.GetState() == pb.ApprovalState_APPROVAL_STATE_APPROVED && !a.GetWithdrawn()
+}
+
+func grantRow(a *pb.Approval) string {
+	g := a.GetGrant()
+	uses := fmt.Sprintf("%d of %d used", g.GetUsed(), g.GetUses())
+	if g.GetUses() == 0 {
+		uses = fmt.Sprintf("%d used", g.GetUsed())
+	}
+	where := "session " + plain(a.GetPrincipal().GetSession())
+	if g.GetAnySession() {
+		where = "any session"
+	}
+	row := fmt.Sprintf("%s  %-16s %-20s %s, %s left, %s", a.GetId(), plain(a.GetPrincipal().GetAgent()), plain(a.GetTool()), uses,
+		time.Until(a.GetExpiresAt().AsTime()).Round(time.Second), where)
+	for _, v := range g.GetVary() {
+		row += ", any " + plain(v)
+	}
+	for _, v := range a.GetVotes() {
+		if v.GetApplied() {
+			row += ", by " + plain(v.GetSubject())
+		}
+	}
+	return row
+}
+
+type approvalsRevokeCmd struct {
+	remote
+	ID     string `arg:"" help:"The approval."`
+	Reason string `short:"m" help:"Why."`
+}
+
+// Run withdraws.
+func (c approvalsRevokeCmd) Run(ctx context.Context, io streams) error {
+	conn, err := c.connect(asApprover)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	resp, err := pb.NewApprovalServiceClient(conn).CancelApproval(ctx, &pb.CancelApprovalRequest{ApprovalId: c.ID, Reason: c.Reason})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = printJSON(io.out, resp)
+	} else {
+		err = printApprovalRow(io.out, resp.GetApproval())
+	}
+	if err == nil && !resp.GetApplied() {
+		err = &exitError{3, fmt.Errorf("nothing was withdrawn: %s", resp.GetReason())}
+	}
+	return err
 }
 
 type approvalsRejectCmd struct{ verdictFlags }
 
 // Run rejects.
 func (c approvalsRejectCmd) Run(ctx context.Context, io streams) error {
-	return c.submit(ctx, io, pb.Verdict_VERDICT_REJECT)
+	return c.submit(ctx, io, pb.Verdict_VERDICT_REJECT, nil)
 }
 
-func (c verdictFlags) submit(ctx context.Context, io streams, v pb.Verdict) error {
+func (c verdictFlags) submit(ctx context.Context, io streams, v pb.Verdict, grant *pb.Grant) error {
 	conn, err := c.connect(asApprover)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	resp, err := pb.NewApprovalServiceClient(conn).SubmitVerdict(ctx, &pb.SubmitVerdictRequest{
-		ApprovalId: c.ID, Verdict: v, Comment: c.Comment, ExpectedDigest: c.Digest, SeenInFull: c.All,
+		ApprovalId: c.ID, Verdict: v, Comment: c.Comment, ExpectedDigest: c.Digest, SeenInFull: c.All, Grant: grant,
 	})
 	if err != nil {
 		return err

@@ -29,6 +29,9 @@ func (d desk) SubmitVerdict(ctx context.Context, id string, who approval.Voter, 
 		Caller:  decisionlog.Caller{Subject: who.Subject},
 		Verdict: string(b.Verdict), Applied: result.Applied, Reason: result.Reason, State: string(a.State), Comment: b.Comment,
 	}
+	if t := b.Terms; t != nil {
+		line.Grant = &decisionlog.Grant{Uses: int32(t.Uses), Seconds: int64(t.For / time.Second), AnySession: t.AnySession, Vary: t.Vary}
+	}
 	for _, r := range who.Roles {
 		line.Caller.Roles = append(line.Caller.Roles, string(r))
 	}
@@ -59,6 +62,17 @@ func (d desk) RecordReveal(ctx context.Context, who identity.Caller, a approval.
 		Attributes: map[string]string{"approval_id": a.ID, "act": "revealed", "agent": a.Agent, "tool": a.Tool},
 	})
 	return nil
+}
+
+// Withdraw ends what is pending or not used up.
+func (d desk) Withdraw(ctx context.Context, who identity.Caller, a approval.Approval, reason string) (approval.Result, error) {
+	result, err := d.Cancel(ctx, a.ID, who.Subject+": "+reason)
+	affected := int64(0)
+	if result.Applied {
+		affected = 1
+	}
+	d.acted(who, "approval_withdrawn", decisionlog.Target{Tenant: a.Tenant, Agent: a.Agent, Session: a.Session, Tool: a.Tool, ApprovalID: a.ID}, reason, affected, err)
+	return result, err
 }
 
 // followAgain is how long to wait before following the approvals again after the stream broke.

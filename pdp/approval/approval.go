@@ -78,8 +78,19 @@ type Ask struct {
 	// people (0 is 1), any approvers.
 	Stages []Stage
 	Quorum int
+	// Grantable says what a grant may cover.
+	Grantable Grantable
+	// Rate bounds how much is asked.
+	Rate Rate
 	// DecisionID is the decision that asked.
 	DecisionID string
+}
+
+// Rate is how many asks an agent, and one of its sessions, may make within a window, whatever became of them; 0 is any
+// number.
+type Rate struct {
+	Window               time.Duration
+	PerAgent, PerSession int
 }
 
 // Ballot is what a person hands in, and what policy says about it.
@@ -96,6 +107,8 @@ type Ballot struct {
 	Stages []int
 	// Sequence is that of the approval which policy looked at; if it has changed since, the ballot is ErrMoved. 0: any.
 	Sequence uint64
+	// Terms grant later asks too; nil for this one action alone.
+	Terms *Terms
 }
 
 // Vote is one person's answer. Applied is false for one that came too late to count.
@@ -111,6 +124,7 @@ type Vote struct {
 	Stages []int `json:"stages,omitempty"`
 	// EditedDigest is the edited action that it is for; empty: the action that was asked for.
 	EditedDigest string `json:"edited_digest,omitempty"`
+	Terms        *Terms `json:"terms,omitempty"`
 }
 
 // Approval is an ask and what became of it. It holds no argument value. What the queue hands out is the caller's
@@ -158,6 +172,13 @@ type Approval struct {
 	EditedDigest string `json:"edited_digest,omitempty"`
 	EditedBy     string `json:"edited_by,omitempty"`
 	Edits        int    `json:"edits,omitempty"`
+	// Grantable says what a grant may cover; Grant is set of an approved one that covers later asks too.
+	Grantable Grantable `json:"grantable,omitzero"`
+	Grant     *Grant    `json:"grant,omitempty"`
+	// Joined counts the callers beyond the first who asked for the same while it was pending, AskedAgain those of them who
+	// came after its one use and had to ask again.
+	Joined     int `json:"joined,omitempty"`
+	AskedAgain int `json:"asked_again,omitempty"`
 	// Sequence numbers the changes of this approval, from 1.
 	Sequence uint64 `json:"sequence"`
 }
@@ -201,6 +222,8 @@ type Redemption struct {
 	Tenant, Agent, Session, User, RequestedBy  string
 	Digest, Tool, SchemaDigest, BundleRevision string
 	EstimateCostMicroUSD, EstimateTokens       int64
+	// Canonical is the canonical action, for grants under which arguments may vary. Without it they cover nothing.
+	Canonical []byte
 }
 
 // Filter picks approvals. Empty fields match all.

@@ -68,6 +68,8 @@ var (
 	ErrMoved = &Error{Problem: Unavailable, Reason: "APPROVAL_MOVED", Detail: "the approval was changed at the same time: look again"}
 	// ErrTooManyEdits: reject it, and let the agent ask again.
 	ErrTooManyEdits = &Error{Problem: Exhausted, Reason: "TOO_MANY_EDITS", Detail: "the arguments were changed too often"}
+	// ErrTooBroad: a grant cannot cover this.
+	ErrTooBroad = &Error{Problem: Invalid, Reason: "GRANT_TOO_BROAD", Field: "grant", Detail: "a grant cannot cover this"}
 	// ErrNotSeen: a yes to an action that is longer than what one page shows, from someone who does not say to have read all.
 	ErrNotSeen = &Error{Problem: FailedPrecondition, Reason: "NOT_SEEN_IN_FULL", Field: "seen_in_full", Detail: "the action is longer than one page: read all of it, and say so"}
 	// ErrEnded: the action is erased.
@@ -82,7 +84,7 @@ var (
 	ErrUsed      = &Error{Problem: FailedPrecondition, Reason: "APPROVAL_USED", Detail: "it was used already"}
 
 	// ErrAskRate: this agent has too many asks pending. ErrQueueFull: the tenant or the whole queue has.
-	ErrAskRate   = &Error{Problem: Exhausted, Reason: "ASK_RATE", Detail: "too many asks of this agent are pending", cause: ErrTooManyPending}
+	ErrAskRate   = &Error{Problem: Exhausted, Reason: "ASK_RATE", Detail: "too many asks of this agent or session are pending, or were made of late", cause: ErrTooManyPending}
 	ErrQueueFull = &Error{Problem: Exhausted, Reason: "QUEUE_FULL", Detail: "too many asks are pending", cause: ErrTooManyPending}
 
 	ErrSlow            = &Error{Problem: Exhausted, Reason: "SLOW_READER", Detail: "the reader fell behind: list, and watch again"}

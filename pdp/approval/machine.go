@@ -7,7 +7,7 @@ import (
 
 // This file is the state machine, and the only code that writes State or Use:
 //
-//	pending ──┬─► approved ──┬─► (use) redeemed     once, by one decision, before it runs out
+//	pending ──┬─► approved ──┬─► (use) redeemed     once, by one decision, before it runs out; a grant, when it is used up
 //	          ├─► rejected   ├─► (use) lapsed       ran out unused
 //	          ├─► expired    └─► (use) revoked      withdrawn unused
 //	          └─► cancelled
@@ -89,7 +89,7 @@ func (r *Record) doubt(now time.Time, retention time.Duration) bool {
 
 // vote counts a verdict, or records that it came too late. The reason is empty if it was applied. stages are those that a
 // yes counts for; none: it counts for nothing, and ErrStage refuses it.
-func (r *Record) vote(v Vote, retention time.Duration) (bool, string, error) {
+func (r *Record) vote(v Vote, retention time.Duration, pin func(vary []string) string) (bool, string, error) {
 	r.settle(v.At, retention)
 	a := &r.Approval
 	v.EditedDigest = a.EditedDigest
@@ -118,6 +118,7 @@ func (r *Record) vote(v Vote, retention time.Duration) (bool, string, error) {
 		r.enter(Rejected, v.At, retention)
 	case a.complete():
 		r.enter(Approved, v.At, retention)
+		r.grantAsAgreed(v.At, pin)
 	}
 	r.note(v.At)
 	return true, "", nil
@@ -142,20 +143,18 @@ func (r *Record) cancel(now time.Time, cause string, retention time.Duration) (b
 	}
 }
 
-// redeemable says whether it may be used for this now, or why not. Binding comes first: who asks with another action
-// learns nothing about the state.
-func (r *Record) redeemable(want Redemption) error {
-	a := &r.Approval
+// bound says whether an action is what the approval is bound to; else ErrMismatch with what differs.
+func (a *Approval) bound(want Redemption) error {
 	for _, b := range []struct {
 		field string
 		same  bool
 	}{
 		{"tenant", want.Tenant == a.Tenant},
 		{"agent", want.Agent == a.Agent},
-		{"session", want.Session == a.Session},
+		{"session", want.Session == a.Session || a.Grant != nil && a.Grant.AnySession},
 		{"user", want.User == a.User}, // the reviewer saw for whom
 		{"requested_by", want.RequestedBy == a.RequestedBy},
-		{"digest", want.Digest == a.Digest},
+		{"digest", a.covers(want)},
 		{"tool", want.Tool == a.Tool},
 		{"schema_digest", want.SchemaDigest == a.SchemaDigest},
 		{"bundle_revision", want.BundleRevision == a.BundleRevision},
@@ -165,6 +164,16 @@ func (r *Record) redeemable(want Redemption) error {
 		if !b.same {
 			return mismatch(b.field)
 		}
+	}
+	return nil
+}
+
+// redeemable says whether it may be used for this now, or why not. Binding comes first: who asks with another action
+// learns nothing about the state.
+func (r *Record) redeemable(want Redemption) error {
+	a := &r.Approval
+	if err := a.bound(want); err != nil {
+		return err
 	}
 	switch a.State {
 	case Approved:
@@ -189,7 +198,7 @@ func (r *Record) redeemable(want Redemption) error {
 	}
 }
 
-// redeem uses it up. The same decision may say so twice.
+// redeem uses it up, or a use of it. The same decision may say so twice.
 func (r *Record) redeem(now time.Time, want Redemption, decisionID string, retention time.Duration) error {
 	r.settle(now, retention)
 	a := &r.Approval
@@ -197,11 +206,19 @@ func (r *Record) redeem(now time.Time, want Redemption, decisionID string, reten
 	if err == ErrUsed && a.RedeemedBy == decisionID { //nolint:errorlint // the very value, from the line above
 		return nil
 	}
-	if err != nil {
+	if err != nil || a.Grant != nil && a.RedeemedBy == decisionID {
 		return err
 	}
-	r.spend(Redeemed, now, retention)
 	a.RedeemedBy, a.RedeemedAt = decisionID, now
+	usedUp := true
+	if a.Grant != nil {
+		g := *a.Grant
+		g.Used++
+		a.Grant, usedUp = &g, g.Uses > 0 && g.Used >= g.Uses
+	}
+	if usedUp {
+		r.spend(Redeemed, now, retention)
+	}
 	r.note(now)
 	return nil
 }
@@ -217,7 +234,7 @@ func (r *Record) asOf(n uint64) Approval {
 	if c.State != Cancelled && c.Use != Revoked {
 		a.Cause = ""
 	}
-	if c.Use != Redeemed {
+	if c.Use != Redeemed && a.Grant == nil {
 		a.RedeemedBy, a.RedeemedAt = "", time.Time{}
 	}
 	return a

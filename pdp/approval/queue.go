@@ -85,6 +85,7 @@ func (q *Queue) Create(ctx context.Context, ask Ask) (Approval, error) {
 		RequestedBy: ask.RequestedBy, RequestedByPerson: ask.RequestedByPerson, Owner: ask.Owner, Kind: ask.Kind, Tool: ask.Tool, Server: ask.Server, SchemaDigest: ask.SchemaDigest,
 		Digest: ask.Digest, BundleRevision: ask.BundleRevision, DecisionID: ask.DecisionID,
 		Reasons: slices.Clone(ask.Reasons), Rules: slices.Clone(ask.Rules), ActionBytes: int64(len(ask.Action)),
+		Grantable:            ask.Grantable,
 		EstimateCostMicroUSD: ask.EstimateCostMicroUSD, EstimateTokens: ask.EstimateTokens,
 		Quorum: ask.Quorum, Stages: slices.Clone(ask.Stages), Created: now, Expires: now.Add(ask.TTL),
 	}
@@ -96,6 +97,7 @@ func (q *Queue) Create(ctx context.Context, ask Ask) (Approval, error) {
 	err = q.store.Insert(ctx, rec, content, Caps{
 		PerAgent: q.cfg.MaxPendingPerAgent, PerTenant: q.cfg.MaxPendingPerTenant, Total: q.cfg.MaxPending,
 		ContentBytes: q.cfg.MaxContentTotalBytes,
+		Since:        now.Add(-ask.Rate.Window), AskedByAgent: ask.Rate.PerAgent, AskedInSession: ask.Rate.PerSession,
 	})
 	if err != nil {
 		return Approval{}, failed("store the ask", err)

@@ -53,6 +53,9 @@ func TestThreat_B1_AChangedFieldIsAnotherAction(t *testing.T) {
 	kind := reflect.TypeFor[approval.Redemption]()
 	for i := range kind.NumField() {
 		name := kind.Field(i).Name
+		if name == "Canonical" { // counts under a grant with values that may vary, and is tested there
+			continue
+		}
 		want := redemption()
 		var mutants []approval.Redemption
 		switch f := reflect.ValueOf(&want).Elem().Field(i); v := f.Interface().(type) {

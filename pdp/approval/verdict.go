@@ -26,12 +26,22 @@ func (q *Queue) SubmitVerdict(ctx context.Context, id string, voter Voter, b Bal
 	if err != nil {
 		return Result{}, err
 	}
-	comment := clean(b.Comment, maxCommentRunes)
+	comment, terms := clean(b.Comment, maxCommentRunes), b.Terms.normal()
+	if terms != nil && b.Verdict == Reject {
+		return Result{}, invalid("grant", "comes with a no")
+	}
+	pin, err := q.pinner(ctx, voter.Tenant, id, terms)
+	if err != nil {
+		return Result{}, err
+	}
 	var result Result
 	var refused error
 	rec, err := q.update(ctx, id, func(rec *Record, now time.Time) {
 		a := &rec.Approval
 		result, refused = Result{}, voter.refused(a, &b)
+		if refused == nil && terms != nil {
+			refused = terms.refusal(a, b.Edit != nil)
+		}
 		if refused == nil && b.Sequence != 0 && b.Sequence != a.Sequence && a.State == Pending {
 			refused = ErrMoved
 		}
@@ -42,11 +52,11 @@ func (q *Queue) SubmitVerdict(ctx context.Context, id string, voter Voter, b Bal
 		if refused != nil {
 			return
 		}
-		v := Vote{Subject: voter.Subject, Person: voter.Person, Verdict: b.Verdict, Comment: comment, At: now}
+		v := Vote{Subject: voter.Subject, Person: voter.Person, Verdict: b.Verdict, Comment: comment, At: now, Terms: terms}
 		if b.Verdict == Approve {
 			v.Stages = b.countable(a)
 		}
-		if result.Applied, result.Reason, refused = rec.vote(v, q.cfg.Retention); !result.Applied && a.State == Pending {
+		if result.Applied, result.Reason, refused = rec.vote(v, q.cfg.Retention, pin); !result.Applied && a.State == Pending {
 			*rec = before // without the edit: the record may be written for what time has done
 		}
 	})

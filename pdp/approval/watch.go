@@ -19,10 +19,34 @@ type watchers struct {
 	one map[string]map[chan struct{}]struct{} // by approval
 	n   int                                   // in one
 	all map[chan struct{}]struct{}
+
+	attending map[string]int // people who watch, by tenant
 }
 
 func newWatchers() watchers {
-	return watchers{one: map[string]map[chan struct{}]struct{}{}, all: map[chan struct{}]struct{}{}}
+	return watchers{one: map[string]map[chan struct{}]struct{}{}, all: map[chan struct{}]struct{}{}, attending: map[string]int{}}
+}
+
+// Attend says that a person who may vote watches the asks of a tenant, until leave is called, once.
+func (q *Queue) Attend(tenant string) (leave func()) {
+	w := &q.watchers
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.attending[tenant]++
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.attending[tenant]--; w.attending[tenant] == 0 {
+			delete(w.attending, tenant)
+		}
+	}
+}
+
+// Attended says whether anybody who may vote watches the asks of a tenant on this server.
+func (q *Queue) Attended(tenant string) bool {
+	q.watchers.mu.Lock()
+	defer q.watchers.mu.Unlock()
+	return q.watchers.attending[tenant] > 0
 }
 
 // join adds a watcher of one approval, or of all if id is empty. It is woken for everything that is committed after

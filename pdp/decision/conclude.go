@@ -3,12 +3,9 @@ package decision
 import (
 	"cmp"
 	"context"
-	"errors"
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
-	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
-	"github.com/portcullis-pdp/portcullis/pdp/review"
 )
 
 // conclude carries the answer out: asks a person, redeems an approval, seals a memory item. Whatever fails here
@@ -26,44 +23,16 @@ func (e *Engine) conclude(ctx context.Context, j *judgement) error {
 	return nil
 }
 
-// askPerson puts the action to a person. The approval is durable before the answer says so (I7).
-func (e *Engine) askPerson(ctx context.Context, j *judgement) {
-	canonical, err := j.req.Action.Canonical()
-	if err != nil {
-		e.Logger.Error("cannot write the action down for a reviewer", "decision_id", j.id, "error", err.Error())
-		j.deny("APPROVAL_UNAVAILABLE", "engine.approval", "A person would have to approve this, and cannot be asked now.", "medium")
-		return
-	}
-	p, a := j.req.Principal, j.req.Action
-	reasons := make([]approval.Reason, len(j.reasons))
-	for i, r := range j.reasons {
-		reasons[i] = approval.Reason{Code: r.Code, Rule: r.Rule, Message: r.Message, Severity: r.Severity}
-	}
-	created, err := e.Approvals.Create(ctx, approval.Ask{
-		Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Run: p.Run, User: p.User,
-		RequestedBy: j.caller.Subject, DecisionID: j.id,
-		Kind: string(a.Kind), Tool: j.tool(), Server: a.Server, SchemaDigest: a.SchemaDigest,
-		Digest: j.digest, BundleRevision: j.snapshot.Revision,
-		Reasons: reasons, Rules: j.ask.rules, Action: canonical,
-		View:                 review.New(j.snapshot.Scanner, canonical, j.findings, j.req.Says).Encode(),
-		EstimateCostMicroUSD: j.bill.estimate.CostMicroUSD, EstimateTokens: j.bill.estimate.Tokens,
-		TTL: j.ask.ttl, Quorum: j.ask.quorum,
-	})
-	switch {
-	case errors.Is(err, approval.ErrTooManyPending):
-		j.deny("APPROVALS_FULL", "engine.approval", "Too many actions of this agent are waiting for a person. Wait for those first.", "medium")
-	case err != nil:
-		e.stateFailure(j, "approvals", err)
-	default:
-		j.ticket = &Ticket{ID: created.ID, State: string(created.State), ExpiresAt: created.Expires, Quorum: created.Quorum}
-	}
-}
-
 // allow uses up the approval, if there is one, and looks at the kill switches once more: one may have been set since
 // the decision began.
 func (e *Engine) allow(ctx context.Context, j *judgement) error {
 	if j.approval != nil {
 		if err := e.Approvals.Redeem(ctx, j.approval.ID, j.redemption(), j.id); err != nil {
+			if j.ungranted != nil && refused(err) { // others used it up meanwhile: this one asks
+				j.merge(j.ungranted)
+				j.approval, j.ungranted = nil, nil
+				return e.conclude(ctx, j)
+			}
 			return e.approvalFailure(ctx, j, err)
 		}
 		j.redeemed = true

@@ -182,7 +182,7 @@ func TestThreat_I1_AFailingRoomDenies(t *testing.T) {
 			r.t.Cleanup(func() { _ = limits.Close(r.t.Context()) })
 			r.rooms.Limits = limits
 		}},
-		"approvals full": {"APPROVALS_FULL", func(*room) Request { return mail() }, func(r *room) { r.want(RequireApproval, "RISK_NEEDS_APPROVAL", mail()) }, func(r *room) {
+		"approvals full": {"APPROVALS_FULL", func(*room) Request { return mailTo("bob@example.com") }, func(r *room) { r.want(RequireApproval, "RISK_NEEDS_APPROVAL", mail()) }, func(r *room) {
 			r.rooms.Approvals = must[*approval.Queue](r.t)(approval.New(approval.Config{MaxPendingPerAgent: 1}, r.asks, r.rooms.Keys, r.clock))
 		}},
 		"seal": {"SEAL_UNAVAILABLE", func(*room) Request {

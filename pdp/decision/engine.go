@@ -118,14 +118,16 @@ type Deps struct {
 	Origins   *origin.Index  // where values were seen; New makes one of the default size if there is none
 	Outflow   *outflow.Tails // what was last sent where; New makes one of the default size if there is none
 	Approvals *approval.Queue
-	Switches  *killswitch.Board
-	Records   Records
-	Keys      *seal.Keys
-	Log       Log
-	Events    *event.Hub
-	Observer  Observer
-	Logger    *slog.Logger
-	Now       func() time.Time
+	// Notified says whether people of a tenant are told of asks in another way than by watching; nil: they are not.
+	Notified func(tenant string) bool
+	Switches *killswitch.Board
+	Records  Records
+	Keys     *seal.Keys
+	Log      Log
+	Events   *event.Hub
+	Observer Observer
+	Logger   *slog.Logger
+	Now      func() time.Time
 }
 
 // Engine decides. It is safe for concurrent use; all its state is in the rooms of Deps, but for the request ids of

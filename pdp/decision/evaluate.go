@@ -25,6 +25,9 @@ func (e *Engine) evaluate(ctx context.Context, j *judgement) error {
 	if err == nil && j.approval != nil && !j.softNo && coveredBy(answer, j.approval.Rules) {
 		answer, err = e.Evaluator.Evaluate(limited, j.snapshot, j.input(true))
 	}
+	if err == nil {
+		answer, err = e.findGrant(limited, j, answer)
+	}
 	if err != nil {
 		e.policyFailure(j, err)
 		return nil

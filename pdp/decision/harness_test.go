@@ -238,8 +238,10 @@ func call(agent, tool, arguments string) Request {
 // add is a call that the policies allow; mail one that they put to a person.
 func add() Request { return call("demo-basic", "calculator", `{"sum": "2+2"}`) }
 
-func mail() Request {
-	return call("demo-filtered", "send_email", `{"to": "ann@example.com", "body": "Lunch?"}`)
+func mail() Request { return mailTo("ann@example.com") }
+
+func mailTo(who string) Request {
+	return call("demo-filtered", "send_email", `{"to": "`+who+`", "body": "Lunch?"}`)
 }
 
 // decide asks as the gateway.

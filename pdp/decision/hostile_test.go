@@ -127,7 +127,10 @@ func TestThreat_E16_NoArgumentValueStaysOnDisk(t *testing.T) {
 	if _, err := r.rooms.Approvals.SubmitVerdict(t.Context(), rejected.Approval.ID, ann, approval.Ballot{Verdict: approval.Reject, Comment: "no"}); err != nil {
 		t.Fatal(err)
 	}
-	r.want(RequireApproval, "RISK_NEEDS_APPROVAL", post) // runs out
+	r.want(Deny, "APPROVAL_REFUSED", post)
+	elsewhere := post
+	elsewhere.Principal.Session = "elsewhere"
+	r.want(RequireApproval, "RISK_NEEDS_APPROVAL", elsewhere) // runs out
 	r.want(Allow, "", memory(action.KindMemoryWrite, "k", canary, ""))
 	r.want(Deny, "MEMORY_SEAL_INVALID", memory(action.KindMemoryRead, "k", canary, "pms1.x.y"))
 	http := post

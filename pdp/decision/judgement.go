@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	policyv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/policy/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/breaker"
@@ -56,6 +57,8 @@ type judgement struct {
 	repliedTo   *record // the decision that a result belongs to, if this session made it
 	approval    *approval.Approval
 	approvers   []string
+	canonical   []byte             // the canonical action, where a grant was looked for
+	ungranted   *policyv1.Decision // what policy said before a grant was found; nil if there is none
 	breakers    []breaker.Status
 	hold        limit.Hold // what it has charged
 	reserved    bool

@@ -50,15 +50,15 @@ func (e *Engine) findApproval(ctx context.Context, j *judgement) (*approval.Appr
 		return nil, nil
 	}
 	found, err := e.Approvals.Check(ctx, j.req.ApprovalID, j.redemption())
+	if errors.Is(err, approval.ErrUsed) { // by another of those who asked together: this one asks again
+		if again, failed := e.Approvals.AskAgain(ctx, j.req.ApprovalID, j.redemption()); again || failed != nil {
+			return nil, failed
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range found.Votes {
-		if v.Verdict == approval.Approve && v.Applied {
-			j.approvers = append(j.approvers, v.Subject)
-		}
-	}
-	slices.Sort(j.approvers)
+	j.approvers = approversOf(&found)
 	return &found, nil
 }
 
@@ -81,6 +81,7 @@ func (j *judgement) redemption() approval.Redemption {
 		Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, User: p.User, RequestedBy: j.caller.Subject,
 		Digest: j.digest, Tool: j.tool(), SchemaDigest: a.SchemaDigest, BundleRevision: j.snapshot.Revision,
 		EstimateCostMicroUSD: j.bill.estimate.CostMicroUSD, EstimateTokens: j.bill.estimate.Tokens,
+		Canonical: j.canonical,
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 // maxPointerBytes is the longest pointer that is shown as it is: an answer and its line in the log stay small.
 const maxPointerBytes = 256
 
+// hiddenName begins what stands for a name that is not shown.
+const hiddenName = "name:"
+
 // maxNameBytes is the longest argument name that is shown as it is.
 const maxNameBytes = 64
 
@@ -38,11 +41,11 @@ func hider(findings []scan.Finding, fingerprint func(string) string) func(pointe
 		parts := strings.Split(pointer, "/")
 		for i, name := range parts {
 			if secret[name] || !plainName(name) {
-				parts[i] = "name:" + fingerprint(name)
+				parts[i] = hiddenName + fingerprint(name)
 			}
 		}
 		if pointer = strings.Join(parts, "/"); len(pointer) > maxPointerBytes {
-			pointer = "/name:" + fingerprint(pointer)
+			pointer = "/" + hiddenName + fingerprint(pointer)
 		}
 		if suffix {
 			pointer += action.KeySuffix

@@ -124,7 +124,7 @@ func TestAnApprovalInAnotherStateIsAnError(t *testing.T) {
 	}
 	r.wantRefused("APPROVAL_REJECTED", pending)
 
-	late := r.approved(mail())
+	late := r.approved(mailTo("bob@example.com"))
 	r.pass(300 * time.Second)
 	r.wantRefused("APPROVAL_EXPIRED", late)
 }

@@ -154,6 +154,9 @@ type Decision struct {
 type Grant struct {
 	Uses    int32 `json:"uses"`
 	Seconds int64 `json:"seconds"`
+	// AnySession is true where it holds beyond the session that asked; Vary are the arguments that may be different.
+	AnySession bool     `json:"any_session,omitempty"`
+	Vary       []string `json:"vary,omitempty"`
 }
 
 // Verdict is one person's answer, whether or not it changed anything.

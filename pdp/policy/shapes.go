@@ -391,7 +391,7 @@ func (s *shapes) controls(packages map[string]bool) {
 // shippedTables are read by the engine or checked above.
 var shippedTables = []string{
 	"limits", "anomalies", "breakers", "estimates", "prices", "loops", "patterns", "agents", "memory", "profiles", "tools", "blocked",
-	"suppressions",
+	"answers", "suppressions",
 	"sinks", "trusted_lookups", "risk", "approvals", "size", "controls", "effects", "meant", "paths", "urls", "commands", "degraded",
 }
 

@@ -26,6 +26,7 @@ type Tables struct {
 	Suppressions []Suppression
 	Memory       MemoryTable
 	Loops        Loops
+	Answers      Answers
 	// Roles says what tools do and which arguments are sinks. Nil where the bundle has no table `sinks`: then all are.
 	Roles *toolrole.Lexicon
 
@@ -127,6 +128,9 @@ func readTables(data map[string]any) (Tables, error) {
 	if _, there := tree["trusted_lookups"]; there { // nothing is trusted without
 		err = errors.Join(err, strict(tree, "trusted_lookups", &lookups))
 	}
+	if _, there := tree["answers"]; there {
+		err = errors.Join(err, strict(tree, "answers", &out.Answers))
+	}
 	if _, there := tree["sinks"]; there { // everything is a sink without
 		var table toolrole.Table
 		err = errors.Join(err, strict(tree, "sinks", &table), table.Validate())
@@ -205,7 +209,7 @@ func (t *Tables) validate() error {
 		seen[d.Name] = true
 		errs = append(errs, t.checkNarrowing("tables/breakers: "+d.Name, d.Tools, d.Kinds))
 	}
-	errs = append(append(errs, t.checkEstimates()...), t.checkLoops()...)
+	errs = slices.Concat(errs, t.checkEstimates(), t.checkLoops(), t.checkAnswers())
 	if t.Memory.TTLSeconds < 1 || t.Memory.TTLSeconds > 366*86_400 {
 		bad("tables/memory: ttl_seconds is 1 second to a year, not %d", t.Memory.TTLSeconds)
 	}

@@ -24,14 +24,14 @@ import (
 var mayCall = map[string][]string{
 	"agent":    {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/Observe", "DecisionService/Delegate", "DecisionService/WatchVerdict"},
 	"gateway":  {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/Observe", "DecisionService/Delegate", "DecisionService/WatchVerdict"},
-	"approver": {"DecisionService/WatchVerdict", "ApprovalService/ListApprovals", "ApprovalService/GetApproval", "ApprovalService/WatchApprovals", "ApprovalService/SubmitVerdict"},
+	"approver": {"DecisionService/WatchVerdict", "ApprovalService/ListApprovals", "ApprovalService/GetApproval", "ApprovalService/WatchApprovals", "ApprovalService/SubmitVerdict", "ApprovalService/SubmitVerdicts", "ApprovalService/RevealApproval", "ApprovalService/CancelApproval"},
 	"auditor": {
 		"DecisionService/WatchVerdict", "ApprovalService/ListApprovals", "ApprovalService/GetApproval", "ApprovalService/WatchApprovals",
 		"AdminService/GetStatus", "AdminService/GetUsage", "AdminService/WatchEvents",
 	},
 	"admin": {
 		"DecisionService/WatchVerdict", "ApprovalService/ListApprovals", "ApprovalService/GetApproval", "ApprovalService/WatchApprovals",
-		"AdminService/GetStatus", "AdminService/GetUsage", "AdminService/WatchEvents",
+		"ApprovalService/CancelApproval", "AdminService/GetStatus", "AdminService/GetUsage", "AdminService/WatchEvents",
 		"AdminService/ReloadBundle", "AdminService/RecoverLimits", "AdminService/ResetBreaker", "AdminService/SetKillSwitch",
 		"AdminService/MintDelegation", "AdminService/RevokeDelegation",
 	},

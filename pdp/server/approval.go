@@ -24,6 +24,10 @@ type Approvals interface {
 	// RecordReveal writes down who looked at what is masked, and why. It is durable when it returns nil.
 	RecordReveal(ctx context.Context, caller identity.Caller, a approval.Approval, offset int64, reason string) error
 	List(ctx context.Context, f approval.Filter, pageSize int, pageToken string) ([]approval.Approval, string, error)
+	// Withdraw ends what is pending or not used up, and is on record.
+	Withdraw(ctx context.Context, caller identity.Caller, a approval.Approval, reason string) (approval.Result, error)
+	// Attend says that somebody who may vote watches, until leave is called.
+	Attend(tenant string) (leave func())
 	SubmitVerdict(ctx context.Context, id string, voter approval.Voter, ballot approval.Ballot) (approval.Result, error)
 	Watch(ctx context.Context, id string, after uint64, beat <-chan time.Time) (iter.Seq2[approval.Event, error], error)
 	WatchAll(ctx context.Context, f approval.Filter, cursor uint64, beat <-chan time.Time) (iter.Seq2[approval.Event, error], error)
@@ -117,10 +121,7 @@ func ofTenant(ctx context.Context, approvals Approvals, tenant, id string) (appr
 }
 
 func (s *approvalService) SubmitVerdict(ctx context.Context, in *portcullisv1.SubmitVerdictRequest) (*portcullisv1.SubmitVerdictResponse, error) {
-	switch {
-	case in.GetGrant() != nil:
-		return nil, invalid("NOT_SUPPORTED", "grant", "this server does not cover later asks: approve each one")
-	case in.GetEditedArgumentsJson() != "":
+	if in.GetEditedArgumentsJson() != "" {
 		return nil, invalid("NOT_SUPPORTED", "edited_arguments_json", "this server does not change arguments: reject, and let the agent ask again")
 	}
 	caller, _ := identity.FromContext(ctx)
@@ -138,11 +139,25 @@ func (s *approvalService) SubmitVerdict(ctx context.Context, in *portcullisv1.Su
 		}
 	}
 	result, err := s.approvals.SubmitVerdict(ctx, in.GetApprovalId(), approval.Voter{Subject: caller.Subject, Tenant: caller.Tenant, Roles: caller.Roles},
-		approval.Ballot{Verdict: verdict, Comment: cleanComment(in.GetComment()), ExpectedDigest: in.GetExpectedDigest()})
+		approval.Ballot{Verdict: verdict, Comment: cleanComment(in.GetComment()), ExpectedDigest: in.GetExpectedDigest(), Terms: termsFrom(in.GetGrant())})
 	if err != nil {
 		return nil, err
 	}
 	return &portcullisv1.SubmitVerdictResponse{Applied: result.Applied, Approval: approvalTo(result.Approval), Reason: result.Reason}, nil
+}
+
+// CancelApproval withdraws what is pending, or approved and not used up.
+func (s *approvalService) CancelApproval(ctx context.Context, in *portcullisv1.CancelApprovalRequest) (*portcullisv1.CancelApprovalResponse, error) {
+	caller, _ := identity.FromContext(ctx)
+	found, err := ofTenant(ctx, s.approvals, caller.Tenant, in.GetApprovalId())
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.approvals.Withdraw(ctx, caller, found, cleanComment(in.GetReason()))
+	if err != nil {
+		return nil, err
+	}
+	return &portcullisv1.CancelApprovalResponse{Applied: result.Applied, Approval: approvalTo(result.Approval), Reason: result.Reason}, nil
 }
 
 func (s *approvalService) WatchApprovals(in *portcullisv1.WatchApprovalsRequest, stream grpc.ServerStreamingServer[portcullisv1.WatchApprovalsResponse]) error {
@@ -153,6 +168,9 @@ func (s *approvalService) WatchApprovals(in *portcullisv1.WatchApprovalsRequest,
 	}
 	beat := time.NewTicker(s.heartbeat)
 	defer beat.Stop()
+	if caller, _ := identity.FromContext(ctx); identity.Allowed(caller, identity.RoleApprover) {
+		defer s.approvals.Attend(tenant)()
+	}
 	events, err := s.approvals.WatchAll(ctx, approval.Filter{Tenant: tenant}, in.GetAfterCursor(), beat.C)
 	if err != nil {
 		return err

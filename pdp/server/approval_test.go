@@ -124,7 +124,6 @@ func TestSubmitVerdictRefusals(t *testing.T) {
 		code          codes.Code
 		reason, field string
 	}{
-		{"a grant", "approver", &portcullisv1.SubmitVerdictRequest{ApprovalId: askID, Verdict: approve, Grant: &portcullisv1.Grant{}}, codes.InvalidArgument, "NOT_SUPPORTED", "grant"},
 		{"an edit", "approver", &portcullisv1.SubmitVerdictRequest{ApprovalId: askID, Verdict: approve, EditedArgumentsJson: "{}"}, codes.InvalidArgument, "NOT_SUPPORTED", "edited_arguments_json"},
 		{"no verdict", "approver", &portcullisv1.SubmitVerdictRequest{ApprovalId: askID}, codes.InvalidArgument, "INVALID_FIELD", "verdict"},
 		{"no id", "approver", &portcullisv1.SubmitVerdictRequest{Verdict: approve}, codes.InvalidArgument, "INVALID_FIELD", "approval_id"},

@@ -2,6 +2,7 @@ package server
 
 import (
 	"strings"
+	"time"
 
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
@@ -20,7 +21,22 @@ func approvalTo(a approval.Approval) *portcullisv1.Approval {
 		Quorum: int32Of(a.Quorum), Votes: each(a.Votes, voteTo),
 		RedeemedAt: timeTo(a.RedeemedAt), RedeemedBy: a.RedeemedBy,
 		Estimate: &portcullisv1.Usage{CostMicroUsd: a.EstimateCostMicroUSD, Tokens: a.EstimateTokens},
+		Grant:    grantTo(a.Grant), Joined: int32Of(a.Joined), Withdrawn: a.Use == approval.Revoked,
 	}
+}
+
+func grantTo(g *approval.Grant) *portcullisv1.GrantStatus {
+	if g == nil {
+		return nil
+	}
+	return &portcullisv1.GrantStatus{Uses: int32Of(g.Uses), Used: int32Of(g.Used), AnySession: g.AnySession, Vary: g.Vary}
+}
+
+func termsFrom(g *portcullisv1.Grant) *approval.Terms {
+	if g == nil {
+		return nil
+	}
+	return &approval.Terms{Uses: int(g.GetUses()), For: time.Duration(g.GetSeconds()) * time.Second, AnySession: g.GetAnySession(), Vary: g.GetVary()}
 }
 
 func voteTo(v approval.Vote) *portcullisv1.Vote {

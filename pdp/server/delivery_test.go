@@ -31,6 +31,10 @@ func (realApprovals) RecordReveal(context.Context, identity.Caller, approval.App
 	return nil
 }
 
+func (r realApprovals) Withdraw(ctx context.Context, _ identity.Caller, a approval.Approval, reason string) (approval.Result, error) {
+	return r.Cancel(ctx, a.ID, reason)
+}
+
 type unsealed struct{}
 
 func (unsealed) Encrypt(_ string, _, text []byte) ([]byte, error) { return text, nil }

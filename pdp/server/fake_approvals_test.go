@@ -95,6 +95,21 @@ func (f *fakeApprovals) RecordReveal(_ context.Context, who identity.Caller, a a
 	return f.unrecorded
 }
 
+func (f *fakeApprovals) Withdraw(_ context.Context, who identity.Caller, a approval.Approval, reason string) (approval.Result, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reveals = append(f.reveals, fmt.Sprintf("%s withdrew %s: %s", who.Subject, a.ID, reason))
+	found, err := f.find(a.ID)
+	if err != nil {
+		return approval.Result{}, err
+	}
+	applied := found.State == approval.Pending
+	found.State = approval.Cancelled
+	return approval.Result{Approval: *found, Applied: applied}, nil
+}
+
+func (f *fakeApprovals) Attend(string) func() { return func() {} }
+
 func (f *fakeApprovals) List(_ context.Context, filter approval.Filter, size int, _ string) ([]approval.Approval, string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -151,7 +151,7 @@ func TestThreat_E16_NoValueIsKept(t *testing.T) {
 	}
 
 	approve := a.wants(t, mail(), ask).GetApproval().GetId()
-	reject := a.wants(t, call("demo-filtered", s, "send_email", text+" "), ask).GetApproval().GetId()
+	reject := a.wants(t, call("demo-filtered", s, "send_email", strings.Replace(text, "{", `{"cc": "eve@example.com", `, 1)), ask).GetApproval().GetId()
 	kill := a.wants(t, call("demo-operator", s, "file_delete", `{"path": "notes/`+canary+`"}`), ask).GetApproval().GetId()
 	keepsNone(t, p, canary) // sealed while it waits
 	if shown := p.cli(t, "approvals", "show", approve).ok(t).out; !strings.Contains(shown, canary) {

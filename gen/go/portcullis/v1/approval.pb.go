@@ -377,8 +377,10 @@ type Approval struct {
 	EditedDigest string `protobuf:"bytes,24,opt,name=edited_digest,json=editedDigest,proto3" json:"edited_digest,omitempty"`
 	// How many people must still approve, in the open stage that lacks least; 0 once the state is final.
 	ApprovalsMissing int32 `protobuf:"varint,25,opt,name=approvals_missing,json=approvalsMissing,proto3" json:"approvals_missing,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// True if it was withdrawn after it was approved: what was left of it can't be used any more.
+	Withdrawn     bool `protobuf:"varint,26,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Approval) Reset() {
@@ -584,6 +586,13 @@ func (x *Approval) GetApprovalsMissing() int32 {
 		return x.ApprovalsMissing
 	}
 	return 0
+}
+
+func (x *Approval) GetWithdrawn() bool {
+	if x != nil {
+		return x.Withdrawn
+	}
+	return false
 }
 
 // What the reviewer sees, built by the PDP from the action itself, never from the agent's words about it.
@@ -1878,7 +1887,7 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\rafter_seconds\x18\x01 \x01(\x03R\fafterSeconds\x12\x16\n" +
 	"\x06quorum\x18\x02 \x01(\x05R\x06quorum\x12\x16\n" +
 	"\x06groups\x18\x03 \x03(\tR\x06groups\x12\x14\n" +
-	"\x05roles\x18\x04 \x03(\tR\x05roles\"\x85\b\n" +
+	"\x05roles\x18\x04 \x03(\tR\x05roles\"\xa3\b\n" +
 	"\bApproval\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1c.portcullis.v1.ApprovalStateR\x05state\x126\n" +
@@ -1910,7 +1919,8 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\x06stages\x18\x16 \x03(\v2\x1c.portcullis.v1.ApprovalStageR\x06stages\x12\x14\n" +
 	"\x05stage\x18\x17 \x01(\x05R\x05stage\x12#\n" +
 	"\redited_digest\x18\x18 \x01(\tR\feditedDigest\x12+\n" +
-	"\x11approvals_missing\x18\x19 \x01(\x05R\x10approvalsMissing\"\x92\x02\n" +
+	"\x11approvals_missing\x18\x19 \x01(\x05R\x10approvalsMissing\x12\x1c\n" +
+	"\twithdrawn\x18\x1a \x01(\bR\twithdrawn\"\x92\x02\n" +
 	"\n" +
 	"ReviewView\x12\x1f\n" +
 	"\vaction_json\x18\x01 \x01(\tR\n" +
@@ -1934,18 +1944,20 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\tpageToken\"v\n" +
 	"\x15ListApprovalsResponse\x125\n" +
 	"\tapprovals\x18\x01 \x03(\v2\x17.portcullis.v1.ApprovalR\tapprovals\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"r\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"x\n" +
 	"\x12GetApprovalRequest\x12;\n" +
 	"\vapproval_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x10\x01(@2\x0f^[A-Za-z0-9-]*$R\n" +
-	"approvalId\x12\x1f\n" +
-	"\x06offset\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06offset\"y\n" +
+	"approvalId\x12%\n" +
+	"\x06offset\x18\x02 \x01(\x03B\r\xbaH\n" +
+	"\"\b\x18\x80\x80\x80\x80\x04(\x00R\x06offset\"y\n" +
 	"\x13GetApprovalResponse\x123\n" +
 	"\bapproval\x18\x01 \x01(\v2\x17.portcullis.v1.ApprovalR\bapproval\x12-\n" +
-	"\x04view\x18\x02 \x01(\v2\x19.portcullis.v1.ReviewViewR\x04view\"\x99\x01\n" +
+	"\x04view\x18\x02 \x01(\v2\x19.portcullis.v1.ReviewViewR\x04view\"\x9f\x01\n" +
 	"\x15RevealApprovalRequest\x12;\n" +
 	"\vapproval_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x10\x01(@2\x0f^[A-Za-z0-9-]*$R\n" +
-	"approvalId\x12\x1f\n" +
-	"\x06offset\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06offset\x12\"\n" +
+	"approvalId\x12%\n" +
+	"\x06offset\x18\x02 \x01(\x03B\r\xbaH\n" +
+	"\"\b\x18\x80\x80\x80\x80\x04(\x00R\x06offset\x12\"\n" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01(\xa0\x1fR\x06reason\"G\n" +
 	"\x16RevealApprovalResponse\x12-\n" +

@@ -68,7 +68,7 @@ class ApprovalStage(_message.Message):
     def __init__(self, after_seconds: _Optional[int] = ..., quorum: _Optional[int] = ..., groups: _Optional[_Iterable[str]] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Approval(_message.Message):
-    __slots__ = ("id", "state", "principal", "kind", "tool", "server", "action_digest", "bundle_revision", "reasons", "created_at", "expires_at", "ended_at", "quorum", "votes", "sequence", "redeemed_at", "decision_id", "estimate", "redeemed_by", "grant", "joined", "stages", "stage", "edited_digest", "approvals_missing")
+    __slots__ = ("id", "state", "principal", "kind", "tool", "server", "action_digest", "bundle_revision", "reasons", "created_at", "expires_at", "ended_at", "quorum", "votes", "sequence", "redeemed_at", "decision_id", "estimate", "redeemed_by", "grant", "joined", "stages", "stage", "edited_digest", "approvals_missing", "withdrawn")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +94,7 @@ class Approval(_message.Message):
     STAGE_FIELD_NUMBER: _ClassVar[int]
     EDITED_DIGEST_FIELD_NUMBER: _ClassVar[int]
     APPROVALS_MISSING_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAWN_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: ApprovalState
     principal: _types_pb2.Principal
@@ -119,7 +120,8 @@ class Approval(_message.Message):
     stage: int
     edited_digest: str
     approvals_missing: int
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., kind: _Optional[_Union[_types_pb2.ActionKind, str]] = ..., tool: _Optional[str] = ..., server: _Optional[str] = ..., action_digest: _Optional[str] = ..., bundle_revision: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[_types_pb2.Reason, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quorum: _Optional[int] = ..., votes: _Optional[_Iterable[_Union[Vote, _Mapping]]] = ..., sequence: _Optional[int] = ..., redeemed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision_id: _Optional[str] = ..., estimate: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., redeemed_by: _Optional[str] = ..., grant: _Optional[_Union[GrantStatus, _Mapping]] = ..., joined: _Optional[int] = ..., stages: _Optional[_Iterable[_Union[ApprovalStage, _Mapping]]] = ..., stage: _Optional[int] = ..., edited_digest: _Optional[str] = ..., approvals_missing: _Optional[int] = ...) -> None: ...
+    withdrawn: bool
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., kind: _Optional[_Union[_types_pb2.ActionKind, str]] = ..., tool: _Optional[str] = ..., server: _Optional[str] = ..., action_digest: _Optional[str] = ..., bundle_revision: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[_types_pb2.Reason, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quorum: _Optional[int] = ..., votes: _Optional[_Iterable[_Union[Vote, _Mapping]]] = ..., sequence: _Optional[int] = ..., redeemed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision_id: _Optional[str] = ..., estimate: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., redeemed_by: _Optional[str] = ..., grant: _Optional[_Union[GrantStatus, _Mapping]] = ..., joined: _Optional[int] = ..., stages: _Optional[_Iterable[_Union[ApprovalStage, _Mapping]]] = ..., stage: _Optional[int] = ..., edited_digest: _Optional[str] = ..., approvals_missing: _Optional[int] = ..., withdrawn: _Optional[bool] = ...) -> None: ...
 
 class ReviewView(_message.Message):
     __slots__ = ("action_json", "action_bytes", "truncated", "findings", "offset", "next_offset", "masked", "agent_says")
