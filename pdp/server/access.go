@@ -58,6 +58,9 @@ var accessTable = map[string]access{
 	"/portcullis.v1.AdminService/SetKillSwitch":    {roles: operators, never: machines},
 	"/portcullis.v1.AdminService/MintDelegation":   {roles: operators, never: machines},
 	"/portcullis.v1.AdminService/RevokeDelegation": {roles: operators, never: machines},
+	"/portcullis.v1.AdminService/ListMemory":       {roles: watchmen, never: machines},
+	"/portcullis.v1.AdminService/QuarantineMemory": {roles: operators, never: machines},
+	"/portcullis.v1.AdminService/RollbackMemory":   {roles: operators, never: machines},
 
 	"/grpc.health.v1.Health/Check": {open: true},
 	"/grpc.health.v1.Health/List":  {open: true},

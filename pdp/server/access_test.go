@@ -27,13 +27,13 @@ var mayCall = map[string][]string{
 	"approver": {"DecisionService/WatchVerdict", "ApprovalService/ListApprovals", "ApprovalService/GetApproval", "ApprovalService/WatchApprovals", "ApprovalService/SubmitVerdict", "ApprovalService/SubmitVerdicts", "ApprovalService/RevealApproval", "ApprovalService/CancelApproval"},
 	"auditor": {
 		"DecisionService/WatchVerdict", "ApprovalService/ListApprovals", "ApprovalService/GetApproval", "ApprovalService/WatchApprovals",
-		"AdminService/GetStatus", "AdminService/GetUsage", "AdminService/WatchEvents",
+		"AdminService/GetStatus", "AdminService/GetUsage", "AdminService/WatchEvents", "AdminService/ListMemory",
 	},
 	"admin": {
 		"DecisionService/WatchVerdict", "ApprovalService/ListApprovals", "ApprovalService/GetApproval", "ApprovalService/WatchApprovals",
-		"ApprovalService/CancelApproval", "AdminService/GetStatus", "AdminService/GetUsage", "AdminService/WatchEvents",
+		"ApprovalService/CancelApproval", "AdminService/GetStatus", "AdminService/GetUsage", "AdminService/WatchEvents", "AdminService/ListMemory",
 		"AdminService/ReloadBundle", "AdminService/RecoverLimits", "AdminService/ResetBreaker", "AdminService/SetKillSwitch",
-		"AdminService/MintDelegation", "AdminService/RevokeDelegation",
+		"AdminService/MintDelegation", "AdminService/RevokeDelegation", "AdminService/QuarantineMemory", "AdminService/RollbackMemory",
 	},
 	// An agent that is also an approver is an agent.
 	"both": {"DecisionService/Decide", "DecisionService/DecideBatch", "DecisionService/ReportOutcome", "DecisionService/Observe", "DecisionService/Delegate", "DecisionService/WatchVerdict"},

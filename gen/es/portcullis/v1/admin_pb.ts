@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/admin.proto.
  */
 export const file_portcullis_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("Chlwb3J0Y3VsbGlzL3YxL2FkbWluLnByb3RvEg1wb3J0Y3VsbGlzLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QiTwoPQ29tcG9uZW50U3RhdHVzEgwKBG5hbWUYASABKAkSCgoCb2sYAiABKAgSDwoHbWVzc2FnZRgDIAEoCRIRCgl0b2xlcmF0ZWQYBCABKAgi1gEKDExlZGdlclN0YXR1cxIMCgRraW5kGAEgASgJEhEKCXJlYWNoYWJsZRgCIAEoCBINCgVlcnJvchgDIAEoCRIPCgdhbW5lc2lhGAQgASgIEhoKEnRlbmFudHNfaW5fYW1uZXNpYRgFIAEoBRINCgVjZWxscxgGIAEoAxIUCgxyZXNlcnZhdGlvbnMYByABKAMSEwoLcm91bmRfdHJpcHMYCCABKAMSLwoMY2xvY2tfYmVoaW5kGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIpYBCgpLaWxsU3dpdGNoEg4KBnRlbmFudBgBIAEoCRINCgVhZ2VudBgCIAEoCRIPCgdzZXNzaW9uGAMgASgJEgwKBHRvb2wYBCABKAkSDgoGcmVhc29uGAUgASgJEg4KBnNldF9ieRgGIAEoCRIqCgZzZXRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIucDChFHZXRTdGF0dXNSZXNwb25zZRIPCgdzZXJ2aW5nGAEgASgIEg8KB3ZlcnNpb24YAiABKAkSFwoPYnVuZGxlX3JldmlzaW9uGAMgASgJEhUKDWJ1bmRsZV9zb3VyY2UYBCABKAkSNAoQYnVuZGxlX2xvYWRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMYnVuZGxlX2Vycm9yGAYgASgJEjIKCmNvbXBvbmVudHMYByADKAsyHi5wb3J0Y3VsbGlzLnYxLkNvbXBvbmVudFN0YXR1cxIwCg1raWxsX3N3aXRjaGVzGAggAygLMhkucG9ydGN1bGxpcy52MS5LaWxsU3dpdGNoEi4KCGJyZWFrZXJzGAkgAygLMhwucG9ydGN1bGxpcy52MS5CcmVha2VyU3RhdHVzEhkKEXBlbmRpbmdfYXBwcm92YWxzGAogASgDEhEKCWRlY2lzaW9ucxgLIAEoAxITCgtsb2dfZHJvcHBlZBgMIAEoAxIuCgpzdGFydGVkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgZsZWRnZXIYDiABKAsyGy5wb3J0Y3VsbGlzLnYxLkxlZGdlclN0YXR1cyIVChNSZWxvYWRCdW5kbGVSZXF1ZXN0IkAKFFJlbG9hZEJ1bmRsZVJlc3BvbnNlEhcKD2J1bmRsZV9yZXZpc2lvbhgBIAEoCRIPCgdjaGFuZ2VkGAIgASgIIpYBCg9HZXRVc2FnZVJlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAARIXCgVhZ2VudBgCIAEoCUIIukgFcgMogAESGQoHc2Vzc2lvbhgDIAEoCUIIukgFcgMogAESFwoFbGltaXQYBCABKAlCCLpIBXIDKIABEhwKCG1heF9yb3dzGAUgASgFQgq6SAcaBRjoBygAIpMBCghVc2FnZVJvdxIqCgZzdGF0dXMYASABKAsyGi5wb3J0Y3VsbGlzLnYxLkxpbWl0U3RhdHVzEg0KBWFnZW50GAIgASgJEgwKBHVzZXIYAyABKAkSDwoHc2Vzc2lvbhgEIAEoCRIMCgR0b29sGAUgASgJEg4KBmJvb2tlZBgGIAEoAxIPCgdhbW5lc2lhGAcgASgIIl0KEEdldFVzYWdlUmVzcG9uc2USJQoEcm93cxgBIAMoCzIXLnBvcnRjdWxsaXMudjEuVXNhZ2VSb3cSEQoJdHJ1bmNhdGVkGAIgASgIEg8KB2FtbmVzaWEYAyABKAgiMAoUUmVjb3ZlckxpbWl0c1JlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAASIqChVSZWNvdmVyTGltaXRzUmVzcG9uc2USEQoJcmVjb3ZlcmVkGAEgASgIImIKE1Jlc2V0QnJlYWtlclJlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAARIZCgVhZ2VudBgCIAEoCUIKukgHcgUQASiAARIWCgR0b29sGAMgASgJQgi6SAVyAyiAAiImChRSZXNldEJyZWFrZXJSZXNwb25zZRIOCgZjbG9zZWQYASABKAUivQEKFFNldEtpbGxTd2l0Y2hSZXF1ZXN0EhgKBnRlbmFudBgBIAEoCUIIukgFcgMogAESFwoFYWdlbnQYAiABKAlCCLpIBXIDKIABEhkKB3Nlc3Npb24YAyABKAlCCLpIBXIDKIABEhYKBHRvb2wYBCABKAlCCLpIBXIDKIACEhQKDHdob2xlX3RlbmFudBgFIAEoCBIPCgdlbmFibGVkGAYgASgIEhgKBnJlYXNvbhgHIAEoCUIIukgFcgMo9AMiZgoVU2V0S2lsbFN3aXRjaFJlc3BvbnNlEjAKDWtpbGxfc3dpdGNoZXMYASADKAsyGS5wb3J0Y3VsbGlzLnYxLktpbGxTd2l0Y2gSGwoTYXBwcm92YWxzX2NhbmNlbGxlZBgCIAEoBSLNAQoVTWludERlbGVnYXRpb25SZXF1ZXN0EhgKBnRlbmFudBgBIAEoCUIIukgFcgMogAESMAoGaXNzdWVyGAIgASgJQiC6SB1yGxABKIABMhReW0EtWmEtejAtOS5fOkAvLV0qJBIwCgZob2xkZXIYAyABKAlCILpIHXIbEAEogAEyFF5bQS1aYS16MC05Ll86QC8tXSokEjYKBnJpZ2h0cxgEIAEoCzIeLnBvcnRjdWxsaXMudjEuRGVsZWdhdGVkUmlnaHRzQga6SAPIAQEiYwoWTWludERlbGVnYXRpb25SZXNwb25zZRINCgV0b2tlbhgBIAEoCRIKCgJpZBgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJxChdSZXZva2VEZWxlZ2F0aW9uUmVxdWVzdBIYCgZ0ZW5hbnQYASABKAlCCLpIBXIDKIABEiIKAmlkGAIgASgJQha6SBNyETIMXlswLTlhLWYtXSokmAEkEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMo9AMiKwoYUmV2b2tlRGVsZWdhdGlvblJlc3BvbnNlEg8KB3Jldm9rZWQYASABKAgiFAoSV2F0Y2hFdmVudHNSZXF1ZXN0IoMCChNXYXRjaEV2ZW50c1Jlc3BvbnNlEiYKBHR5cGUYASABKA4yGC5wb3J0Y3VsbGlzLnYxLkV2ZW50VHlwZRImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIc2VxdWVuY2UYAyABKAQSDwoHbWVzc2FnZRgEIAEoCRJGCgphdHRyaWJ1dGVzGAUgAygLMjIucG9ydGN1bGxpcy52MS5XYXRjaEV2ZW50c1Jlc3BvbnNlLkF0dHJpYnV0ZXNFbnRyeRoxCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASruAQoJRXZlbnRUeXBlEhoKFkVWRU5UX1RZUEVfVU5TUEVDSUZJRUQQABIYChRFVkVOVF9UWVBFX0hFQVJUQkVBVBABEhYKEkVWRU5UX1RZUEVfQU5PTUFMWRACEhYKEkVWRU5UX1RZUEVfQlJFQUtFUhADEhUKEUVWRU5UX1RZUEVfQlVORExFEAQSFgoSRVZFTlRfVFlQRV9WRVJESUNUEAUSGgoWRVZFTlRfVFlQRV9LSUxMX1NXSVRDSBAGEhUKEUVWRU5UX1RZUEVfTEVER0VSEAcSGQoVRVZFTlRfVFlQRV9ERUxFR0FUSU9OEAgysQYKDEFkbWluU2VydmljZRJOCglHZXRTdGF0dXMSHy5wb3J0Y3VsbGlzLnYxLkdldFN0YXR1c1JlcXVlc3QaIC5wb3J0Y3VsbGlzLnYxLkdldFN0YXR1c1Jlc3BvbnNlElcKDFJlbG9hZEJ1bmRsZRIiLnBvcnRjdWxsaXMudjEuUmVsb2FkQnVuZGxlUmVxdWVzdBojLnBvcnRjdWxsaXMudjEuUmVsb2FkQnVuZGxlUmVzcG9uc2USSwoIR2V0VXNhZ2USHi5wb3J0Y3VsbGlzLnYxLkdldFVzYWdlUmVxdWVzdBofLnBvcnRjdWxsaXMudjEuR2V0VXNhZ2VSZXNwb25zZRJaCg1SZWNvdmVyTGltaXRzEiMucG9ydGN1bGxpcy52MS5SZWNvdmVyTGltaXRzUmVxdWVzdBokLnBvcnRjdWxsaXMudjEuUmVjb3ZlckxpbWl0c1Jlc3BvbnNlElcKDFJlc2V0QnJlYWtlchIiLnBvcnRjdWxsaXMudjEuUmVzZXRCcmVha2VyUmVxdWVzdBojLnBvcnRjdWxsaXMudjEuUmVzZXRCcmVha2VyUmVzcG9uc2USWgoNU2V0S2lsbFN3aXRjaBIjLnBvcnRjdWxsaXMudjEuU2V0S2lsbFN3aXRjaFJlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLlNldEtpbGxTd2l0Y2hSZXNwb25zZRJdCg5NaW50RGVsZWdhdGlvbhIkLnBvcnRjdWxsaXMudjEuTWludERlbGVnYXRpb25SZXF1ZXN0GiUucG9ydGN1bGxpcy52MS5NaW50RGVsZWdhdGlvblJlc3BvbnNlEmMKEFJldm9rZURlbGVnYXRpb24SJi5wb3J0Y3VsbGlzLnYxLlJldm9rZURlbGVnYXRpb25SZXF1ZXN0GicucG9ydGN1bGxpcy52MS5SZXZva2VEZWxlZ2F0aW9uUmVzcG9uc2USVgoLV2F0Y2hFdmVudHMSIS5wb3J0Y3VsbGlzLnYxLldhdGNoRXZlbnRzUmVxdWVzdBoiLnBvcnRjdWxsaXMudjEuV2F0Y2hFdmVudHNSZXNwb25zZTABQrwBChFjb20ucG9ydGN1bGxpcy52MUIKQWRtaW5Qcm90b1ABWkZnaXRodWIuY29tL3BvcnRjdWxsaXMtcGRwL3BvcnRjdWxsaXMvZ2VuL2dvL3BvcnRjdWxsaXMvdjE7cG9ydGN1bGxpc3YxogIDUFhYqgINUG9ydGN1bGxpcy5WMcoCDVBvcnRjdWxsaXNcVjHiAhlQb3J0Y3VsbGlzXFYxXEdQQk1ldGFkYXRh6gIOUG9ydGN1bGxpczo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_portcullis_v1_types]);
+  fileDesc("Chlwb3J0Y3VsbGlzL3YxL2FkbWluLnByb3RvEg1wb3J0Y3VsbGlzLnYxIhIKEEdldFN0YXR1c1JlcXVlc3QiTwoPQ29tcG9uZW50U3RhdHVzEgwKBG5hbWUYASABKAkSCgoCb2sYAiABKAgSDwoHbWVzc2FnZRgDIAEoCRIRCgl0b2xlcmF0ZWQYBCABKAgi1gEKDExlZGdlclN0YXR1cxIMCgRraW5kGAEgASgJEhEKCXJlYWNoYWJsZRgCIAEoCBINCgVlcnJvchgDIAEoCRIPCgdhbW5lc2lhGAQgASgIEhoKEnRlbmFudHNfaW5fYW1uZXNpYRgFIAEoBRINCgVjZWxscxgGIAEoAxIUCgxyZXNlcnZhdGlvbnMYByABKAMSEwoLcm91bmRfdHJpcHMYCCABKAMSLwoMY2xvY2tfYmVoaW5kGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIpYBCgpLaWxsU3dpdGNoEg4KBnRlbmFudBgBIAEoCRINCgVhZ2VudBgCIAEoCRIPCgdzZXNzaW9uGAMgASgJEgwKBHRvb2wYBCABKAkSDgoGcmVhc29uGAUgASgJEg4KBnNldF9ieRgGIAEoCRIqCgZzZXRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIucDChFHZXRTdGF0dXNSZXNwb25zZRIPCgdzZXJ2aW5nGAEgASgIEg8KB3ZlcnNpb24YAiABKAkSFwoPYnVuZGxlX3JldmlzaW9uGAMgASgJEhUKDWJ1bmRsZV9zb3VyY2UYBCABKAkSNAoQYnVuZGxlX2xvYWRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMYnVuZGxlX2Vycm9yGAYgASgJEjIKCmNvbXBvbmVudHMYByADKAsyHi5wb3J0Y3VsbGlzLnYxLkNvbXBvbmVudFN0YXR1cxIwCg1raWxsX3N3aXRjaGVzGAggAygLMhkucG9ydGN1bGxpcy52MS5LaWxsU3dpdGNoEi4KCGJyZWFrZXJzGAkgAygLMhwucG9ydGN1bGxpcy52MS5CcmVha2VyU3RhdHVzEhkKEXBlbmRpbmdfYXBwcm92YWxzGAogASgDEhEKCWRlY2lzaW9ucxgLIAEoAxITCgtsb2dfZHJvcHBlZBgMIAEoAxIuCgpzdGFydGVkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgZsZWRnZXIYDiABKAsyGy5wb3J0Y3VsbGlzLnYxLkxlZGdlclN0YXR1cyIVChNSZWxvYWRCdW5kbGVSZXF1ZXN0IkAKFFJlbG9hZEJ1bmRsZVJlc3BvbnNlEhcKD2J1bmRsZV9yZXZpc2lvbhgBIAEoCRIPCgdjaGFuZ2VkGAIgASgIIpYBCg9HZXRVc2FnZVJlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAARIXCgVhZ2VudBgCIAEoCUIIukgFcgMogAESGQoHc2Vzc2lvbhgDIAEoCUIIukgFcgMogAESFwoFbGltaXQYBCABKAlCCLpIBXIDKIABEhwKCG1heF9yb3dzGAUgASgFQgq6SAcaBRjoBygAIpMBCghVc2FnZVJvdxIqCgZzdGF0dXMYASABKAsyGi5wb3J0Y3VsbGlzLnYxLkxpbWl0U3RhdHVzEg0KBWFnZW50GAIgASgJEgwKBHVzZXIYAyABKAkSDwoHc2Vzc2lvbhgEIAEoCRIMCgR0b29sGAUgASgJEg4KBmJvb2tlZBgGIAEoAxIPCgdhbW5lc2lhGAcgASgIIl0KEEdldFVzYWdlUmVzcG9uc2USJQoEcm93cxgBIAMoCzIXLnBvcnRjdWxsaXMudjEuVXNhZ2VSb3cSEQoJdHJ1bmNhdGVkGAIgASgIEg8KB2FtbmVzaWEYAyABKAgiMAoUUmVjb3ZlckxpbWl0c1JlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAASIqChVSZWNvdmVyTGltaXRzUmVzcG9uc2USEQoJcmVjb3ZlcmVkGAEgASgIImIKE1Jlc2V0QnJlYWtlclJlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAARIZCgVhZ2VudBgCIAEoCUIKukgHcgUQASiAARIWCgR0b29sGAMgASgJQgi6SAVyAyiAAiImChRSZXNldEJyZWFrZXJSZXNwb25zZRIOCgZjbG9zZWQYASABKAUivQEKFFNldEtpbGxTd2l0Y2hSZXF1ZXN0EhgKBnRlbmFudBgBIAEoCUIIukgFcgMogAESFwoFYWdlbnQYAiABKAlCCLpIBXIDKIABEhkKB3Nlc3Npb24YAyABKAlCCLpIBXIDKIABEhYKBHRvb2wYBCABKAlCCLpIBXIDKIACEhQKDHdob2xlX3RlbmFudBgFIAEoCBIPCgdlbmFibGVkGAYgASgIEhgKBnJlYXNvbhgHIAEoCUIIukgFcgMo9AMiZgoVU2V0S2lsbFN3aXRjaFJlc3BvbnNlEjAKDWtpbGxfc3dpdGNoZXMYASADKAsyGS5wb3J0Y3VsbGlzLnYxLktpbGxTd2l0Y2gSGwoTYXBwcm92YWxzX2NhbmNlbGxlZBgCIAEoBSLNAQoVTWludERlbGVnYXRpb25SZXF1ZXN0EhgKBnRlbmFudBgBIAEoCUIIukgFcgMogAESMAoGaXNzdWVyGAIgASgJQiC6SB1yGxABKIABMhReW0EtWmEtejAtOS5fOkAvLV0qJBIwCgZob2xkZXIYAyABKAlCILpIHXIbEAEogAEyFF5bQS1aYS16MC05Ll86QC8tXSokEjYKBnJpZ2h0cxgEIAEoCzIeLnBvcnRjdWxsaXMudjEuRGVsZWdhdGVkUmlnaHRzQga6SAPIAQEiYwoWTWludERlbGVnYXRpb25SZXNwb25zZRINCgV0b2tlbhgBIAEoCRIKCgJpZBgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJxChdSZXZva2VEZWxlZ2F0aW9uUmVxdWVzdBIYCgZ0ZW5hbnQYASABKAlCCLpIBXIDKIABEiIKAmlkGAIgASgJQha6SBNyETIMXlswLTlhLWYtXSokmAEkEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMo9AMiKwoYUmV2b2tlRGVsZWdhdGlvblJlc3BvbnNlEg8KB3Jldm9rZWQYASABKAgifwoRTGlzdE1lbW9yeVJlcXVlc3QSGAoGdGVuYW50GAEgASgJQgi6SAVyAyiAARIZCgVhZ2VudBgCIAEoCUIKukgHcgUQASiAARIWCgVsYXllchgDIAEoCUIHukgEcgIoQBIdCgltYXhfaXRlbXMYBCABKAVCCrpIBxoFGOgHKAAi8wEKDU1lbW9yeVZlcnNpb24SEAoIc2VxdWVuY2UYASABKAQSJgoCYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmRpZ2VzdBgEIAEoCRINCgVieXRlcxgFIAEoAxIOCgZsYWJlbHMYBiADKAkSEQoJdW50cnVzdGVkGAcgASgIEhMKC3F1YXJhbnRpbmVkGAggASgIEhAKCGRlbGV0aW9uGAkgASgIEg8KB2N1cnJlbnQYCiABKAgiWAoKTWVtb3J5SXRlbRINCgVsYXllchgBIAEoCRILCgNrZXkYAiABKAkSLgoIdmVyc2lvbnMYAyADKAsyHC5wb3J0Y3VsbGlzLnYxLk1lbW9yeVZlcnNpb24iKwoLTWVtb3J5VXNhZ2USDQoFaXRlbXMYASABKAMSDQoFYnl0ZXMYAiABKAMiuwEKEkxpc3RNZW1vcnlSZXNwb25zZRIoCgVpdGVtcxgBIAMoCzIZLnBvcnRjdWxsaXMudjEuTWVtb3J5SXRlbRIRCgl0cnVuY2F0ZWQYAiABKAgSEAoIc2VxdWVuY2UYAyABKAQSJwoDYWxsGAQgASgLMhoucG9ydGN1bGxpcy52MS5NZW1vcnlVc2FnZRItCgl1bnRydXN0ZWQYBSABKAsyGi5wb3J0Y3VsbGlzLnYxLk1lbW9yeVVzYWdlItkBChdRdWFyYW50aW5lTWVtb3J5UmVxdWVzdBIYCgZ0ZW5hbnQYASABKAlCCLpIBXIDKIABEhkKBWFnZW50GAIgASgJQgq6SAdyBRABKIABEhYKDnNpbmNlX3NlcXVlbmNlGAMgASgEEi4KCnNpbmNlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDnVudHJ1c3RlZF9vbmx5GAUgASgIEg8KB3JlbGVhc2UYBiABKAgSGAoGcmVhc29uGAcgASgJQgi6SAVyAyj0AyI7ChhRdWFyYW50aW5lTWVtb3J5UmVzcG9uc2USEAoIdmVyc2lvbnMYASABKAUSDQoFaXRlbXMYAiABKAUirgEKFVJvbGxiYWNrTWVtb3J5UmVxdWVzdBIYCgZ0ZW5hbnQYASABKAlCCLpIBXIDKIABEhkKBWFnZW50GAIgASgJQgq6SAdyBRABKIABEhYKDnNpbmNlX3NlcXVlbmNlGAMgASgEEi4KCnNpbmNlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKBnJlYXNvbhgFIAEoCUIIukgFcgMo9AMibQoWUm9sbGJhY2tNZW1vcnlSZXNwb25zZRIoCgVpdGVtcxgBIAMoCzIZLnBvcnRjdWxsaXMudjEuTWVtb3J5SXRlbRITCgtyb2xsZWRfYmFjaxgCIAEoBRIUCgx3aXRob3V0X2dvb2QYAyABKAUiFAoSV2F0Y2hFdmVudHNSZXF1ZXN0IoMCChNXYXRjaEV2ZW50c1Jlc3BvbnNlEiYKBHR5cGUYASABKA4yGC5wb3J0Y3VsbGlzLnYxLkV2ZW50VHlwZRImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIc2VxdWVuY2UYAyABKAQSDwoHbWVzc2FnZRgEIAEoCRJGCgphdHRyaWJ1dGVzGAUgAygLMjIucG9ydGN1bGxpcy52MS5XYXRjaEV2ZW50c1Jlc3BvbnNlLkF0dHJpYnV0ZXNFbnRyeRoxCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASqFAgoJRXZlbnRUeXBlEhoKFkVWRU5UX1RZUEVfVU5TUEVDSUZJRUQQABIYChRFVkVOVF9UWVBFX0hFQVJUQkVBVBABEhYKEkVWRU5UX1RZUEVfQU5PTUFMWRACEhYKEkVWRU5UX1RZUEVfQlJFQUtFUhADEhUKEUVWRU5UX1RZUEVfQlVORExFEAQSFgoSRVZFTlRfVFlQRV9WRVJESUNUEAUSGgoWRVZFTlRfVFlQRV9LSUxMX1NXSVRDSBAGEhUKEUVWRU5UX1RZUEVfTEVER0VSEAcSGQoVRVZFTlRfVFlQRV9ERUxFR0FUSU9OEAgSFQoRRVZFTlRfVFlQRV9NRU1PUlkQCTLICAoMQWRtaW5TZXJ2aWNlEk4KCUdldFN0YXR1cxIfLnBvcnRjdWxsaXMudjEuR2V0U3RhdHVzUmVxdWVzdBogLnBvcnRjdWxsaXMudjEuR2V0U3RhdHVzUmVzcG9uc2USVwoMUmVsb2FkQnVuZGxlEiIucG9ydGN1bGxpcy52MS5SZWxvYWRCdW5kbGVSZXF1ZXN0GiMucG9ydGN1bGxpcy52MS5SZWxvYWRCdW5kbGVSZXNwb25zZRJLCghHZXRVc2FnZRIeLnBvcnRjdWxsaXMudjEuR2V0VXNhZ2VSZXF1ZXN0Gh8ucG9ydGN1bGxpcy52MS5HZXRVc2FnZVJlc3BvbnNlEloKDVJlY292ZXJMaW1pdHMSIy5wb3J0Y3VsbGlzLnYxLlJlY292ZXJMaW1pdHNSZXF1ZXN0GiQucG9ydGN1bGxpcy52MS5SZWNvdmVyTGltaXRzUmVzcG9uc2USVwoMUmVzZXRCcmVha2VyEiIucG9ydGN1bGxpcy52MS5SZXNldEJyZWFrZXJSZXF1ZXN0GiMucG9ydGN1bGxpcy52MS5SZXNldEJyZWFrZXJSZXNwb25zZRJaCg1TZXRLaWxsU3dpdGNoEiMucG9ydGN1bGxpcy52MS5TZXRLaWxsU3dpdGNoUmVxdWVzdBokLnBvcnRjdWxsaXMudjEuU2V0S2lsbFN3aXRjaFJlc3BvbnNlEl0KDk1pbnREZWxlZ2F0aW9uEiQucG9ydGN1bGxpcy52MS5NaW50RGVsZWdhdGlvblJlcXVlc3QaJS5wb3J0Y3VsbGlzLnYxLk1pbnREZWxlZ2F0aW9uUmVzcG9uc2USYwoQUmV2b2tlRGVsZWdhdGlvbhImLnBvcnRjdWxsaXMudjEuUmV2b2tlRGVsZWdhdGlvblJlcXVlc3QaJy5wb3J0Y3VsbGlzLnYxLlJldm9rZURlbGVnYXRpb25SZXNwb25zZRJRCgpMaXN0TWVtb3J5EiAucG9ydGN1bGxpcy52MS5MaXN0TWVtb3J5UmVxdWVzdBohLnBvcnRjdWxsaXMudjEuTGlzdE1lbW9yeVJlc3BvbnNlEmMKEFF1YXJhbnRpbmVNZW1vcnkSJi5wb3J0Y3VsbGlzLnYxLlF1YXJhbnRpbmVNZW1vcnlSZXF1ZXN0GicucG9ydGN1bGxpcy52MS5RdWFyYW50aW5lTWVtb3J5UmVzcG9uc2USXQoOUm9sbGJhY2tNZW1vcnkSJC5wb3J0Y3VsbGlzLnYxLlJvbGxiYWNrTWVtb3J5UmVxdWVzdBolLnBvcnRjdWxsaXMudjEuUm9sbGJhY2tNZW1vcnlSZXNwb25zZRJWCgtXYXRjaEV2ZW50cxIhLnBvcnRjdWxsaXMudjEuV2F0Y2hFdmVudHNSZXF1ZXN0GiIucG9ydGN1bGxpcy52MS5XYXRjaEV2ZW50c1Jlc3BvbnNlMAFCvAEKEWNvbS5wb3J0Y3VsbGlzLnYxQgpBZG1pblByb3RvUAFaRmdpdGh1Yi5jb20vcG9ydGN1bGxpcy1wZHAvcG9ydGN1bGxpcy9nZW4vZ28vcG9ydGN1bGxpcy92MTtwb3J0Y3VsbGlzdjGiAgNQWFiqAg1Qb3J0Y3VsbGlzLlYxygINUG9ydGN1bGxpc1xWMeICGVBvcnRjdWxsaXNcVjFcR1BCTWV0YWRhdGHqAg5Qb3J0Y3VsbGlzOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_portcullis_v1_types]);
 
 /**
  * Nothing to say.
@@ -842,6 +842,419 @@ export const RevokeDelegationResponseSchema: GenMessage<RevokeDelegationResponse
   messageDesc(file_portcullis_v1_admin, 19);
 
 /**
+ * Whose memory to list.
+ *
+ * @generated from message portcullis.v1.ListMemoryRequest
+ */
+export type ListMemoryRequest = Message<"portcullis.v1.ListMemoryRequest"> & {
+  /**
+   * The tenant. At most 128 bytes. Default: the credential's.
+   *
+   * @generated from field: string tenant = 1;
+   */
+  tenant: string;
+
+  /**
+   * The agent. Required. At most 128 bytes.
+   *
+   * @generated from field: string agent = 2;
+   */
+  agent: string;
+
+  /**
+   * Only this layer. At most 64 bytes.
+   *
+   * @generated from field: string layer = 3;
+   */
+  layer: string;
+
+  /**
+   * 1 to 1,000 items; 0: 100.
+   *
+   * @generated from field: int32 max_items = 4;
+   */
+  maxItems: number;
+};
+
+/**
+ * Describes the message portcullis.v1.ListMemoryRequest.
+ * Use `create(ListMemoryRequestSchema)` to create a new message.
+ */
+export const ListMemoryRequestSchema: GenMessage<ListMemoryRequest> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 20);
+
+/**
+ * One change of a memory item.
+ *
+ * @generated from message portcullis.v1.MemoryVersion
+ */
+export type MemoryVersion = Message<"portcullis.v1.MemoryVersion"> & {
+  /**
+   * Its number: rising over all changes of the agent's memory.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * When it was allowed.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 2;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * When it must be forgotten.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * SHA-256 of the text, in hexadecimal; empty for a deletion.
+   *
+   * @generated from field: string digest = 4;
+   */
+  digest: string;
+
+  /**
+   * Bytes of the text.
+   *
+   * @generated from field: int64 bytes = 5;
+   */
+  bytes: bigint;
+
+  /**
+   * Labels, sorted.
+   *
+   * @generated from field: repeated string labels = 6;
+   */
+  labels: string[];
+
+  /**
+   * True if the session that wrote it had seen something that others can write.
+   *
+   * @generated from field: bool untrusted = 7;
+   */
+  untrusted: boolean;
+
+  /**
+   * True if it is quarantined.
+   *
+   * @generated from field: bool quarantined = 8;
+   */
+  quarantined: boolean;
+
+  /**
+   * True if the item was deleted by it.
+   *
+   * @generated from field: bool deletion = 9;
+   */
+  deletion: boolean;
+
+  /**
+   * True if this is the version that may be read.
+   *
+   * @generated from field: bool current = 10;
+   */
+  current: boolean;
+};
+
+/**
+ * Describes the message portcullis.v1.MemoryVersion.
+ * Use `create(MemoryVersionSchema)` to create a new message.
+ */
+export const MemoryVersionSchema: GenMessage<MemoryVersion> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 21);
+
+/**
+ * What is on record of one memory item.
+ *
+ * @generated from message portcullis.v1.MemoryItem
+ */
+export type MemoryItem = Message<"portcullis.v1.MemoryItem"> & {
+  /**
+   * Which memory.
+   *
+   * @generated from field: string layer = 1;
+   */
+  layer: string;
+
+  /**
+   * The item.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * Its latest changes, the newest first. At most 8.
+   *
+   * @generated from field: repeated portcullis.v1.MemoryVersion versions = 3;
+   */
+  versions: MemoryVersion[];
+};
+
+/**
+ * Describes the message portcullis.v1.MemoryItem.
+ * Use `create(MemoryItemSchema)` to create a new message.
+ */
+export const MemoryItemSchema: GenMessage<MemoryItem> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 22);
+
+/**
+ * How much an agent holds of one origin.
+ *
+ * @generated from message portcullis.v1.MemoryUsage
+ */
+export type MemoryUsage = Message<"portcullis.v1.MemoryUsage"> & {
+  /**
+   * Items.
+   *
+   * @generated from field: int64 items = 1;
+   */
+  items: bigint;
+
+  /**
+   * Bytes of text.
+   *
+   * @generated from field: int64 bytes = 2;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message portcullis.v1.MemoryUsage.
+ * Use `create(MemoryUsageSchema)` to create a new message.
+ */
+export const MemoryUsageSchema: GenMessage<MemoryUsage> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 23);
+
+/**
+ * An agent's memory.
+ *
+ * @generated from message portcullis.v1.ListMemoryResponse
+ */
+export type ListMemoryResponse = Message<"portcullis.v1.ListMemoryResponse"> & {
+  /**
+   * Items, the one that was changed last first.
+   *
+   * @generated from field: repeated portcullis.v1.MemoryItem items = 1;
+   */
+  items: MemoryItem[];
+
+  /**
+   * True if there are more.
+   *
+   * @generated from field: bool truncated = 2;
+   */
+  truncated: boolean;
+
+  /**
+   * Number of the last change; 0: there was none.
+   *
+   * @generated from field: uint64 sequence = 3;
+   */
+  sequence: bigint;
+
+  /**
+   * What the agent holds altogether.
+   *
+   * @generated from field: portcullis.v1.MemoryUsage all = 4;
+   */
+  all?: MemoryUsage | undefined;
+
+  /**
+   * What it holds of that from sessions that had seen something that others can write.
+   *
+   * @generated from field: portcullis.v1.MemoryUsage untrusted = 5;
+   */
+  untrusted?: MemoryUsage | undefined;
+};
+
+/**
+ * Describes the message portcullis.v1.ListMemoryResponse.
+ * Use `create(ListMemoryResponseSchema)` to create a new message.
+ */
+export const ListMemoryResponseSchema: GenMessage<ListMemoryResponse> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 24);
+
+/**
+ * What to quarantine. Exactly one of `since_sequence` and `since_time` must be set.
+ *
+ * @generated from message portcullis.v1.QuarantineMemoryRequest
+ */
+export type QuarantineMemoryRequest = Message<"portcullis.v1.QuarantineMemoryRequest"> & {
+  /**
+   * The tenant. At most 128 bytes. Default: the credential's.
+   *
+   * @generated from field: string tenant = 1;
+   */
+  tenant: string;
+
+  /**
+   * The agent. Required. At most 128 bytes.
+   *
+   * @generated from field: string agent = 2;
+   */
+  agent: string;
+
+  /**
+   * From this number on, itself included.
+   *
+   * @generated from field: uint64 since_sequence = 3;
+   */
+  sinceSequence: bigint;
+
+  /**
+   * From this time on.
+   *
+   * @generated from field: google.protobuf.Timestamp since_time = 4;
+   */
+  sinceTime?: Timestamp | undefined;
+
+  /**
+   * Only what is untrusted.
+   *
+   * @generated from field: bool untrusted_only = 5;
+   */
+  untrustedOnly: boolean;
+
+  /**
+   * Let go again instead. The newest version that is not quarantined becomes current.
+   *
+   * @generated from field: bool release = 6;
+   */
+  release: boolean;
+
+  /**
+   * Why, for the log. At most 500 bytes.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message portcullis.v1.QuarantineMemoryRequest.
+ * Use `create(QuarantineMemoryRequestSchema)` to create a new message.
+ */
+export const QuarantineMemoryRequestSchema: GenMessage<QuarantineMemoryRequest> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 25);
+
+/**
+ * What the quarantine did.
+ *
+ * @generated from message portcullis.v1.QuarantineMemoryResponse
+ */
+export type QuarantineMemoryResponse = Message<"portcullis.v1.QuarantineMemoryResponse"> & {
+  /**
+   * How many versions were quarantined, or let go.
+   *
+   * @generated from field: int32 versions = 1;
+   */
+  versions: number;
+
+  /**
+   * Of how many items.
+   *
+   * @generated from field: int32 items = 2;
+   */
+  items: number;
+};
+
+/**
+ * Describes the message portcullis.v1.QuarantineMemoryResponse.
+ * Use `create(QuarantineMemoryResponseSchema)` to create a new message.
+ */
+export const QuarantineMemoryResponseSchema: GenMessage<QuarantineMemoryResponse> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 26);
+
+/**
+ * What to roll back. Exactly one of `since_sequence` and `since_time` must be set.
+ *
+ * @generated from message portcullis.v1.RollbackMemoryRequest
+ */
+export type RollbackMemoryRequest = Message<"portcullis.v1.RollbackMemoryRequest"> & {
+  /**
+   * The tenant. At most 128 bytes. Default: the credential's.
+   *
+   * @generated from field: string tenant = 1;
+   */
+  tenant: string;
+
+  /**
+   * The agent. Required. At most 128 bytes.
+   *
+   * @generated from field: string agent = 2;
+   */
+  agent: string;
+
+  /**
+   * Items whose current version has this number or a higher one.
+   *
+   * @generated from field: uint64 since_sequence = 3;
+   */
+  sinceSequence: bigint;
+
+  /**
+   * Items whose current version is of this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp since_time = 4;
+   */
+  sinceTime?: Timestamp | undefined;
+
+  /**
+   * Why, for the log. At most 500 bytes.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message portcullis.v1.RollbackMemoryRequest.
+ * Use `create(RollbackMemoryRequestSchema)` to create a new message.
+ */
+export const RollbackMemoryRequestSchema: GenMessage<RollbackMemoryRequest> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 27);
+
+/**
+ * What the rollback did.
+ *
+ * @generated from message portcullis.v1.RollbackMemoryResponse
+ */
+export type RollbackMemoryResponse = Message<"portcullis.v1.RollbackMemoryResponse"> & {
+  /**
+   * The items whose last good version is current again. At most 1,000 are listed.
+   *
+   * @generated from field: repeated portcullis.v1.MemoryItem items = 1;
+   */
+  items: MemoryItem[];
+
+  /**
+   * How many these are.
+   *
+   * @generated from field: int32 rolled_back = 2;
+   */
+  rolledBack: number;
+
+  /**
+   * How many have no good version left: their reads stay denied.
+   *
+   * @generated from field: int32 without_good = 3;
+   */
+  withoutGood: number;
+};
+
+/**
+ * Describes the message portcullis.v1.RollbackMemoryResponse.
+ * Use `create(RollbackMemoryResponseSchema)` to create a new message.
+ */
+export const RollbackMemoryResponseSchema: GenMessage<RollbackMemoryResponse> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_admin, 28);
+
+/**
  * Nothing to say.
  *
  * @generated from message portcullis.v1.WatchEventsRequest
@@ -854,7 +1267,7 @@ export type WatchEventsRequest = Message<"portcullis.v1.WatchEventsRequest"> & {
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 20);
+  messageDesc(file_portcullis_v1_admin, 29);
 
 /**
  * Something that an operator may want to see.
@@ -903,7 +1316,7 @@ export type WatchEventsResponse = Message<"portcullis.v1.WatchEventsResponse"> &
  * Use `create(WatchEventsResponseSchema)` to create a new message.
  */
 export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_admin, 21);
+  messageDesc(file_portcullis_v1_admin, 30);
 
 /**
  * What an event is about.
@@ -973,6 +1386,13 @@ export enum EventType {
    * @generated from enum value: EVENT_TYPE_DELEGATION = 8;
    */
   DELEGATION = 8,
+
+  /**
+   * An agent's memory was quarantined or rolled back, or an item came back that is not the newest.
+   *
+   * @generated from enum value: EVENT_TYPE_MEMORY = 9;
+   */
+  MEMORY = 9,
 }
 
 /**
@@ -1071,6 +1491,38 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof RevokeDelegationRequestSchema;
     output: typeof RevokeDelegationResponseSchema;
+  },
+  /**
+   * Lists what is on record of an agent's memory items: who wrote what when is known by number, label and digest. The server does not have their text.
+   *
+   * @generated from rpc portcullis.v1.AdminService.ListMemory
+   */
+  listMemory: {
+    methodKind: "unary";
+    input: typeof ListMemoryRequestSchema;
+    output: typeof ListMemoryResponseSchema;
+  },
+  /**
+   * Quarantines what an agent wrote to its memory from a number or a time on: reads of it are denied, at once and on every replica. Or lets it go again.
+   * What is written later is not affected; a kill switch stops that.
+   *
+   * @generated from rpc portcullis.v1.AdminService.QuarantineMemory
+   */
+  quarantineMemory: {
+    methodKind: "unary";
+    input: typeof QuarantineMemoryRequestSchema;
+    output: typeof QuarantineMemoryResponseSchema;
+  },
+  /**
+   * Makes the last good version of each item current again whose newest one is quarantined, or was deleted from that number or time on. Its holder can read
+   * it again if they still have its text and its seal: the server has neither.
+   *
+   * @generated from rpc portcullis.v1.AdminService.RollbackMemory
+   */
+  rollbackMemory: {
+    methodKind: "unary";
+    input: typeof RollbackMemoryRequestSchema;
+    output: typeof RollbackMemoryResponseSchema;
   },
   /**
    * Streams anomalies, changes of breakers, bundles, kill switches and the store of limits, and verdicts, from now on, with a heartbeat between.

@@ -46,6 +46,8 @@ const (
 	EventType_EVENT_TYPE_LEDGER EventType = 7
 	// A delegation was made, revoked, or presented and refused.
 	EventType_EVENT_TYPE_DELEGATION EventType = 8
+	// An agent's memory was quarantined or rolled back, or an item came back that is not the newest.
+	EventType_EVENT_TYPE_MEMORY EventType = 9
 )
 
 // Enum value maps for EventType.
@@ -60,6 +62,7 @@ var (
 		6: "EVENT_TYPE_KILL_SWITCH",
 		7: "EVENT_TYPE_LEDGER",
 		8: "EVENT_TYPE_DELEGATION",
+		9: "EVENT_TYPE_MEMORY",
 	}
 	EventType_value = map[string]int32{
 		"EVENT_TYPE_UNSPECIFIED": 0,
@@ -71,6 +74,7 @@ var (
 		"EVENT_TYPE_KILL_SWITCH": 6,
 		"EVENT_TYPE_LEDGER":      7,
 		"EVENT_TYPE_DELEGATION":  8,
+		"EVENT_TYPE_MEMORY":      9,
 	}
 )
 
@@ -1537,6 +1541,708 @@ func (x *RevokeDelegationResponse) GetRevoked() bool {
 	return false
 }
 
+// Whose memory to list.
+type ListMemoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant. At most 128 bytes. Default: the credential's.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// The agent. Required. At most 128 bytes.
+	Agent string `protobuf:"bytes,2,opt,name=agent,proto3" json:"agent,omitempty"`
+	// Only this layer. At most 64 bytes.
+	Layer string `protobuf:"bytes,3,opt,name=layer,proto3" json:"layer,omitempty"`
+	// 1 to 1,000 items; 0: 100.
+	MaxItems      int32 `protobuf:"varint,4,opt,name=max_items,json=maxItems,proto3" json:"max_items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMemoryRequest) Reset() {
+	*x = ListMemoryRequest{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMemoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMemoryRequest) ProtoMessage() {}
+
+func (x *ListMemoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMemoryRequest.ProtoReflect.Descriptor instead.
+func (*ListMemoryRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListMemoryRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *ListMemoryRequest) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *ListMemoryRequest) GetLayer() string {
+	if x != nil {
+		return x.Layer
+	}
+	return ""
+}
+
+func (x *ListMemoryRequest) GetMaxItems() int32 {
+	if x != nil {
+		return x.MaxItems
+	}
+	return 0
+}
+
+// One change of a memory item.
+type MemoryVersion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number: rising over all changes of the agent's memory.
+	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// When it was allowed.
+	At *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	// When it must be forgotten.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// SHA-256 of the text, in hexadecimal; empty for a deletion.
+	Digest string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Bytes of the text.
+	Bytes int64 `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Labels, sorted.
+	Labels []string `protobuf:"bytes,6,rep,name=labels,proto3" json:"labels,omitempty"`
+	// True if the session that wrote it had seen something that others can write.
+	Untrusted bool `protobuf:"varint,7,opt,name=untrusted,proto3" json:"untrusted,omitempty"`
+	// True if it is quarantined.
+	Quarantined bool `protobuf:"varint,8,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
+	// True if the item was deleted by it.
+	Deletion bool `protobuf:"varint,9,opt,name=deletion,proto3" json:"deletion,omitempty"`
+	// True if this is the version that may be read.
+	Current       bool `protobuf:"varint,10,opt,name=current,proto3" json:"current,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoryVersion) Reset() {
+	*x = MemoryVersion{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoryVersion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoryVersion) ProtoMessage() {}
+
+func (x *MemoryVersion) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoryVersion.ProtoReflect.Descriptor instead.
+func (*MemoryVersion) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *MemoryVersion) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *MemoryVersion) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *MemoryVersion) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *MemoryVersion) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *MemoryVersion) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *MemoryVersion) GetLabels() []string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *MemoryVersion) GetUntrusted() bool {
+	if x != nil {
+		return x.Untrusted
+	}
+	return false
+}
+
+func (x *MemoryVersion) GetQuarantined() bool {
+	if x != nil {
+		return x.Quarantined
+	}
+	return false
+}
+
+func (x *MemoryVersion) GetDeletion() bool {
+	if x != nil {
+		return x.Deletion
+	}
+	return false
+}
+
+func (x *MemoryVersion) GetCurrent() bool {
+	if x != nil {
+		return x.Current
+	}
+	return false
+}
+
+// What is on record of one memory item.
+type MemoryItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which memory.
+	Layer string `protobuf:"bytes,1,opt,name=layer,proto3" json:"layer,omitempty"`
+	// The item.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Its latest changes, the newest first. At most 8.
+	Versions      []*MemoryVersion `protobuf:"bytes,3,rep,name=versions,proto3" json:"versions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoryItem) Reset() {
+	*x = MemoryItem{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoryItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoryItem) ProtoMessage() {}
+
+func (x *MemoryItem) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoryItem.ProtoReflect.Descriptor instead.
+func (*MemoryItem) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *MemoryItem) GetLayer() string {
+	if x != nil {
+		return x.Layer
+	}
+	return ""
+}
+
+func (x *MemoryItem) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *MemoryItem) GetVersions() []*MemoryVersion {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+// How much an agent holds of one origin.
+type MemoryUsage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Items.
+	Items int64 `protobuf:"varint,1,opt,name=items,proto3" json:"items,omitempty"`
+	// Bytes of text.
+	Bytes         int64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoryUsage) Reset() {
+	*x = MemoryUsage{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoryUsage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoryUsage) ProtoMessage() {}
+
+func (x *MemoryUsage) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoryUsage.ProtoReflect.Descriptor instead.
+func (*MemoryUsage) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *MemoryUsage) GetItems() int64 {
+	if x != nil {
+		return x.Items
+	}
+	return 0
+}
+
+func (x *MemoryUsage) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+// An agent's memory.
+type ListMemoryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Items, the one that was changed last first.
+	Items []*MemoryItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	// True if there are more.
+	Truncated bool `protobuf:"varint,2,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	// Number of the last change; 0: there was none.
+	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// What the agent holds altogether.
+	All *MemoryUsage `protobuf:"bytes,4,opt,name=all,proto3" json:"all,omitempty"`
+	// What it holds of that from sessions that had seen something that others can write.
+	Untrusted     *MemoryUsage `protobuf:"bytes,5,opt,name=untrusted,proto3" json:"untrusted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMemoryResponse) Reset() {
+	*x = ListMemoryResponse{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMemoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMemoryResponse) ProtoMessage() {}
+
+func (x *ListMemoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMemoryResponse.ProtoReflect.Descriptor instead.
+func (*ListMemoryResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListMemoryResponse) GetItems() []*MemoryItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *ListMemoryResponse) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
+func (x *ListMemoryResponse) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *ListMemoryResponse) GetAll() *MemoryUsage {
+	if x != nil {
+		return x.All
+	}
+	return nil
+}
+
+func (x *ListMemoryResponse) GetUntrusted() *MemoryUsage {
+	if x != nil {
+		return x.Untrusted
+	}
+	return nil
+}
+
+// What to quarantine. Exactly one of `since_sequence` and `since_time` must be set.
+type QuarantineMemoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant. At most 128 bytes. Default: the credential's.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// The agent. Required. At most 128 bytes.
+	Agent string `protobuf:"bytes,2,opt,name=agent,proto3" json:"agent,omitempty"`
+	// From this number on, itself included.
+	SinceSequence uint64 `protobuf:"varint,3,opt,name=since_sequence,json=sinceSequence,proto3" json:"since_sequence,omitempty"`
+	// From this time on.
+	SinceTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
+	// Only what is untrusted.
+	UntrustedOnly bool `protobuf:"varint,5,opt,name=untrusted_only,json=untrustedOnly,proto3" json:"untrusted_only,omitempty"`
+	// Let go again instead. The newest version that is not quarantined becomes current.
+	Release bool `protobuf:"varint,6,opt,name=release,proto3" json:"release,omitempty"`
+	// Why, for the log. At most 500 bytes.
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuarantineMemoryRequest) Reset() {
+	*x = QuarantineMemoryRequest{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuarantineMemoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuarantineMemoryRequest) ProtoMessage() {}
+
+func (x *QuarantineMemoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuarantineMemoryRequest.ProtoReflect.Descriptor instead.
+func (*QuarantineMemoryRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *QuarantineMemoryRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *QuarantineMemoryRequest) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *QuarantineMemoryRequest) GetSinceSequence() uint64 {
+	if x != nil {
+		return x.SinceSequence
+	}
+	return 0
+}
+
+func (x *QuarantineMemoryRequest) GetSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SinceTime
+	}
+	return nil
+}
+
+func (x *QuarantineMemoryRequest) GetUntrustedOnly() bool {
+	if x != nil {
+		return x.UntrustedOnly
+	}
+	return false
+}
+
+func (x *QuarantineMemoryRequest) GetRelease() bool {
+	if x != nil {
+		return x.Release
+	}
+	return false
+}
+
+func (x *QuarantineMemoryRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// What the quarantine did.
+type QuarantineMemoryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many versions were quarantined, or let go.
+	Versions int32 `protobuf:"varint,1,opt,name=versions,proto3" json:"versions,omitempty"`
+	// Of how many items.
+	Items         int32 `protobuf:"varint,2,opt,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuarantineMemoryResponse) Reset() {
+	*x = QuarantineMemoryResponse{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuarantineMemoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuarantineMemoryResponse) ProtoMessage() {}
+
+func (x *QuarantineMemoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuarantineMemoryResponse.ProtoReflect.Descriptor instead.
+func (*QuarantineMemoryResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *QuarantineMemoryResponse) GetVersions() int32 {
+	if x != nil {
+		return x.Versions
+	}
+	return 0
+}
+
+func (x *QuarantineMemoryResponse) GetItems() int32 {
+	if x != nil {
+		return x.Items
+	}
+	return 0
+}
+
+// What to roll back. Exactly one of `since_sequence` and `since_time` must be set.
+type RollbackMemoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant. At most 128 bytes. Default: the credential's.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// The agent. Required. At most 128 bytes.
+	Agent string `protobuf:"bytes,2,opt,name=agent,proto3" json:"agent,omitempty"`
+	// Items whose current version has this number or a higher one.
+	SinceSequence uint64 `protobuf:"varint,3,opt,name=since_sequence,json=sinceSequence,proto3" json:"since_sequence,omitempty"`
+	// Items whose current version is of this time or later.
+	SinceTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
+	// Why, for the log. At most 500 bytes.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackMemoryRequest) Reset() {
+	*x = RollbackMemoryRequest{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackMemoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackMemoryRequest) ProtoMessage() {}
+
+func (x *RollbackMemoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackMemoryRequest.ProtoReflect.Descriptor instead.
+func (*RollbackMemoryRequest) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RollbackMemoryRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *RollbackMemoryRequest) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *RollbackMemoryRequest) GetSinceSequence() uint64 {
+	if x != nil {
+		return x.SinceSequence
+	}
+	return 0
+}
+
+func (x *RollbackMemoryRequest) GetSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SinceTime
+	}
+	return nil
+}
+
+func (x *RollbackMemoryRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// What the rollback did.
+type RollbackMemoryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The items whose last good version is current again. At most 1,000 are listed.
+	Items []*MemoryItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	// How many these are.
+	RolledBack int32 `protobuf:"varint,2,opt,name=rolled_back,json=rolledBack,proto3" json:"rolled_back,omitempty"`
+	// How many have no good version left: their reads stay denied.
+	WithoutGood   int32 `protobuf:"varint,3,opt,name=without_good,json=withoutGood,proto3" json:"without_good,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackMemoryResponse) Reset() {
+	*x = RollbackMemoryResponse{}
+	mi := &file_portcullis_v1_admin_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackMemoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackMemoryResponse) ProtoMessage() {}
+
+func (x *RollbackMemoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_admin_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackMemoryResponse.ProtoReflect.Descriptor instead.
+func (*RollbackMemoryResponse) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *RollbackMemoryResponse) GetItems() []*MemoryItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *RollbackMemoryResponse) GetRolledBack() int32 {
+	if x != nil {
+		return x.RolledBack
+	}
+	return 0
+}
+
+func (x *RollbackMemoryResponse) GetWithoutGood() int32 {
+	if x != nil {
+		return x.WithoutGood
+	}
+	return 0
+}
+
 // Nothing to say.
 type WatchEventsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1546,7 +2252,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[20]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +2264,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[20]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +2277,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 // Something that an operator may want to see.
@@ -1593,7 +2299,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_portcullis_v1_admin_proto_msgTypes[21]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1605,7 +2311,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_admin_proto_msgTypes[21]
+	mi := &file_portcullis_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1618,7 +2324,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_portcullis_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *WatchEventsResponse) GetType() EventType {
@@ -1767,7 +2473,67 @@ const file_portcullis_v1_admin_proto_rawDesc = "" +
 	"\x02id\x18\x02 \x01(\tB\x16\xbaH\x13r\x112\f^[0-9a-f-]*$\x98\x01$R\x02id\x12 \n" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\xf4\x03R\x06reason\"4\n" +
 	"\x18RevokeDelegationResponse\x12\x18\n" +
-	"\arevoked\x18\x01 \x01(\bR\arevoked\"\x14\n" +
+	"\arevoked\x18\x01 \x01(\bR\arevoked\"\x9f\x01\n" +
+	"\x11ListMemoryRequest\x12 \n" +
+	"\x06tenant\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\x06tenant\x12 \n" +
+	"\x05agent\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80\x01R\x05agent\x12\x1d\n" +
+	"\x05layer\x18\x03 \x01(\tB\a\xbaH\x04r\x02(@R\x05layer\x12'\n" +
+	"\tmax_items\x18\x04 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bmaxItems\"\xce\x02\n" +
+	"\rMemoryVersion\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12*\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x129\n" +
+	"\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x16\n" +
+	"\x06digest\x18\x04 \x01(\tR\x06digest\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\x03R\x05bytes\x12\x16\n" +
+	"\x06labels\x18\x06 \x03(\tR\x06labels\x12\x1c\n" +
+	"\tuntrusted\x18\a \x01(\bR\tuntrusted\x12 \n" +
+	"\vquarantined\x18\b \x01(\bR\vquarantined\x12\x1a\n" +
+	"\bdeletion\x18\t \x01(\bR\bdeletion\x12\x18\n" +
+	"\acurrent\x18\n" +
+	" \x01(\bR\acurrent\"n\n" +
+	"\n" +
+	"MemoryItem\x12\x14\n" +
+	"\x05layer\x18\x01 \x01(\tR\x05layer\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x128\n" +
+	"\bversions\x18\x03 \x03(\v2\x1c.portcullis.v1.MemoryVersionR\bversions\"9\n" +
+	"\vMemoryUsage\x12\x14\n" +
+	"\x05items\x18\x01 \x01(\x03R\x05items\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\"\xe7\x01\n" +
+	"\x12ListMemoryResponse\x12/\n" +
+	"\x05items\x18\x01 \x03(\v2\x19.portcullis.v1.MemoryItemR\x05items\x12\x1c\n" +
+	"\ttruncated\x18\x02 \x01(\bR\ttruncated\x12\x1a\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12,\n" +
+	"\x03all\x18\x04 \x01(\v2\x1a.portcullis.v1.MemoryUsageR\x03all\x128\n" +
+	"\tuntrusted\x18\x05 \x01(\v2\x1a.portcullis.v1.MemoryUsageR\tuntrusted\"\xa2\x02\n" +
+	"\x17QuarantineMemoryRequest\x12 \n" +
+	"\x06tenant\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\x06tenant\x12 \n" +
+	"\x05agent\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80\x01R\x05agent\x12%\n" +
+	"\x0esince_sequence\x18\x03 \x01(\x04R\rsinceSequence\x129\n" +
+	"\n" +
+	"since_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\x12%\n" +
+	"\x0euntrusted_only\x18\x05 \x01(\bR\runtrustedOnly\x12\x18\n" +
+	"\arelease\x18\x06 \x01(\bR\arelease\x12 \n" +
+	"\x06reason\x18\a \x01(\tB\b\xbaH\x05r\x03(\xf4\x03R\x06reason\"L\n" +
+	"\x18QuarantineMemoryResponse\x12\x1a\n" +
+	"\bversions\x18\x01 \x01(\x05R\bversions\x12\x14\n" +
+	"\x05items\x18\x02 \x01(\x05R\x05items\"\xdf\x01\n" +
+	"\x15RollbackMemoryRequest\x12 \n" +
+	"\x06tenant\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\x06tenant\x12 \n" +
+	"\x05agent\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80\x01R\x05agent\x12%\n" +
+	"\x0esince_sequence\x18\x03 \x01(\x04R\rsinceSequence\x129\n" +
+	"\n" +
+	"since_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\x12 \n" +
+	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03(\xf4\x03R\x06reason\"\x8d\x01\n" +
+	"\x16RollbackMemoryResponse\x12/\n" +
+	"\x05items\x18\x01 \x03(\v2\x19.portcullis.v1.MemoryItemR\x05items\x12\x1f\n" +
+	"\vrolled_back\x18\x02 \x01(\x05R\n" +
+	"rolledBack\x12!\n" +
+	"\fwithout_good\x18\x03 \x01(\x05R\vwithoutGood\"\x14\n" +
 	"\x12WatchEventsRequest\"\xb8\x02\n" +
 	"\x13WatchEventsResponse\x12,\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x18.portcullis.v1.EventTypeR\x04type\x12*\n" +
@@ -1779,7 +2545,7 @@ const file_portcullis_v1_admin_proto_rawDesc = "" +
 	"attributes\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\xee\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\x85\x02\n" +
 	"\tEventType\x12\x1a\n" +
 	"\x16EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14EVENT_TYPE_HEARTBEAT\x10\x01\x12\x16\n" +
@@ -1789,7 +2555,8 @@ const file_portcullis_v1_admin_proto_rawDesc = "" +
 	"\x12EVENT_TYPE_VERDICT\x10\x05\x12\x1a\n" +
 	"\x16EVENT_TYPE_KILL_SWITCH\x10\x06\x12\x15\n" +
 	"\x11EVENT_TYPE_LEDGER\x10\a\x12\x19\n" +
-	"\x15EVENT_TYPE_DELEGATION\x10\b2\xb1\x06\n" +
+	"\x15EVENT_TYPE_DELEGATION\x10\b\x12\x15\n" +
+	"\x11EVENT_TYPE_MEMORY\x10\t2\xc8\b\n" +
 	"\fAdminService\x12N\n" +
 	"\tGetStatus\x12\x1f.portcullis.v1.GetStatusRequest\x1a .portcullis.v1.GetStatusResponse\x12W\n" +
 	"\fReloadBundle\x12\".portcullis.v1.ReloadBundleRequest\x1a#.portcullis.v1.ReloadBundleResponse\x12K\n" +
@@ -1798,7 +2565,11 @@ const file_portcullis_v1_admin_proto_rawDesc = "" +
 	"\fResetBreaker\x12\".portcullis.v1.ResetBreakerRequest\x1a#.portcullis.v1.ResetBreakerResponse\x12Z\n" +
 	"\rSetKillSwitch\x12#.portcullis.v1.SetKillSwitchRequest\x1a$.portcullis.v1.SetKillSwitchResponse\x12]\n" +
 	"\x0eMintDelegation\x12$.portcullis.v1.MintDelegationRequest\x1a%.portcullis.v1.MintDelegationResponse\x12c\n" +
-	"\x10RevokeDelegation\x12&.portcullis.v1.RevokeDelegationRequest\x1a'.portcullis.v1.RevokeDelegationResponse\x12V\n" +
+	"\x10RevokeDelegation\x12&.portcullis.v1.RevokeDelegationRequest\x1a'.portcullis.v1.RevokeDelegationResponse\x12Q\n" +
+	"\n" +
+	"ListMemory\x12 .portcullis.v1.ListMemoryRequest\x1a!.portcullis.v1.ListMemoryResponse\x12c\n" +
+	"\x10QuarantineMemory\x12&.portcullis.v1.QuarantineMemoryRequest\x1a'.portcullis.v1.QuarantineMemoryResponse\x12]\n" +
+	"\x0eRollbackMemory\x12$.portcullis.v1.RollbackMemoryRequest\x1a%.portcullis.v1.RollbackMemoryResponse\x12V\n" +
 	"\vWatchEvents\x12!.portcullis.v1.WatchEventsRequest\x1a\".portcullis.v1.WatchEventsResponse0\x01B\xbc\x01\n" +
 	"\x11com.portcullis.v1B\n" +
 	"AdminProtoP\x01ZFgithub.com/portcullis-pdp/portcullis/gen/go/portcullis/v1;portcullisv1\xa2\x02\x03PXX\xaa\x02\rPortcullis.V1\xca\x02\rPortcullis\\V1\xe2\x02\x19Portcullis\\V1\\GPBMetadata\xea\x02\x0ePortcullis::V1b\x06proto3"
@@ -1816,7 +2587,7 @@ func file_portcullis_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_portcullis_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_portcullis_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_portcullis_v1_admin_proto_goTypes = []any{
 	(EventType)(0),                   // 0: portcullis.v1.EventType
 	(*GetStatusRequest)(nil),         // 1: portcullis.v1.GetStatusRequest
@@ -1839,55 +2610,79 @@ var file_portcullis_v1_admin_proto_goTypes = []any{
 	(*MintDelegationResponse)(nil),   // 18: portcullis.v1.MintDelegationResponse
 	(*RevokeDelegationRequest)(nil),  // 19: portcullis.v1.RevokeDelegationRequest
 	(*RevokeDelegationResponse)(nil), // 20: portcullis.v1.RevokeDelegationResponse
-	(*WatchEventsRequest)(nil),       // 21: portcullis.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),      // 22: portcullis.v1.WatchEventsResponse
-	nil,                              // 23: portcullis.v1.WatchEventsResponse.AttributesEntry
-	(*durationpb.Duration)(nil),      // 24: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),    // 25: google.protobuf.Timestamp
-	(*BreakerStatus)(nil),            // 26: portcullis.v1.BreakerStatus
-	(*LimitStatus)(nil),              // 27: portcullis.v1.LimitStatus
-	(*DelegatedRights)(nil),          // 28: portcullis.v1.DelegatedRights
+	(*ListMemoryRequest)(nil),        // 21: portcullis.v1.ListMemoryRequest
+	(*MemoryVersion)(nil),            // 22: portcullis.v1.MemoryVersion
+	(*MemoryItem)(nil),               // 23: portcullis.v1.MemoryItem
+	(*MemoryUsage)(nil),              // 24: portcullis.v1.MemoryUsage
+	(*ListMemoryResponse)(nil),       // 25: portcullis.v1.ListMemoryResponse
+	(*QuarantineMemoryRequest)(nil),  // 26: portcullis.v1.QuarantineMemoryRequest
+	(*QuarantineMemoryResponse)(nil), // 27: portcullis.v1.QuarantineMemoryResponse
+	(*RollbackMemoryRequest)(nil),    // 28: portcullis.v1.RollbackMemoryRequest
+	(*RollbackMemoryResponse)(nil),   // 29: portcullis.v1.RollbackMemoryResponse
+	(*WatchEventsRequest)(nil),       // 30: portcullis.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),      // 31: portcullis.v1.WatchEventsResponse
+	nil,                              // 32: portcullis.v1.WatchEventsResponse.AttributesEntry
+	(*durationpb.Duration)(nil),      // 33: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),    // 34: google.protobuf.Timestamp
+	(*BreakerStatus)(nil),            // 35: portcullis.v1.BreakerStatus
+	(*LimitStatus)(nil),              // 36: portcullis.v1.LimitStatus
+	(*DelegatedRights)(nil),          // 37: portcullis.v1.DelegatedRights
 }
 var file_portcullis_v1_admin_proto_depIdxs = []int32{
-	24, // 0: portcullis.v1.LedgerStatus.clock_behind:type_name -> google.protobuf.Duration
-	25, // 1: portcullis.v1.KillSwitch.set_at:type_name -> google.protobuf.Timestamp
-	25, // 2: portcullis.v1.GetStatusResponse.bundle_loaded_at:type_name -> google.protobuf.Timestamp
+	33, // 0: portcullis.v1.LedgerStatus.clock_behind:type_name -> google.protobuf.Duration
+	34, // 1: portcullis.v1.KillSwitch.set_at:type_name -> google.protobuf.Timestamp
+	34, // 2: portcullis.v1.GetStatusResponse.bundle_loaded_at:type_name -> google.protobuf.Timestamp
 	2,  // 3: portcullis.v1.GetStatusResponse.components:type_name -> portcullis.v1.ComponentStatus
 	4,  // 4: portcullis.v1.GetStatusResponse.kill_switches:type_name -> portcullis.v1.KillSwitch
-	26, // 5: portcullis.v1.GetStatusResponse.breakers:type_name -> portcullis.v1.BreakerStatus
-	25, // 6: portcullis.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
+	35, // 5: portcullis.v1.GetStatusResponse.breakers:type_name -> portcullis.v1.BreakerStatus
+	34, // 6: portcullis.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
 	3,  // 7: portcullis.v1.GetStatusResponse.ledger:type_name -> portcullis.v1.LedgerStatus
-	27, // 8: portcullis.v1.UsageRow.status:type_name -> portcullis.v1.LimitStatus
+	36, // 8: portcullis.v1.UsageRow.status:type_name -> portcullis.v1.LimitStatus
 	9,  // 9: portcullis.v1.GetUsageResponse.rows:type_name -> portcullis.v1.UsageRow
 	4,  // 10: portcullis.v1.SetKillSwitchResponse.kill_switches:type_name -> portcullis.v1.KillSwitch
-	28, // 11: portcullis.v1.MintDelegationRequest.rights:type_name -> portcullis.v1.DelegatedRights
-	25, // 12: portcullis.v1.MintDelegationResponse.expires_at:type_name -> google.protobuf.Timestamp
-	0,  // 13: portcullis.v1.WatchEventsResponse.type:type_name -> portcullis.v1.EventType
-	25, // 14: portcullis.v1.WatchEventsResponse.at:type_name -> google.protobuf.Timestamp
-	23, // 15: portcullis.v1.WatchEventsResponse.attributes:type_name -> portcullis.v1.WatchEventsResponse.AttributesEntry
-	1,  // 16: portcullis.v1.AdminService.GetStatus:input_type -> portcullis.v1.GetStatusRequest
-	6,  // 17: portcullis.v1.AdminService.ReloadBundle:input_type -> portcullis.v1.ReloadBundleRequest
-	8,  // 18: portcullis.v1.AdminService.GetUsage:input_type -> portcullis.v1.GetUsageRequest
-	11, // 19: portcullis.v1.AdminService.RecoverLimits:input_type -> portcullis.v1.RecoverLimitsRequest
-	13, // 20: portcullis.v1.AdminService.ResetBreaker:input_type -> portcullis.v1.ResetBreakerRequest
-	15, // 21: portcullis.v1.AdminService.SetKillSwitch:input_type -> portcullis.v1.SetKillSwitchRequest
-	17, // 22: portcullis.v1.AdminService.MintDelegation:input_type -> portcullis.v1.MintDelegationRequest
-	19, // 23: portcullis.v1.AdminService.RevokeDelegation:input_type -> portcullis.v1.RevokeDelegationRequest
-	21, // 24: portcullis.v1.AdminService.WatchEvents:input_type -> portcullis.v1.WatchEventsRequest
-	5,  // 25: portcullis.v1.AdminService.GetStatus:output_type -> portcullis.v1.GetStatusResponse
-	7,  // 26: portcullis.v1.AdminService.ReloadBundle:output_type -> portcullis.v1.ReloadBundleResponse
-	10, // 27: portcullis.v1.AdminService.GetUsage:output_type -> portcullis.v1.GetUsageResponse
-	12, // 28: portcullis.v1.AdminService.RecoverLimits:output_type -> portcullis.v1.RecoverLimitsResponse
-	14, // 29: portcullis.v1.AdminService.ResetBreaker:output_type -> portcullis.v1.ResetBreakerResponse
-	16, // 30: portcullis.v1.AdminService.SetKillSwitch:output_type -> portcullis.v1.SetKillSwitchResponse
-	18, // 31: portcullis.v1.AdminService.MintDelegation:output_type -> portcullis.v1.MintDelegationResponse
-	20, // 32: portcullis.v1.AdminService.RevokeDelegation:output_type -> portcullis.v1.RevokeDelegationResponse
-	22, // 33: portcullis.v1.AdminService.WatchEvents:output_type -> portcullis.v1.WatchEventsResponse
-	25, // [25:34] is the sub-list for method output_type
-	16, // [16:25] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	37, // 11: portcullis.v1.MintDelegationRequest.rights:type_name -> portcullis.v1.DelegatedRights
+	34, // 12: portcullis.v1.MintDelegationResponse.expires_at:type_name -> google.protobuf.Timestamp
+	34, // 13: portcullis.v1.MemoryVersion.at:type_name -> google.protobuf.Timestamp
+	34, // 14: portcullis.v1.MemoryVersion.expires_at:type_name -> google.protobuf.Timestamp
+	22, // 15: portcullis.v1.MemoryItem.versions:type_name -> portcullis.v1.MemoryVersion
+	23, // 16: portcullis.v1.ListMemoryResponse.items:type_name -> portcullis.v1.MemoryItem
+	24, // 17: portcullis.v1.ListMemoryResponse.all:type_name -> portcullis.v1.MemoryUsage
+	24, // 18: portcullis.v1.ListMemoryResponse.untrusted:type_name -> portcullis.v1.MemoryUsage
+	34, // 19: portcullis.v1.QuarantineMemoryRequest.since_time:type_name -> google.protobuf.Timestamp
+	34, // 20: portcullis.v1.RollbackMemoryRequest.since_time:type_name -> google.protobuf.Timestamp
+	23, // 21: portcullis.v1.RollbackMemoryResponse.items:type_name -> portcullis.v1.MemoryItem
+	0,  // 22: portcullis.v1.WatchEventsResponse.type:type_name -> portcullis.v1.EventType
+	34, // 23: portcullis.v1.WatchEventsResponse.at:type_name -> google.protobuf.Timestamp
+	32, // 24: portcullis.v1.WatchEventsResponse.attributes:type_name -> portcullis.v1.WatchEventsResponse.AttributesEntry
+	1,  // 25: portcullis.v1.AdminService.GetStatus:input_type -> portcullis.v1.GetStatusRequest
+	6,  // 26: portcullis.v1.AdminService.ReloadBundle:input_type -> portcullis.v1.ReloadBundleRequest
+	8,  // 27: portcullis.v1.AdminService.GetUsage:input_type -> portcullis.v1.GetUsageRequest
+	11, // 28: portcullis.v1.AdminService.RecoverLimits:input_type -> portcullis.v1.RecoverLimitsRequest
+	13, // 29: portcullis.v1.AdminService.ResetBreaker:input_type -> portcullis.v1.ResetBreakerRequest
+	15, // 30: portcullis.v1.AdminService.SetKillSwitch:input_type -> portcullis.v1.SetKillSwitchRequest
+	17, // 31: portcullis.v1.AdminService.MintDelegation:input_type -> portcullis.v1.MintDelegationRequest
+	19, // 32: portcullis.v1.AdminService.RevokeDelegation:input_type -> portcullis.v1.RevokeDelegationRequest
+	21, // 33: portcullis.v1.AdminService.ListMemory:input_type -> portcullis.v1.ListMemoryRequest
+	26, // 34: portcullis.v1.AdminService.QuarantineMemory:input_type -> portcullis.v1.QuarantineMemoryRequest
+	28, // 35: portcullis.v1.AdminService.RollbackMemory:input_type -> portcullis.v1.RollbackMemoryRequest
+	30, // 36: portcullis.v1.AdminService.WatchEvents:input_type -> portcullis.v1.WatchEventsRequest
+	5,  // 37: portcullis.v1.AdminService.GetStatus:output_type -> portcullis.v1.GetStatusResponse
+	7,  // 38: portcullis.v1.AdminService.ReloadBundle:output_type -> portcullis.v1.ReloadBundleResponse
+	10, // 39: portcullis.v1.AdminService.GetUsage:output_type -> portcullis.v1.GetUsageResponse
+	12, // 40: portcullis.v1.AdminService.RecoverLimits:output_type -> portcullis.v1.RecoverLimitsResponse
+	14, // 41: portcullis.v1.AdminService.ResetBreaker:output_type -> portcullis.v1.ResetBreakerResponse
+	16, // 42: portcullis.v1.AdminService.SetKillSwitch:output_type -> portcullis.v1.SetKillSwitchResponse
+	18, // 43: portcullis.v1.AdminService.MintDelegation:output_type -> portcullis.v1.MintDelegationResponse
+	20, // 44: portcullis.v1.AdminService.RevokeDelegation:output_type -> portcullis.v1.RevokeDelegationResponse
+	25, // 45: portcullis.v1.AdminService.ListMemory:output_type -> portcullis.v1.ListMemoryResponse
+	27, // 46: portcullis.v1.AdminService.QuarantineMemory:output_type -> portcullis.v1.QuarantineMemoryResponse
+	29, // 47: portcullis.v1.AdminService.RollbackMemory:output_type -> portcullis.v1.RollbackMemoryResponse
+	31, // 48: portcullis.v1.AdminService.WatchEvents:output_type -> portcullis.v1.WatchEventsResponse
+	37, // [37:49] is the sub-list for method output_type
+	25, // [25:37] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_v1_admin_proto_init() }
@@ -1902,7 +2697,7 @@ func file_portcullis_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_v1_admin_proto_rawDesc), len(file_portcullis_v1_admin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   23,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,9 @@ const (
 	AdminService_SetKillSwitch_FullMethodName    = "/portcullis.v1.AdminService/SetKillSwitch"
 	AdminService_MintDelegation_FullMethodName   = "/portcullis.v1.AdminService/MintDelegation"
 	AdminService_RevokeDelegation_FullMethodName = "/portcullis.v1.AdminService/RevokeDelegation"
+	AdminService_ListMemory_FullMethodName       = "/portcullis.v1.AdminService/ListMemory"
+	AdminService_QuarantineMemory_FullMethodName = "/portcullis.v1.AdminService/QuarantineMemory"
+	AdminService_RollbackMemory_FullMethodName   = "/portcullis.v1.AdminService/RollbackMemory"
 	AdminService_WatchEvents_FullMethodName      = "/portcullis.v1.AdminService/WatchEvents"
 )
 
@@ -57,6 +60,14 @@ type AdminServiceClient interface {
 	// Makes a token invalid, and every chain that it is part of, at once and for good. It is durable when this returns. The server keeps no list of tokens: an id that
 	// nobody made is taken too.
 	RevokeDelegation(ctx context.Context, in *RevokeDelegationRequest, opts ...grpc.CallOption) (*RevokeDelegationResponse, error)
+	// Lists what is on record of an agent's memory items: who wrote what when is known by number, label and digest. The server does not have their text.
+	ListMemory(ctx context.Context, in *ListMemoryRequest, opts ...grpc.CallOption) (*ListMemoryResponse, error)
+	// Quarantines what an agent wrote to its memory from a number or a time on: reads of it are denied, at once and on every replica. Or lets it go again.
+	// What is written later is not affected; a kill switch stops that.
+	QuarantineMemory(ctx context.Context, in *QuarantineMemoryRequest, opts ...grpc.CallOption) (*QuarantineMemoryResponse, error)
+	// Makes the last good version of each item current again whose newest one is quarantined, or was deleted from that number or time on. Its holder can read
+	// it again if they still have its text and its seal: the server has neither.
+	RollbackMemory(ctx context.Context, in *RollbackMemoryRequest, opts ...grpc.CallOption) (*RollbackMemoryResponse, error)
 	// Streams anomalies, changes of breakers, bundles, kill switches and the store of limits, and verdicts, from now on, with a heartbeat between.
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
 }
@@ -149,6 +160,36 @@ func (c *adminServiceClient) RevokeDelegation(ctx context.Context, in *RevokeDel
 	return out, nil
 }
 
+func (c *adminServiceClient) ListMemory(ctx context.Context, in *ListMemoryRequest, opts ...grpc.CallOption) (*ListMemoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListMemoryResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListMemory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) QuarantineMemory(ctx context.Context, in *QuarantineMemoryRequest, opts ...grpc.CallOption) (*QuarantineMemoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(QuarantineMemoryResponse)
+	err := c.cc.Invoke(ctx, AdminService_QuarantineMemory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RollbackMemory(ctx context.Context, in *RollbackMemoryRequest, opts ...grpc.CallOption) (*RollbackMemoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RollbackMemoryResponse)
+	err := c.cc.Invoke(ctx, AdminService_RollbackMemory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &AdminService_ServiceDesc.Streams[0], AdminService_WatchEvents_FullMethodName, cOpts...)
@@ -195,6 +236,14 @@ type AdminServiceServer interface {
 	// Makes a token invalid, and every chain that it is part of, at once and for good. It is durable when this returns. The server keeps no list of tokens: an id that
 	// nobody made is taken too.
 	RevokeDelegation(context.Context, *RevokeDelegationRequest) (*RevokeDelegationResponse, error)
+	// Lists what is on record of an agent's memory items: who wrote what when is known by number, label and digest. The server does not have their text.
+	ListMemory(context.Context, *ListMemoryRequest) (*ListMemoryResponse, error)
+	// Quarantines what an agent wrote to its memory from a number or a time on: reads of it are denied, at once and on every replica. Or lets it go again.
+	// What is written later is not affected; a kill switch stops that.
+	QuarantineMemory(context.Context, *QuarantineMemoryRequest) (*QuarantineMemoryResponse, error)
+	// Makes the last good version of each item current again whose newest one is quarantined, or was deleted from that number or time on. Its holder can read
+	// it again if they still have its text and its seal: the server has neither.
+	RollbackMemory(context.Context, *RollbackMemoryRequest) (*RollbackMemoryResponse, error)
 	// Streams anomalies, changes of breakers, bundles, kill switches and the store of limits, and verdicts, from now on, with a heartbeat between.
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
 	mustEmbedUnimplementedAdminServiceServer()
@@ -230,6 +279,15 @@ func (UnimplementedAdminServiceServer) MintDelegation(context.Context, *MintDele
 }
 func (UnimplementedAdminServiceServer) RevokeDelegation(context.Context, *RevokeDelegationRequest) (*RevokeDelegationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeDelegation not implemented")
+}
+func (UnimplementedAdminServiceServer) ListMemory(context.Context, *ListMemoryRequest) (*ListMemoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListMemory not implemented")
+}
+func (UnimplementedAdminServiceServer) QuarantineMemory(context.Context, *QuarantineMemoryRequest) (*QuarantineMemoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method QuarantineMemory not implemented")
+}
+func (UnimplementedAdminServiceServer) RollbackMemory(context.Context, *RollbackMemoryRequest) (*RollbackMemoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RollbackMemory not implemented")
 }
 func (UnimplementedAdminServiceServer) WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchEvents not implemented")
@@ -399,6 +457,60 @@ func _AdminService_RevokeDelegation_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_ListMemory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListMemoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListMemory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListMemory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListMemory(ctx, req.(*ListMemoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_QuarantineMemory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QuarantineMemoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).QuarantineMemory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_QuarantineMemory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).QuarantineMemory(ctx, req.(*QuarantineMemoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_RollbackMemory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RollbackMemoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RollbackMemory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RollbackMemory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RollbackMemory(ctx, req.(*RollbackMemoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_WatchEvents_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchEventsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -448,6 +560,18 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RevokeDelegation",
 			Handler:    _AdminService_RevokeDelegation_Handler,
+		},
+		{
+			MethodName: "ListMemory",
+			Handler:    _AdminService_ListMemory_Handler,
+		},
+		{
+			MethodName: "QuarantineMemory",
+			Handler:    _AdminService_QuarantineMemory_Handler,
+		},
+		{
+			MethodName: "RollbackMemory",
+			Handler:    _AdminService_RollbackMemory_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -451,7 +451,11 @@ type MemoryGrant struct {
 	// When the item must be forgotten.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// Labels that the item carries, sorted: what the session had seen when the item was written.
-	Labels        []string `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty"`
+	Labels []string `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty"`
+	// Number of the write: higher than that of every earlier change of the agent's memory.
+	Sequence uint64 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// True if the session that wrote the item had seen something that others can write. Such an item is data, never an instruction.
+	Untrusted     bool `protobuf:"varint,5,opt,name=untrusted,proto3" json:"untrusted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -505,6 +509,20 @@ func (x *MemoryGrant) GetLabels() []string {
 		return x.Labels
 	}
 	return nil
+}
+
+func (x *MemoryGrant) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *MemoryGrant) GetUntrusted() bool {
+	if x != nil {
+		return x.Untrusted
+	}
+	return false
 }
 
 // The answer.
@@ -1569,12 +1587,14 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x16\n" +
 	"\x06quorum\x18\x04 \x01(\x05R\x06quorum\x122\n" +
 	"\x05state\x18\x05 \x01(\x0e2\x1c.portcullis.v1.ApprovalStateR\x05state\x12#\n" +
-	"\redited_digest\x18\x06 \x01(\tR\feditedDigest\"t\n" +
+	"\redited_digest\x18\x06 \x01(\tR\feditedDigest\"\xae\x01\n" +
 	"\vMemoryGrant\x12\x12\n" +
 	"\x04seal\x18\x01 \x01(\tR\x04seal\x129\n" +
 	"\n" +
 	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x16\n" +
-	"\x06labels\x18\x03 \x03(\tR\x06labels\"\xe2\x06\n" +
+	"\x06labels\x18\x03 \x03(\tR\x06labels\x12\x1a\n" +
+	"\bsequence\x18\x04 \x01(\x04R\bsequence\x12\x1c\n" +
+	"\tuntrusted\x18\x05 \x01(\bR\tuntrusted\"\xe2\x06\n" +
 	"\x0eDecideResponse\x12\x1f\n" +
 	"\vdecision_id\x18\x01 \x01(\tR\n" +
 	"decisionId\x12-\n" +

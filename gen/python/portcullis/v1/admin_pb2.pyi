@@ -23,6 +23,7 @@ class EventType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_TYPE_KILL_SWITCH: _ClassVar[EventType]
     EVENT_TYPE_LEDGER: _ClassVar[EventType]
     EVENT_TYPE_DELEGATION: _ClassVar[EventType]
+    EVENT_TYPE_MEMORY: _ClassVar[EventType]
 EVENT_TYPE_UNSPECIFIED: EventType
 EVENT_TYPE_HEARTBEAT: EventType
 EVENT_TYPE_ANOMALY: EventType
@@ -32,6 +33,7 @@ EVENT_TYPE_VERDICT: EventType
 EVENT_TYPE_KILL_SWITCH: EventType
 EVENT_TYPE_LEDGER: EventType
 EVENT_TYPE_DELEGATION: EventType
+EVENT_TYPE_MEMORY: EventType
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()
@@ -266,6 +268,124 @@ class RevokeDelegationResponse(_message.Message):
     REVOKED_FIELD_NUMBER: _ClassVar[int]
     revoked: bool
     def __init__(self, revoked: _Optional[bool] = ...) -> None: ...
+
+class ListMemoryRequest(_message.Message):
+    __slots__ = ("tenant", "agent", "layer", "max_items")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    MAX_ITEMS_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    agent: str
+    layer: str
+    max_items: int
+    def __init__(self, tenant: _Optional[str] = ..., agent: _Optional[str] = ..., layer: _Optional[str] = ..., max_items: _Optional[int] = ...) -> None: ...
+
+class MemoryVersion(_message.Message):
+    __slots__ = ("sequence", "at", "expires_at", "digest", "bytes", "labels", "untrusted", "quarantined", "deletion", "current")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    UNTRUSTED_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINED_FIELD_NUMBER: _ClassVar[int]
+    DELETION_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    at: _timestamp_pb2.Timestamp
+    expires_at: _timestamp_pb2.Timestamp
+    digest: str
+    bytes: int
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    untrusted: bool
+    quarantined: bool
+    deletion: bool
+    current: bool
+    def __init__(self, sequence: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., labels: _Optional[_Iterable[str]] = ..., untrusted: _Optional[bool] = ..., quarantined: _Optional[bool] = ..., deletion: _Optional[bool] = ..., current: _Optional[bool] = ...) -> None: ...
+
+class MemoryItem(_message.Message):
+    __slots__ = ("layer", "key", "versions")
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    layer: str
+    key: str
+    versions: _containers.RepeatedCompositeFieldContainer[MemoryVersion]
+    def __init__(self, layer: _Optional[str] = ..., key: _Optional[str] = ..., versions: _Optional[_Iterable[_Union[MemoryVersion, _Mapping]]] = ...) -> None: ...
+
+class MemoryUsage(_message.Message):
+    __slots__ = ("items", "bytes")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    items: int
+    bytes: int
+    def __init__(self, items: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+
+class ListMemoryResponse(_message.Message):
+    __slots__ = ("items", "truncated", "sequence", "all", "untrusted")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    UNTRUSTED_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[MemoryItem]
+    truncated: bool
+    sequence: int
+    all: MemoryUsage
+    untrusted: MemoryUsage
+    def __init__(self, items: _Optional[_Iterable[_Union[MemoryItem, _Mapping]]] = ..., truncated: _Optional[bool] = ..., sequence: _Optional[int] = ..., all: _Optional[_Union[MemoryUsage, _Mapping]] = ..., untrusted: _Optional[_Union[MemoryUsage, _Mapping]] = ...) -> None: ...
+
+class QuarantineMemoryRequest(_message.Message):
+    __slots__ = ("tenant", "agent", "since_sequence", "since_time", "untrusted_only", "release", "reason")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    SINCE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_TIME_FIELD_NUMBER: _ClassVar[int]
+    UNTRUSTED_ONLY_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    agent: str
+    since_sequence: int
+    since_time: _timestamp_pb2.Timestamp
+    untrusted_only: bool
+    release: bool
+    reason: str
+    def __init__(self, tenant: _Optional[str] = ..., agent: _Optional[str] = ..., since_sequence: _Optional[int] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., untrusted_only: _Optional[bool] = ..., release: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class QuarantineMemoryResponse(_message.Message):
+    __slots__ = ("versions", "items")
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    versions: int
+    items: int
+    def __init__(self, versions: _Optional[int] = ..., items: _Optional[int] = ...) -> None: ...
+
+class RollbackMemoryRequest(_message.Message):
+    __slots__ = ("tenant", "agent", "since_sequence", "since_time", "reason")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    SINCE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_TIME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    agent: str
+    since_sequence: int
+    since_time: _timestamp_pb2.Timestamp
+    reason: str
+    def __init__(self, tenant: _Optional[str] = ..., agent: _Optional[str] = ..., since_sequence: _Optional[int] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RollbackMemoryResponse(_message.Message):
+    __slots__ = ("items", "rolled_back", "without_good")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    ROLLED_BACK_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_GOOD_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[MemoryItem]
+    rolled_back: int
+    without_good: int
+    def __init__(self, items: _Optional[_Iterable[_Union[MemoryItem, _Mapping]]] = ..., rolled_back: _Optional[int] = ..., without_good: _Optional[int] = ...) -> None: ...
 
 class WatchEventsRequest(_message.Message):
     __slots__ = ()

@@ -75,6 +75,21 @@ class AdminServiceStub:
                 request_serializer=portcullis_dot_v1_dot_admin__pb2.RevokeDelegationRequest.SerializeToString,
                 response_deserializer=portcullis_dot_v1_dot_admin__pb2.RevokeDelegationResponse.FromString,
                 _registered_method=True)
+        self.ListMemory = channel.unary_unary(
+                '/portcullis.v1.AdminService/ListMemory',
+                request_serializer=portcullis_dot_v1_dot_admin__pb2.ListMemoryRequest.SerializeToString,
+                response_deserializer=portcullis_dot_v1_dot_admin__pb2.ListMemoryResponse.FromString,
+                _registered_method=True)
+        self.QuarantineMemory = channel.unary_unary(
+                '/portcullis.v1.AdminService/QuarantineMemory',
+                request_serializer=portcullis_dot_v1_dot_admin__pb2.QuarantineMemoryRequest.SerializeToString,
+                response_deserializer=portcullis_dot_v1_dot_admin__pb2.QuarantineMemoryResponse.FromString,
+                _registered_method=True)
+        self.RollbackMemory = channel.unary_unary(
+                '/portcullis.v1.AdminService/RollbackMemory',
+                request_serializer=portcullis_dot_v1_dot_admin__pb2.RollbackMemoryRequest.SerializeToString,
+                response_deserializer=portcullis_dot_v1_dot_admin__pb2.RollbackMemoryResponse.FromString,
+                _registered_method=True)
         self.WatchEvents = channel.unary_stream(
                 '/portcullis.v1.AdminService/WatchEvents',
                 request_serializer=portcullis_dot_v1_dot_admin__pb2.WatchEventsRequest.SerializeToString,
@@ -147,6 +162,29 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMemory(self, request, context):
+        """Lists what is on record of an agent's memory items: who wrote what when is known by number, label and digest. The server does not have their text.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QuarantineMemory(self, request, context):
+        """Quarantines what an agent wrote to its memory from a number or a time on: reads of it are denied, at once and on every replica. Or lets it go again.
+        What is written later is not affected; a kill switch stops that.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollbackMemory(self, request, context):
+        """Makes the last good version of each item current again whose newest one is quarantined, or was deleted from that number or time on. Its holder can read
+        it again if they still have its text and its seal: the server has neither.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchEvents(self, request, context):
         """Streams anomalies, changes of breakers, bundles, kill switches and the store of limits, and verdicts, from now on, with a heartbeat between.
         """
@@ -196,6 +234,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RevokeDelegation,
                     request_deserializer=portcullis_dot_v1_dot_admin__pb2.RevokeDelegationRequest.FromString,
                     response_serializer=portcullis_dot_v1_dot_admin__pb2.RevokeDelegationResponse.SerializeToString,
+            ),
+            'ListMemory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMemory,
+                    request_deserializer=portcullis_dot_v1_dot_admin__pb2.ListMemoryRequest.FromString,
+                    response_serializer=portcullis_dot_v1_dot_admin__pb2.ListMemoryResponse.SerializeToString,
+            ),
+            'QuarantineMemory': grpc.unary_unary_rpc_method_handler(
+                    servicer.QuarantineMemory,
+                    request_deserializer=portcullis_dot_v1_dot_admin__pb2.QuarantineMemoryRequest.FromString,
+                    response_serializer=portcullis_dot_v1_dot_admin__pb2.QuarantineMemoryResponse.SerializeToString,
+            ),
+            'RollbackMemory': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackMemory,
+                    request_deserializer=portcullis_dot_v1_dot_admin__pb2.RollbackMemoryRequest.FromString,
+                    response_serializer=portcullis_dot_v1_dot_admin__pb2.RollbackMemoryResponse.SerializeToString,
             ),
             'WatchEvents': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchEvents,
@@ -420,6 +473,87 @@ class AdminService:
             '/portcullis.v1.AdminService/RevokeDelegation',
             portcullis_dot_v1_dot_admin__pb2.RevokeDelegationRequest.SerializeToString,
             portcullis_dot_v1_dot_admin__pb2.RevokeDelegationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMemory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portcullis.v1.AdminService/ListMemory',
+            portcullis_dot_v1_dot_admin__pb2.ListMemoryRequest.SerializeToString,
+            portcullis_dot_v1_dot_admin__pb2.ListMemoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QuarantineMemory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portcullis.v1.AdminService/QuarantineMemory',
+            portcullis_dot_v1_dot_admin__pb2.QuarantineMemoryRequest.SerializeToString,
+            portcullis_dot_v1_dot_admin__pb2.QuarantineMemoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackMemory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portcullis.v1.AdminService/RollbackMemory',
+            portcullis_dot_v1_dot_admin__pb2.RollbackMemoryRequest.SerializeToString,
+            portcullis_dot_v1_dot_admin__pb2.RollbackMemoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -86,14 +86,18 @@ class ApprovalTicket(_message.Message):
     def __init__(self, id: _Optional[str] = ..., action_digest: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quorum: _Optional[int] = ..., state: _Optional[_Union[_approval_pb2.ApprovalState, str]] = ..., edited_digest: _Optional[str] = ...) -> None: ...
 
 class MemoryGrant(_message.Message):
-    __slots__ = ("seal", "expires_at", "labels")
+    __slots__ = ("seal", "expires_at", "labels", "sequence", "untrusted")
     SEAL_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    UNTRUSTED_FIELD_NUMBER: _ClassVar[int]
     seal: str
     expires_at: _timestamp_pb2.Timestamp
     labels: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, seal: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
+    sequence: int
+    untrusted: bool
+    def __init__(self, seal: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., sequence: _Optional[int] = ..., untrusted: _Optional[bool] = ...) -> None: ...
 
 class DecideResponse(_message.Message):
     __slots__ = ("decision_id", "effect", "reasons", "obligations", "approval", "limits", "retry_after", "effective_arguments_json", "memory", "degraded", "expires_at", "action_digest", "bundle_revision", "findings", "estimate", "effective_content", "effective_http")

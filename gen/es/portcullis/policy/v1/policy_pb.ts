@@ -15,7 +15,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/policy/v1/policy.proto.
  */
 export const file_portcullis_policy_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("CiFwb3J0Y3VsbGlzL3BvbGljeS92MS9wb2xpY3kucHJvdG8SFHBvcnRjdWxsaXMucG9saWN5LnYxIs4ECgVJbnB1dBIyCglwcmluY2lwYWwYASABKAsyHy5wb3J0Y3VsbGlzLnBvbGljeS52MS5QcmluY2lwYWwSLAoGYWN0aW9uGAIgASgLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuQWN0aW9uEikKBWZhY3RzGAMgAygLMhoucG9ydGN1bGxpcy5wb2xpY3kudjEuRmFjdBIpCgV2aWV3cxgEIAMoCzIaLnBvcnRjdWxsaXMucG9saWN5LnYxLlZpZXcSLwoIZmluZGluZ3MYBSADKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5GaW5kaW5nEjQKCnByb3ZlbmFuY2UYBiADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5Qcm92ZW5hbmNlEi4KB3Nlc3Npb24YByABKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5TZXNzaW9uEisKBmxpbWl0cxgIIAMoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLkxpbWl0Ei8KCGJyZWFrZXJzGAkgAygLMh0ucG9ydGN1bGxpcy5wb2xpY3kudjEuQnJlYWtlchIwCghhcHByb3ZhbBgKIAEoCzIeLnBvcnRjdWxsaXMucG9saWN5LnYxLkFwcHJvdmFsEhAKCGRlZ3JhZGVkGAsgAygJEiYKA25vdxgMIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLk5vdxIsCgZyZXZpZXcYDSABKAsyHC5wb3J0Y3VsbGlzLnBvbGljeS52MS5SZXZpZXci/gEKCVByaW5jaXBhbBIOCgZ0ZW5hbnQYASABKAkSDQoFYWdlbnQYAiABKAkSDwoHc2Vzc2lvbhgDIAEoCRILCgNydW4YBCABKAkSDAoEdXNlchgFIAEoCRIPCgdwcm9maWxlGAYgASgJEg0KBWtub3duGAcgASgIEhgKEGRlbGVnYXRpb25fZGVwdGgYCCABKAUSGAoQYXV0aGVudGljYXRlZF9ieRgJIAEoCRINCgVyb2xlcxgKIAMoCRI0CgpkZWxlZ2F0aW9uGAsgASgLMiAucG9ydGN1bGxpcy5wb2xpY3kudjEuRGVsZWdhdGlvbhINCgV0cnVzdBgMIAEoCSJgCgpEZWxlZ2F0aW9uEg4KBmFnZW50cxgBIAMoCRINCgV0b29scxgCIAMoCRIQCghtYXhfcmlzaxgDIAEoCRIQCghyZXF1aXJlZBgEIAEoCBIPCgdkcm9wcGVkGAUgASgIIi8KBVVzYWdlEhYKDmNvc3RfbWljcm9fdXNkGAEgASgDEg4KBnRva2VucxgCIAEoAyJOCgZNZW1vcnkSDQoFbGF5ZXIYASABKAkSFwoPaXRlbV9jaGFyYWN0ZXJzGAIgASgDEgwKBHNlYWwYAyABKAkSDgoGbGFiZWxzGAQgAygJIuQCCgZBY3Rpb24SDAoEa2luZBgBIAEoCRIMCgR0b29sGAIgASgJEg4KBnNlcnZlchgDIAEoCRIqCglhcmd1bWVudHMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhUKDWNvbnRlbnRfYnl0ZXMYBSABKAMSFwoPYXJndW1lbnRzX2J5dGVzGAYgASgDEg4KBmRpZ2VzdBgHIAEoCRItCghlc3RpbWF0ZRgIIAEoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLlVzYWdlEiwKBm1lbW9yeRgJIAEoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLk1lbW9yeRIZChFpbl9yZXBseV90b19rbm93bhgKIAEoCBINCgVwcmljZRgLIAEoCRIsCgRyb2xlGAwgASgLMh4ucG9ydGN1bGxpcy5wb2xpY3kudjEuVG9vbFJvbGUSDQoFc2lua3MYDSABKAkiOwoIVG9vbFJvbGUSDgoGc291cmNlGAEgASgJEg4KBndyaXRlcxgCIAEoCBIPCgdmZXRjaGVzGAMgASgIIokBCgRGYWN0Eg8KB3BvaW50ZXIYASABKAkSDAoEdHlwZRgCIAEoCRINCgVjbGFzcxgDIAEoCRIMCgRob3N0GAQgASgJEg4KBnNjaGVtZRgFIAEoCRINCgVmbGFncxgGIAMoCRIQCghwcm9ncmFtcxgHIAMoCRIUCgxuZWFyX21pc3Nfb2YYCCABKAkiNAoEVmlldxIPCgdwb2ludGVyGAEgASgJEg0KBWNoYWluGAIgASgJEgwKBHRleHQYAyABKAkihAEKB0ZpbmRpbmcSDAoEcnVsZRgBIAEoCRIQCghjYXRlZ29yeRgCIAEoCRIQCghzZXZlcml0eRgDIAEoCRISCgpjb25maWRlbmNlGAQgASgJEg8KB3BvaW50ZXIYBSABKAkSDQoFY291bnQYBiABKAMSEwoLZmluZ2VycHJpbnQYByABKAkiPAoKUHJvdmVuYW5jZRIPCgdwb2ludGVyGAEgASgJEgwKBHNpbmsYAiABKAgSDwoHb3JpZ2lucxgDIAMoCSInCgVDeWNsZRIOCgZsZW5ndGgYASABKAMSDgoGcm91bmRzGAIgASgDIsoBCgdTZXNzaW9uEg4KBmxhYmVscxgBIAMoCRINCgV0b29scxgCIAMoCRIUCgxtZW1vcnlfaXRlbXMYAyABKAMSDwoHcmVwZWF0cxgEIAEoAxISCgpzdGFydGVkX2F0GAUgASgJEg0KBWVuZGVkGAYgASgIEioKBWN5Y2xlGAcgASgLMhsucG9ydGN1bGxpcy5wb2xpY3kudjEuQ3ljbGUSFQoNcmVwZWF0c19sZXZlbBgIIAEoCRITCgtjeWNsZV9sZXZlbBgJIAEoCSKjAQoFTGltaXQSDAoEbmFtZRgBIAEoCRIQCghleGNlZWRlZBgCIAEoCBIMCgR1c2VkGAMgASgDEhEKCXJlbWFpbmluZxgEIAEoAxILCgNtYXgYBSABKAMSFgoOd2luZG93X3NlY29uZHMYBiABKAMSEQoJcmVzZXRzX2F0GAcgASgJEhEKCW9uX2V4Y2VlZBgIIAEoCRIOCgZwZXJpb2QYCSABKAkiWQoHQnJlYWtlchIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEhAKCGZhaWx1cmVzGAMgASgDEhAKCHJldHJ5X2F0GAQgASgJEg0KBXByb2JlGAUgASgIIj0KCEFwcHJvdmFsEg0KBXN0YXRlGAEgASgJEhEKCWFwcHJvdmVycxgCIAMoCRIPCgdjb21tZW50GAMgASgJIh8KA05vdxIMCgR0aW1lGAEgASgJEgoKAm5zGAIgASgDIuECCgZSZXZpZXcSLQoHcmVhc29ucxgBIAMoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLlJlYXNvbhIUCgxyZXF1ZXN0ZWRfYnkYAiABKAkSGwoTcmVxdWVzdGVkX2J5X3BlcnNvbhgDIAEoCRINCgVvd25lchgEIAEoCRIOCgZhbW91bnQYBSABKAMSFgoOYW1vdW50X3VuY2xlYXIYBiABKAgSDgoGZWRpdGVkGAcgASgIEhcKD2VsYXBzZWRfc2Vjb25kcxgIIAEoAxIrCgZzdGFnZXMYCSADKAsyGy5wb3J0Y3VsbGlzLnBvbGljeS52MS5TdGFnZRIrCgV2b3RlcxgKIAMoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLkJhbGxvdBIqCgV2b3RlchgLIAEoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLlZvdGVyEg8KB3ZlcmRpY3QYDCABKAkiVwoFVm90ZXISDgoGcGVyc29uGAEgASgJEg8KB3N1YmplY3QYAiABKAkSDQoFcm9sZXMYAyADKAkSDgoGZ3JvdXBzGAQgAygJEg4KBnRlbmFudBgFIAEoCSI5CgZCYWxsb3QSDgoGcGVyc29uGAEgASgJEg8KB3ZlcmRpY3QYAiABKAkSDgoGc3RhZ2VzGAMgAygFIosBCgVTdGFnZRIiCg1hZnRlcl9zZWNvbmRzGAEgASgDQgu6SAgiBhiAowUoABIZCgZxdW9ydW0YAiABKAVCCbpIBhoEGAooARIhCgZncm91cHMYAyADKAlCEbpIDpIBCxAUIgdyBRABKIABEiAKBXJvbGVzGAQgAygJQhG6SA6SAQsQFCIHcgUQASiAASJqCg1BcHByb3ZhbFRlcm1zEiAKC3R0bF9zZWNvbmRzGAEgASgDQgu6SAgiBhiAowUoARI3CgZzdGFnZXMYAiADKAsyGy5wb3J0Y3VsbGlzLnBvbGljeS52MS5TdGFnZUIKukgHkgEECAEQBSKDAQoKVm90ZVJ1bGluZxIQCghtYXlfdm90ZRgBIAEoCBIYCgZzdGFnZXMYAiADKAVCCLpIBZIBAhAFEi4KBGNvZGUYAyABKAlCILpIHXIbMhleKFtBLVpdW0EtWjAtOV9dezEsNjN9KT8kEhkKB21lc3NhZ2UYBCABKAlCCLpIBXIDKPQDIoMCCghEZWNpc2lvbhI0CgZlZmZlY3QYASABKAlCJLpIIXIfUgVhbGxvd1IEZGVueVIQcmVxdWlyZV9hcHByb3ZhbBI4CgdyZWFzb25zGAIgAygLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuUmVhc29uQgm6SAaSAQMQyAESPwoLb2JsaWdhdGlvbnMYAyADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5PYmxpZ2F0aW9uQgi6SAWSAQIQMhIrCghhcHByb3ZhbBgEIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLkFzaxIZCgZwYXNzZWQYBSADKAlCCbpIBpIBAxDIASL7AQoGUmVhc29uEisKBGNvZGUYASABKAlCHbpIGnIYMhZeW0EtWl1bQS1aMC05X117MSw2M30kEiwKBHJ1bGUYAiABKAlCHrpIG3IZMhdeW2Etel1bYS16MC05Xy5dezEsOTV9JBIgCgZlZmZlY3QYAyABKAlCELpIDXILUgRkZW55UgNhc2sSOgoIc2V2ZXJpdHkYBCABKAlCKLpIJXIjUgRpbmZvUgNsb3dSBm1lZGl1bVIEaGlnaFIIY3JpdGljYWwSGwoHbWVzc2FnZRgFIAEoCUIKukgHcgUQASj0AxIbCghmaW5kaW5ncxgGIAMoCUIJukgGkgEDEMgBIusBCgpPYmxpZ2F0aW9uEisKAmlkGAEgASgJQh+6SBxyGjIYXlthLXpdW2EtejAtOV8uLV17MCw5NX0kEi0KBHR5cGUYAiABKAlCH7pIHHIaMhheW2Etel1bYS16MC05Xy4tXXswLDk1fSQSTgoKcHJvcGVydGllcxgDIAMoCzIwLnBvcnRjdWxsaXMucG9saWN5LnYxLk9ibGlnYXRpb24uUHJvcGVydGllc0VudHJ5Qgi6SAWaAQIQFBoxCg9Qcm9wZXJ0aWVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJCCgNBc2sSIAoLdHRsX3NlY29uZHMYASABKANCC7pICCIGGICjBSgBEhkKBnF1b3J1bRgCIAEoBUIJukgGGgQYCigBQuQBChhjb20ucG9ydGN1bGxpcy5wb2xpY3kudjFCC1BvbGljeVByb3RvUAFaSWdpdGh1Yi5jb20vcG9ydGN1bGxpcy1wZHAvcG9ydGN1bGxpcy9nZW4vZ28vcG9ydGN1bGxpcy9wb2xpY3kvdjE7cG9saWN5djGiAgNQUFiqAhRQb3J0Y3VsbGlzLlBvbGljeS5WMcoCFFBvcnRjdWxsaXNcUG9saWN5XFYx4gIgUG9ydGN1bGxpc1xQb2xpY3lcVjFcR1BCTWV0YWRhdGHqAhZQb3J0Y3VsbGlzOjpQb2xpY3k6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct]);
+  fileDesc("CiFwb3J0Y3VsbGlzL3BvbGljeS92MS9wb2xpY3kucHJvdG8SFHBvcnRjdWxsaXMucG9saWN5LnYxIs4ECgVJbnB1dBIyCglwcmluY2lwYWwYASABKAsyHy5wb3J0Y3VsbGlzLnBvbGljeS52MS5QcmluY2lwYWwSLAoGYWN0aW9uGAIgASgLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuQWN0aW9uEikKBWZhY3RzGAMgAygLMhoucG9ydGN1bGxpcy5wb2xpY3kudjEuRmFjdBIpCgV2aWV3cxgEIAMoCzIaLnBvcnRjdWxsaXMucG9saWN5LnYxLlZpZXcSLwoIZmluZGluZ3MYBSADKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5GaW5kaW5nEjQKCnByb3ZlbmFuY2UYBiADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5Qcm92ZW5hbmNlEi4KB3Nlc3Npb24YByABKAsyHS5wb3J0Y3VsbGlzLnBvbGljeS52MS5TZXNzaW9uEisKBmxpbWl0cxgIIAMoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLkxpbWl0Ei8KCGJyZWFrZXJzGAkgAygLMh0ucG9ydGN1bGxpcy5wb2xpY3kudjEuQnJlYWtlchIwCghhcHByb3ZhbBgKIAEoCzIeLnBvcnRjdWxsaXMucG9saWN5LnYxLkFwcHJvdmFsEhAKCGRlZ3JhZGVkGAsgAygJEiYKA25vdxgMIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLk5vdxIsCgZyZXZpZXcYDSABKAsyHC5wb3J0Y3VsbGlzLnBvbGljeS52MS5SZXZpZXci/gEKCVByaW5jaXBhbBIOCgZ0ZW5hbnQYASABKAkSDQoFYWdlbnQYAiABKAkSDwoHc2Vzc2lvbhgDIAEoCRILCgNydW4YBCABKAkSDAoEdXNlchgFIAEoCRIPCgdwcm9maWxlGAYgASgJEg0KBWtub3duGAcgASgIEhgKEGRlbGVnYXRpb25fZGVwdGgYCCABKAUSGAoQYXV0aGVudGljYXRlZF9ieRgJIAEoCRINCgVyb2xlcxgKIAMoCRI0CgpkZWxlZ2F0aW9uGAsgASgLMiAucG9ydGN1bGxpcy5wb2xpY3kudjEuRGVsZWdhdGlvbhINCgV0cnVzdBgMIAEoCSJgCgpEZWxlZ2F0aW9uEg4KBmFnZW50cxgBIAMoCRINCgV0b29scxgCIAMoCRIQCghtYXhfcmlzaxgDIAEoCRIQCghyZXF1aXJlZBgEIAEoCBIPCgdkcm9wcGVkGAUgASgIIi8KBVVzYWdlEhYKDmNvc3RfbWljcm9fdXNkGAEgASgDEg4KBnRva2VucxgCIAEoAyJ0CgZNZW1vcnkSDQoFbGF5ZXIYASABKAkSFwoPaXRlbV9jaGFyYWN0ZXJzGAIgASgDEgwKBHNlYWwYAyABKAkSDgoGbGFiZWxzGAQgAygJEhEKCXVudHJ1c3RlZBgFIAEoCBIRCglpbnN0cnVjdHMYBiABKAgi5AIKBkFjdGlvbhIMCgRraW5kGAEgASgJEgwKBHRvb2wYAiABKAkSDgoGc2VydmVyGAMgASgJEioKCWFyZ3VtZW50cxgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSFQoNY29udGVudF9ieXRlcxgFIAEoAxIXCg9hcmd1bWVudHNfYnl0ZXMYBiABKAMSDgoGZGlnZXN0GAcgASgJEi0KCGVzdGltYXRlGAggASgLMhsucG9ydGN1bGxpcy5wb2xpY3kudjEuVXNhZ2USLAoGbWVtb3J5GAkgASgLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuTWVtb3J5EhkKEWluX3JlcGx5X3RvX2tub3duGAogASgIEg0KBXByaWNlGAsgASgJEiwKBHJvbGUYDCABKAsyHi5wb3J0Y3VsbGlzLnBvbGljeS52MS5Ub29sUm9sZRINCgVzaW5rcxgNIAEoCSI7CghUb29sUm9sZRIOCgZzb3VyY2UYASABKAkSDgoGd3JpdGVzGAIgASgIEg8KB2ZldGNoZXMYAyABKAgiiQEKBEZhY3QSDwoHcG9pbnRlchgBIAEoCRIMCgR0eXBlGAIgASgJEg0KBWNsYXNzGAMgASgJEgwKBGhvc3QYBCABKAkSDgoGc2NoZW1lGAUgASgJEg0KBWZsYWdzGAYgAygJEhAKCHByb2dyYW1zGAcgAygJEhQKDG5lYXJfbWlzc19vZhgIIAEoCSI0CgRWaWV3Eg8KB3BvaW50ZXIYASABKAkSDQoFY2hhaW4YAiABKAkSDAoEdGV4dBgDIAEoCSKEAQoHRmluZGluZxIMCgRydWxlGAEgASgJEhAKCGNhdGVnb3J5GAIgASgJEhAKCHNldmVyaXR5GAMgASgJEhIKCmNvbmZpZGVuY2UYBCABKAkSDwoHcG9pbnRlchgFIAEoCRINCgVjb3VudBgGIAEoAxITCgtmaW5nZXJwcmludBgHIAEoCSI8CgpQcm92ZW5hbmNlEg8KB3BvaW50ZXIYASABKAkSDAoEc2luaxgCIAEoCBIPCgdvcmlnaW5zGAMgAygJIicKBUN5Y2xlEg4KBmxlbmd0aBgBIAEoAxIOCgZyb3VuZHMYAiABKAMijwIKB1Nlc3Npb24SDgoGbGFiZWxzGAEgAygJEg0KBXRvb2xzGAIgAygJEhQKDG1lbW9yeV9pdGVtcxgDIAEoAxIPCgdyZXBlYXRzGAQgASgDEhIKCnN0YXJ0ZWRfYXQYBSABKAkSDQoFZW5kZWQYBiABKAgSKgoFY3ljbGUYByABKAsyGy5wb3J0Y3VsbGlzLnBvbGljeS52MS5DeWNsZRIVCg1yZXBlYXRzX2xldmVsGAggASgJEhMKC2N5Y2xlX2xldmVsGAkgASgJEjAKCHN1cnByaXNlGAogASgLMh4ucG9ydGN1bGxpcy5wb2xpY3kudjEuU3VycHJpc2USEQoJdW50cnVzdGVkGAsgASgIIjsKCFN1cnByaXNlEg0KBWxldmVsGAEgASgJEg8KB3BlcmNlbnQYAiABKAMSDwoHYmVjYXVzZRgDIAMoCSKjAQoFTGltaXQSDAoEbmFtZRgBIAEoCRIQCghleGNlZWRlZBgCIAEoCBIMCgR1c2VkGAMgASgDEhEKCXJlbWFpbmluZxgEIAEoAxILCgNtYXgYBSABKAMSFgoOd2luZG93X3NlY29uZHMYBiABKAMSEQoJcmVzZXRzX2F0GAcgASgJEhEKCW9uX2V4Y2VlZBgIIAEoCRIOCgZwZXJpb2QYCSABKAkiWQoHQnJlYWtlchIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEhAKCGZhaWx1cmVzGAMgASgDEhAKCHJldHJ5X2F0GAQgASgJEg0KBXByb2JlGAUgASgIIj0KCEFwcHJvdmFsEg0KBXN0YXRlGAEgASgJEhEKCWFwcHJvdmVycxgCIAMoCRIPCgdjb21tZW50GAMgASgJIh8KA05vdxIMCgR0aW1lGAEgASgJEgoKAm5zGAIgASgDIuECCgZSZXZpZXcSLQoHcmVhc29ucxgBIAMoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLlJlYXNvbhIUCgxyZXF1ZXN0ZWRfYnkYAiABKAkSGwoTcmVxdWVzdGVkX2J5X3BlcnNvbhgDIAEoCRINCgVvd25lchgEIAEoCRIOCgZhbW91bnQYBSABKAMSFgoOYW1vdW50X3VuY2xlYXIYBiABKAgSDgoGZWRpdGVkGAcgASgIEhcKD2VsYXBzZWRfc2Vjb25kcxgIIAEoAxIrCgZzdGFnZXMYCSADKAsyGy5wb3J0Y3VsbGlzLnBvbGljeS52MS5TdGFnZRIrCgV2b3RlcxgKIAMoCzIcLnBvcnRjdWxsaXMucG9saWN5LnYxLkJhbGxvdBIqCgV2b3RlchgLIAEoCzIbLnBvcnRjdWxsaXMucG9saWN5LnYxLlZvdGVyEg8KB3ZlcmRpY3QYDCABKAkiVwoFVm90ZXISDgoGcGVyc29uGAEgASgJEg8KB3N1YmplY3QYAiABKAkSDQoFcm9sZXMYAyADKAkSDgoGZ3JvdXBzGAQgAygJEg4KBnRlbmFudBgFIAEoCSI5CgZCYWxsb3QSDgoGcGVyc29uGAEgASgJEg8KB3ZlcmRpY3QYAiABKAkSDgoGc3RhZ2VzGAMgAygFIosBCgVTdGFnZRIiCg1hZnRlcl9zZWNvbmRzGAEgASgDQgu6SAgiBhiAowUoABIZCgZxdW9ydW0YAiABKAVCCbpIBhoEGAooARIhCgZncm91cHMYAyADKAlCEbpIDpIBCxAUIgdyBRABKIABEiAKBXJvbGVzGAQgAygJQhG6SA6SAQsQFCIHcgUQASiAASJqCg1BcHByb3ZhbFRlcm1zEiAKC3R0bF9zZWNvbmRzGAEgASgDQgu6SAgiBhiAowUoARI3CgZzdGFnZXMYAiADKAsyGy5wb3J0Y3VsbGlzLnBvbGljeS52MS5TdGFnZUIKukgHkgEECAEQBSKDAQoKVm90ZVJ1bGluZxIQCghtYXlfdm90ZRgBIAEoCBIYCgZzdGFnZXMYAiADKAVCCLpIBZIBAhAFEi4KBGNvZGUYAyABKAlCILpIHXIbMhleKFtBLVpdW0EtWjAtOV9dezEsNjN9KT8kEhkKB21lc3NhZ2UYBCABKAlCCLpIBXIDKPQDIoMCCghEZWNpc2lvbhI0CgZlZmZlY3QYASABKAlCJLpIIXIfUgVhbGxvd1IEZGVueVIQcmVxdWlyZV9hcHByb3ZhbBI4CgdyZWFzb25zGAIgAygLMhwucG9ydGN1bGxpcy5wb2xpY3kudjEuUmVhc29uQgm6SAaSAQMQyAESPwoLb2JsaWdhdGlvbnMYAyADKAsyIC5wb3J0Y3VsbGlzLnBvbGljeS52MS5PYmxpZ2F0aW9uQgi6SAWSAQIQMhIrCghhcHByb3ZhbBgEIAEoCzIZLnBvcnRjdWxsaXMucG9saWN5LnYxLkFzaxIZCgZwYXNzZWQYBSADKAlCCbpIBpIBAxDIASL7AQoGUmVhc29uEisKBGNvZGUYASABKAlCHbpIGnIYMhZeW0EtWl1bQS1aMC05X117MSw2M30kEiwKBHJ1bGUYAiABKAlCHrpIG3IZMhdeW2Etel1bYS16MC05Xy5dezEsOTV9JBIgCgZlZmZlY3QYAyABKAlCELpIDXILUgRkZW55UgNhc2sSOgoIc2V2ZXJpdHkYBCABKAlCKLpIJXIjUgRpbmZvUgNsb3dSBm1lZGl1bVIEaGlnaFIIY3JpdGljYWwSGwoHbWVzc2FnZRgFIAEoCUIKukgHcgUQASj0AxIbCghmaW5kaW5ncxgGIAMoCUIJukgGkgEDEMgBIusBCgpPYmxpZ2F0aW9uEisKAmlkGAEgASgJQh+6SBxyGjIYXlthLXpdW2EtejAtOV8uLV17MCw5NX0kEi0KBHR5cGUYAiABKAlCH7pIHHIaMhheW2Etel1bYS16MC05Xy4tXXswLDk1fSQSTgoKcHJvcGVydGllcxgDIAMoCzIwLnBvcnRjdWxsaXMucG9saWN5LnYxLk9ibGlnYXRpb24uUHJvcGVydGllc0VudHJ5Qgi6SAWaAQIQFBoxCg9Qcm9wZXJ0aWVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJCCgNBc2sSIAoLdHRsX3NlY29uZHMYASABKANCC7pICCIGGICjBSgBEhkKBnF1b3J1bRgCIAEoBUIJukgGGgQYCigBQuQBChhjb20ucG9ydGN1bGxpcy5wb2xpY3kudjFCC1BvbGljeVByb3RvUAFaSWdpdGh1Yi5jb20vcG9ydGN1bGxpcy1wZHAvcG9ydGN1bGxpcy9nZW4vZ28vcG9ydGN1bGxpcy9wb2xpY3kvdjE7cG9saWN5djGiAgNQUFiqAhRQb3J0Y3VsbGlzLlBvbGljeS5WMcoCFFBvcnRjdWxsaXNcUG9saWN5XFYx4gIgUG9ydGN1bGxpc1xQb2xpY3lcVjFcR1BCTWV0YWRhdGHqAhZQb3J0Y3VsbGlzOjpQb2xpY3k6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct]);
 
 /**
  * Everything that a policy may look at. The engine fills in every field; a caller supplies none of it.
@@ -320,7 +320,8 @@ export type Memory = Message<"portcullis.policy.v1.Memory"> & {
   itemCharacters: bigint;
 
   /**
-   * On a read: `none`, `valid`, `invalid` or `expired`. On a write: `none`.
+   * On a read: `none`, `valid`, `invalid` (not made by this server for this item, agent and text), `expired`, `superseded` (there is a newer one: somebody
+   * has put an older item back), `deleted`, `quarantined`, or `unknown` (this server has no record of the item). On a write: `none`.
    *
    * @generated from field: string seal = 3;
    */
@@ -332,6 +333,20 @@ export type Memory = Message<"portcullis.policy.v1.Memory"> & {
    * @generated from field: repeated string labels = 4;
    */
   labels: string[];
+
+  /**
+   * On a read with a valid seal: true if the session that wrote the item had seen something that others can write. On a write: true if this session has.
+   *
+   * @generated from field: bool untrusted = 5;
+   */
+  untrusted: boolean;
+
+  /**
+   * On a write, and of a call that names a file that is memory: true if the text says what to do in the future, by the table `memory`.
+   *
+   * @generated from field: bool instructs = 6;
+   */
+  instructs: boolean;
 };
 
 /**
@@ -785,6 +800,20 @@ export type Session = Message<"portcullis.policy.v1.Session"> & {
    * @generated from field: string cycle_level = 9;
    */
   cycleLevel: string;
+
+  /**
+   * How unlike this agent the action is.
+   *
+   * @generated from field: portcullis.policy.v1.Surprise surprise = 10;
+   */
+  surprise?: Surprise | undefined;
+
+  /**
+   * True if the session has seen something that others can write: a result of a tool that is no trusted look-up, a document, a message, an untrusted item.
+   *
+   * @generated from field: bool untrusted = 11;
+   */
+  untrusted: boolean;
 };
 
 /**
@@ -793,6 +822,41 @@ export type Session = Message<"portcullis.policy.v1.Session"> & {
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
   messageDesc(file_portcullis_policy_v1_policy, 12);
+
+/**
+ * How unlike what an agent usually does an action is. It may only make a decision stricter.
+ *
+ * @generated from message portcullis.policy.v1.Surprise
+ */
+export type Surprise = Message<"portcullis.policy.v1.Surprise"> & {
+  /**
+   * `unknown` (too little is known of the agent and its fleet), `usual`, `unusual` or `rare`. A rule had better read this than `percent`.
+   *
+   * @generated from field: string level = 1;
+   */
+  level: string;
+
+  /**
+   * 0 (as ever) to 100.
+   *
+   * @generated from field: int64 percent = 2;
+   */
+  percent: bigint;
+
+  /**
+   * What was rare about it, the rarest first: `transition`, `tool`, `size`, `rate`, `sinks`. At most 5.
+   *
+   * @generated from field: repeated string because = 3;
+   */
+  because: string[];
+};
+
+/**
+ * Describes the message portcullis.policy.v1.Surprise.
+ * Use `create(SurpriseSchema)` to create a new message.
+ */
+export const SurpriseSchema: GenMessage<Surprise> = /*@__PURE__*/
+  messageDesc(file_portcullis_policy_v1_policy, 13);
 
 /**
  * Where a limit stands.
@@ -869,7 +933,7 @@ export type Limit = Message<"portcullis.policy.v1.Limit"> & {
  * Use `create(LimitSchema)` to create a new message.
  */
 export const LimitSchema: GenMessage<Limit> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 13);
+  messageDesc(file_portcullis_policy_v1_policy, 14);
 
 /**
  * Where a breaker stands.
@@ -918,7 +982,7 @@ export type Breaker = Message<"portcullis.policy.v1.Breaker"> & {
  * Use `create(BreakerSchema)` to create a new message.
  */
 export const BreakerSchema: GenMessage<Breaker> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 14);
+  messageDesc(file_portcullis_policy_v1_policy, 15);
 
 /**
  * The approval that is being redeemed.
@@ -953,7 +1017,7 @@ export type Approval = Message<"portcullis.policy.v1.Approval"> & {
  * Use `create(ApprovalSchema)` to create a new message.
  */
 export const ApprovalSchema: GenMessage<Approval> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 15);
+  messageDesc(file_portcullis_policy_v1_policy, 16);
 
 /**
  * When the decision is made.
@@ -981,7 +1045,7 @@ export type Now = Message<"portcullis.policy.v1.Now"> & {
  * Use `create(NowSchema)` to create a new message.
  */
 export const NowSchema: GenMessage<Now> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 16);
+  messageDesc(file_portcullis_policy_v1_policy, 17);
 
 /**
  * An ask, and the person who votes on it.
@@ -1079,7 +1143,7 @@ export type Review = Message<"portcullis.policy.v1.Review"> & {
  * Use `create(ReviewSchema)` to create a new message.
  */
 export const ReviewSchema: GenMessage<Review> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 17);
+  messageDesc(file_portcullis_policy_v1_policy, 18);
 
 /**
  * A person with a credential of the role approver.
@@ -1128,7 +1192,7 @@ export type Voter = Message<"portcullis.policy.v1.Voter"> & {
  * Use `create(VoterSchema)` to create a new message.
  */
 export const VoterSchema: GenMessage<Voter> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 18);
+  messageDesc(file_portcullis_policy_v1_policy, 19);
 
 /**
  * A vote that counts.
@@ -1163,7 +1227,7 @@ export type Ballot = Message<"portcullis.policy.v1.Ballot"> & {
  * Use `create(BallotSchema)` to create a new message.
  */
 export const BallotSchema: GenMessage<Ballot> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 19);
+  messageDesc(file_portcullis_policy_v1_policy, 20);
 
 /**
  * Who may approve from a moment on.
@@ -1205,7 +1269,7 @@ export type Stage = Message<"portcullis.policy.v1.Stage"> & {
  * Use `create(StageSchema)` to create a new message.
  */
 export const StageSchema: GenMessage<Stage> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 20);
+  messageDesc(file_portcullis_policy_v1_policy, 21);
 
 /**
  * The value of `data.portcullis.approval.terms`: how people are asked. Any other shape: nobody can be asked, and the action is denied.
@@ -1233,7 +1297,7 @@ export type ApprovalTerms = Message<"portcullis.policy.v1.ApprovalTerms"> & {
  * Use `create(ApprovalTermsSchema)` to create a new message.
  */
 export const ApprovalTermsSchema: GenMessage<ApprovalTerms> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 21);
+  messageDesc(file_portcullis_policy_v1_policy, 22);
 
 /**
  * The value of `data.portcullis.approval.vote`: whether this voter may give this verdict now. Any other shape: they may not.
@@ -1275,7 +1339,7 @@ export type VoteRuling = Message<"portcullis.policy.v1.VoteRuling"> & {
  * Use `create(VoteRulingSchema)` to create a new message.
  */
 export const VoteRulingSchema: GenMessage<VoteRuling> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 22);
+  messageDesc(file_portcullis_policy_v1_policy, 23);
 
 /**
  * The value of `data.portcullis.decision`. The engine refuses any other shape and denies.
@@ -1325,7 +1389,7 @@ export type Decision = Message<"portcullis.policy.v1.Decision"> & {
  * Use `create(DecisionSchema)` to create a new message.
  */
 export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 23);
+  messageDesc(file_portcullis_policy_v1_policy, 24);
 
 /**
  * Why a decision is as it is: the metadata of the rule that fired.
@@ -1381,7 +1445,7 @@ export type Reason = Message<"portcullis.policy.v1.Reason"> & {
  * Use `create(ReasonSchema)` to create a new message.
  */
 export const ReasonSchema: GenMessage<Reason> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 24);
+  messageDesc(file_portcullis_policy_v1_policy, 25);
 
 /**
  * Something that the caller must do.
@@ -1416,7 +1480,7 @@ export type Obligation = Message<"portcullis.policy.v1.Obligation"> & {
  * Use `create(ObligationSchema)` to create a new message.
  */
 export const ObligationSchema: GenMessage<Obligation> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 25);
+  messageDesc(file_portcullis_policy_v1_policy, 26);
 
 /**
  * How to ask a person.
@@ -1444,5 +1508,5 @@ export type Ask = Message<"portcullis.policy.v1.Ask"> & {
  * Use `create(AskSchema)` to create a new message.
  */
 export const AskSchema: GenMessage<Ask> = /*@__PURE__*/
-  messageDesc(file_portcullis_policy_v1_policy, 26);
+  messageDesc(file_portcullis_policy_v1_policy, 27);
 

@@ -471,10 +471,15 @@ type Memory struct {
 	Layer string `protobuf:"bytes,1,opt,name=layer,proto3" json:"layer,omitempty"`
 	// Characters (Unicode code points) of the item's text.
 	ItemCharacters int64 `protobuf:"varint,2,opt,name=item_characters,json=itemCharacters,proto3" json:"item_characters,omitempty"`
-	// On a read: `none`, `valid`, `invalid` or `expired`. On a write: `none`.
+	// On a read: `none`, `valid`, `invalid` (not made by this server for this item, agent and text), `expired`, `superseded` (there is a newer one: somebody
+	// has put an older item back), `deleted`, `quarantined`, or `unknown` (this server has no record of the item). On a write: `none`.
 	Seal string `protobuf:"bytes,3,opt,name=seal,proto3" json:"seal,omitempty"`
 	// On a read with a valid seal: the labels that the item carries.
-	Labels        []string `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty"`
+	Labels []string `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty"`
+	// On a read with a valid seal: true if the session that wrote the item had seen something that others can write. On a write: true if this session has.
+	Untrusted bool `protobuf:"varint,5,opt,name=untrusted,proto3" json:"untrusted,omitempty"`
+	// On a write, and of a call that names a file that is memory: true if the text says what to do in the future, by the table `memory`.
+	Instructs     bool `protobuf:"varint,6,opt,name=instructs,proto3" json:"instructs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -535,6 +540,20 @@ func (x *Memory) GetLabels() []string {
 		return x.Labels
 	}
 	return nil
+}
+
+func (x *Memory) GetUntrusted() bool {
+	if x != nil {
+		return x.Untrusted
+	}
+	return false
+}
+
+func (x *Memory) GetInstructs() bool {
+	if x != nil {
+		return x.Instructs
+	}
+	return false
 }
 
 // What is proposed.
@@ -1172,7 +1191,11 @@ type Session struct {
 	// How far `repeats`, with this action, has come in the table `loops`: `none`, `warn`, `ask` or `deny`.
 	RepeatsLevel string `protobuf:"bytes,8,opt,name=repeats_level,json=repeatsLevel,proto3" json:"repeats_level,omitempty"`
 	// How far the calls of `cycle` have come in the table `loops`: `none`, `warn`, `ask` or `deny`.
-	CycleLevel    string `protobuf:"bytes,9,opt,name=cycle_level,json=cycleLevel,proto3" json:"cycle_level,omitempty"`
+	CycleLevel string `protobuf:"bytes,9,opt,name=cycle_level,json=cycleLevel,proto3" json:"cycle_level,omitempty"`
+	// How unlike this agent the action is.
+	Surprise *Surprise `protobuf:"bytes,10,opt,name=surprise,proto3" json:"surprise,omitempty"`
+	// True if the session has seen something that others can write: a result of a tool that is no trusted look-up, a document, a message, an untrusted item.
+	Untrusted     bool `protobuf:"varint,11,opt,name=untrusted,proto3" json:"untrusted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1270,6 +1293,84 @@ func (x *Session) GetCycleLevel() string {
 	return ""
 }
 
+func (x *Session) GetSurprise() *Surprise {
+	if x != nil {
+		return x.Surprise
+	}
+	return nil
+}
+
+func (x *Session) GetUntrusted() bool {
+	if x != nil {
+		return x.Untrusted
+	}
+	return false
+}
+
+// How unlike what an agent usually does an action is. It may only make a decision stricter.
+type Surprise struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `unknown` (too little is known of the agent and its fleet), `usual`, `unusual` or `rare`. A rule had better read this than `percent`.
+	Level string `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`
+	// 0 (as ever) to 100.
+	Percent int64 `protobuf:"varint,2,opt,name=percent,proto3" json:"percent,omitempty"`
+	// What was rare about it, the rarest first: `transition`, `tool`, `size`, `rate`, `sinks`. At most 5.
+	Because       []string `protobuf:"bytes,3,rep,name=because,proto3" json:"because,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Surprise) Reset() {
+	*x = Surprise{}
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Surprise) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Surprise) ProtoMessage() {}
+
+func (x *Surprise) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Surprise.ProtoReflect.Descriptor instead.
+func (*Surprise) Descriptor() ([]byte, []int) {
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Surprise) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *Surprise) GetPercent() int64 {
+	if x != nil {
+		return x.Percent
+	}
+	return 0
+}
+
+func (x *Surprise) GetBecause() []string {
+	if x != nil {
+		return x.Because
+	}
+	return nil
+}
+
 // Where a limit stands.
 type Limit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1297,7 +1398,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1309,7 +1410,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[13]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1322,7 +1423,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{13}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Limit) GetName() string {
@@ -1407,7 +1508,7 @@ type Breaker struct {
 
 func (x *Breaker) Reset() {
 	*x = Breaker{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1419,7 +1520,7 @@ func (x *Breaker) String() string {
 func (*Breaker) ProtoMessage() {}
 
 func (x *Breaker) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[14]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1432,7 +1533,7 @@ func (x *Breaker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Breaker.ProtoReflect.Descriptor instead.
 func (*Breaker) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{14}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Breaker) GetName() string {
@@ -1485,7 +1586,7 @@ type Approval struct {
 
 func (x *Approval) Reset() {
 	*x = Approval{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +1598,7 @@ func (x *Approval) String() string {
 func (*Approval) ProtoMessage() {}
 
 func (x *Approval) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[15]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +1611,7 @@ func (x *Approval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approval.ProtoReflect.Descriptor instead.
 func (*Approval) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{15}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Approval) GetState() string {
@@ -1547,7 +1648,7 @@ type Now struct {
 
 func (x *Now) Reset() {
 	*x = Now{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1660,7 @@ func (x *Now) String() string {
 func (*Now) ProtoMessage() {}
 
 func (x *Now) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[16]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1673,7 @@ func (x *Now) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Now.ProtoReflect.Descriptor instead.
 func (*Now) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{16}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Now) GetTime() string {
@@ -1622,7 +1723,7 @@ type Review struct {
 
 func (x *Review) Reset() {
 	*x = Review{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1634,7 +1735,7 @@ func (x *Review) String() string {
 func (*Review) ProtoMessage() {}
 
 func (x *Review) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[17]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1647,7 +1748,7 @@ func (x *Review) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Review.ProtoReflect.Descriptor instead.
 func (*Review) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Review) GetReasons() []*Reason {
@@ -1753,7 +1854,7 @@ type Voter struct {
 
 func (x *Voter) Reset() {
 	*x = Voter{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1765,7 +1866,7 @@ func (x *Voter) String() string {
 func (*Voter) ProtoMessage() {}
 
 func (x *Voter) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[18]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1778,7 +1879,7 @@ func (x *Voter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Voter.ProtoReflect.Descriptor instead.
 func (*Voter) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{18}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Voter) GetPerson() string {
@@ -1831,7 +1932,7 @@ type Ballot struct {
 
 func (x *Ballot) Reset() {
 	*x = Ballot{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[19]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1843,7 +1944,7 @@ func (x *Ballot) String() string {
 func (*Ballot) ProtoMessage() {}
 
 func (x *Ballot) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[19]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1856,7 +1957,7 @@ func (x *Ballot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ballot.ProtoReflect.Descriptor instead.
 func (*Ballot) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{19}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Ballot) GetPerson() string {
@@ -1897,7 +1998,7 @@ type Stage struct {
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[20]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1909,7 +2010,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[20]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1922,7 +2023,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{20}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Stage) GetAfterSeconds() int64 {
@@ -1966,7 +2067,7 @@ type ApprovalTerms struct {
 
 func (x *ApprovalTerms) Reset() {
 	*x = ApprovalTerms{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[21]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1978,7 +2079,7 @@ func (x *ApprovalTerms) String() string {
 func (*ApprovalTerms) ProtoMessage() {}
 
 func (x *ApprovalTerms) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[21]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1991,7 +2092,7 @@ func (x *ApprovalTerms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalTerms.ProtoReflect.Descriptor instead.
 func (*ApprovalTerms) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{21}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ApprovalTerms) GetTtlSeconds() int64 {
@@ -2025,7 +2126,7 @@ type VoteRuling struct {
 
 func (x *VoteRuling) Reset() {
 	*x = VoteRuling{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[22]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2037,7 +2138,7 @@ func (x *VoteRuling) String() string {
 func (*VoteRuling) ProtoMessage() {}
 
 func (x *VoteRuling) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[22]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2050,7 +2151,7 @@ func (x *VoteRuling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoteRuling.ProtoReflect.Descriptor instead.
 func (*VoteRuling) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{22}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *VoteRuling) GetMayVote() bool {
@@ -2101,7 +2202,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[23]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2113,7 +2214,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[23]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2126,7 +2227,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{23}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Decision) GetEffect() string {
@@ -2185,7 +2286,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[24]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2197,7 +2298,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[24]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2210,7 +2311,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{24}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Reason) GetCode() string {
@@ -2270,7 +2371,7 @@ type Obligation struct {
 
 func (x *Obligation) Reset() {
 	*x = Obligation{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[25]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2282,7 +2383,7 @@ func (x *Obligation) String() string {
 func (*Obligation) ProtoMessage() {}
 
 func (x *Obligation) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[25]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2295,7 +2396,7 @@ func (x *Obligation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Obligation.ProtoReflect.Descriptor instead.
 func (*Obligation) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{25}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Obligation) GetId() string {
@@ -2332,7 +2433,7 @@ type Ask struct {
 
 func (x *Ask) Reset() {
 	*x = Ask{}
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[26]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2344,7 +2445,7 @@ func (x *Ask) String() string {
 func (*Ask) ProtoMessage() {}
 
 func (x *Ask) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[26]
+	mi := &file_portcullis_policy_v1_policy_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2357,7 +2458,7 @@ func (x *Ask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ask.ProtoReflect.Descriptor instead.
 func (*Ask) Descriptor() ([]byte, []int) {
-	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{26}
+	return file_portcullis_policy_v1_policy_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Ask) GetTtlSeconds() int64 {
@@ -2421,12 +2522,14 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\adropped\x18\x05 \x01(\bR\adropped\"E\n" +
 	"\x05Usage\x12$\n" +
 	"\x0ecost_micro_usd\x18\x01 \x01(\x03R\fcostMicroUsd\x12\x16\n" +
-	"\x06tokens\x18\x02 \x01(\x03R\x06tokens\"s\n" +
+	"\x06tokens\x18\x02 \x01(\x03R\x06tokens\"\xaf\x01\n" +
 	"\x06Memory\x12\x14\n" +
 	"\x05layer\x18\x01 \x01(\tR\x05layer\x12'\n" +
 	"\x0fitem_characters\x18\x02 \x01(\x03R\x0eitemCharacters\x12\x12\n" +
 	"\x04seal\x18\x03 \x01(\tR\x04seal\x12\x16\n" +
-	"\x06labels\x18\x04 \x03(\tR\x06labels\"\xdf\x03\n" +
+	"\x06labels\x18\x04 \x03(\tR\x06labels\x12\x1c\n" +
+	"\tuntrusted\x18\x05 \x01(\bR\tuntrusted\x12\x1c\n" +
+	"\tinstructs\x18\x06 \x01(\bR\tinstructs\"\xdf\x03\n" +
 	"\x06Action\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04tool\x18\x02 \x01(\tR\x04tool\x12\x16\n" +
@@ -2477,7 +2580,7 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\aorigins\x18\x03 \x03(\tR\aorigins\"7\n" +
 	"\x05Cycle\x12\x16\n" +
 	"\x06length\x18\x01 \x01(\x03R\x06length\x12\x16\n" +
-	"\x06rounds\x18\x02 \x01(\x03R\x06rounds\"\xa2\x02\n" +
+	"\x06rounds\x18\x02 \x01(\x03R\x06rounds\"\xfc\x02\n" +
 	"\aSession\x12\x16\n" +
 	"\x06labels\x18\x01 \x03(\tR\x06labels\x12\x14\n" +
 	"\x05tools\x18\x02 \x03(\tR\x05tools\x12!\n" +
@@ -2489,7 +2592,14 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\x05cycle\x18\a \x01(\v2\x1b.portcullis.policy.v1.CycleR\x05cycle\x12#\n" +
 	"\rrepeats_level\x18\b \x01(\tR\frepeatsLevel\x12\x1f\n" +
 	"\vcycle_level\x18\t \x01(\tR\n" +
-	"cycleLevel\"\xf4\x01\n" +
+	"cycleLevel\x12:\n" +
+	"\bsurprise\x18\n" +
+	" \x01(\v2\x1e.portcullis.policy.v1.SurpriseR\bsurprise\x12\x1c\n" +
+	"\tuntrusted\x18\v \x01(\bR\tuntrusted\"T\n" +
+	"\bSurprise\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level\x12\x18\n" +
+	"\apercent\x18\x02 \x01(\x03R\apercent\x12\x18\n" +
+	"\abecause\x18\x03 \x03(\tR\abecause\"\xf4\x01\n" +
 	"\x05Limit\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bexceeded\x18\x02 \x01(\bR\bexceeded\x12\x12\n" +
@@ -2597,7 +2707,7 @@ func file_portcullis_policy_v1_policy_proto_rawDescGZIP() []byte {
 	return file_portcullis_policy_v1_policy_proto_rawDescData
 }
 
-var file_portcullis_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_portcullis_policy_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_portcullis_policy_v1_policy_proto_goTypes = []any{
 	(*Input)(nil),           // 0: portcullis.policy.v1.Input
 	(*Principal)(nil),       // 1: portcullis.policy.v1.Principal
@@ -2612,22 +2722,23 @@ var file_portcullis_policy_v1_policy_proto_goTypes = []any{
 	(*Provenance)(nil),      // 10: portcullis.policy.v1.Provenance
 	(*Cycle)(nil),           // 11: portcullis.policy.v1.Cycle
 	(*Session)(nil),         // 12: portcullis.policy.v1.Session
-	(*Limit)(nil),           // 13: portcullis.policy.v1.Limit
-	(*Breaker)(nil),         // 14: portcullis.policy.v1.Breaker
-	(*Approval)(nil),        // 15: portcullis.policy.v1.Approval
-	(*Now)(nil),             // 16: portcullis.policy.v1.Now
-	(*Review)(nil),          // 17: portcullis.policy.v1.Review
-	(*Voter)(nil),           // 18: portcullis.policy.v1.Voter
-	(*Ballot)(nil),          // 19: portcullis.policy.v1.Ballot
-	(*Stage)(nil),           // 20: portcullis.policy.v1.Stage
-	(*ApprovalTerms)(nil),   // 21: portcullis.policy.v1.ApprovalTerms
-	(*VoteRuling)(nil),      // 22: portcullis.policy.v1.VoteRuling
-	(*Decision)(nil),        // 23: portcullis.policy.v1.Decision
-	(*Reason)(nil),          // 24: portcullis.policy.v1.Reason
-	(*Obligation)(nil),      // 25: portcullis.policy.v1.Obligation
-	(*Ask)(nil),             // 26: portcullis.policy.v1.Ask
-	nil,                     // 27: portcullis.policy.v1.Obligation.PropertiesEntry
-	(*structpb.Struct)(nil), // 28: google.protobuf.Struct
+	(*Surprise)(nil),        // 13: portcullis.policy.v1.Surprise
+	(*Limit)(nil),           // 14: portcullis.policy.v1.Limit
+	(*Breaker)(nil),         // 15: portcullis.policy.v1.Breaker
+	(*Approval)(nil),        // 16: portcullis.policy.v1.Approval
+	(*Now)(nil),             // 17: portcullis.policy.v1.Now
+	(*Review)(nil),          // 18: portcullis.policy.v1.Review
+	(*Voter)(nil),           // 19: portcullis.policy.v1.Voter
+	(*Ballot)(nil),          // 20: portcullis.policy.v1.Ballot
+	(*Stage)(nil),           // 21: portcullis.policy.v1.Stage
+	(*ApprovalTerms)(nil),   // 22: portcullis.policy.v1.ApprovalTerms
+	(*VoteRuling)(nil),      // 23: portcullis.policy.v1.VoteRuling
+	(*Decision)(nil),        // 24: portcullis.policy.v1.Decision
+	(*Reason)(nil),          // 25: portcullis.policy.v1.Reason
+	(*Obligation)(nil),      // 26: portcullis.policy.v1.Obligation
+	(*Ask)(nil),             // 27: portcullis.policy.v1.Ask
+	nil,                     // 28: portcullis.policy.v1.Obligation.PropertiesEntry
+	(*structpb.Struct)(nil), // 29: google.protobuf.Struct
 }
 var file_portcullis_policy_v1_policy_proto_depIdxs = []int32{
 	1,  // 0: portcullis.policy.v1.Input.principal:type_name -> portcullis.policy.v1.Principal
@@ -2637,31 +2748,32 @@ var file_portcullis_policy_v1_policy_proto_depIdxs = []int32{
 	9,  // 4: portcullis.policy.v1.Input.findings:type_name -> portcullis.policy.v1.Finding
 	10, // 5: portcullis.policy.v1.Input.provenance:type_name -> portcullis.policy.v1.Provenance
 	12, // 6: portcullis.policy.v1.Input.session:type_name -> portcullis.policy.v1.Session
-	13, // 7: portcullis.policy.v1.Input.limits:type_name -> portcullis.policy.v1.Limit
-	14, // 8: portcullis.policy.v1.Input.breakers:type_name -> portcullis.policy.v1.Breaker
-	15, // 9: portcullis.policy.v1.Input.approval:type_name -> portcullis.policy.v1.Approval
-	16, // 10: portcullis.policy.v1.Input.now:type_name -> portcullis.policy.v1.Now
-	17, // 11: portcullis.policy.v1.Input.review:type_name -> portcullis.policy.v1.Review
+	14, // 7: portcullis.policy.v1.Input.limits:type_name -> portcullis.policy.v1.Limit
+	15, // 8: portcullis.policy.v1.Input.breakers:type_name -> portcullis.policy.v1.Breaker
+	16, // 9: portcullis.policy.v1.Input.approval:type_name -> portcullis.policy.v1.Approval
+	17, // 10: portcullis.policy.v1.Input.now:type_name -> portcullis.policy.v1.Now
+	18, // 11: portcullis.policy.v1.Input.review:type_name -> portcullis.policy.v1.Review
 	2,  // 12: portcullis.policy.v1.Principal.delegation:type_name -> portcullis.policy.v1.Delegation
-	28, // 13: portcullis.policy.v1.Action.arguments:type_name -> google.protobuf.Struct
+	29, // 13: portcullis.policy.v1.Action.arguments:type_name -> google.protobuf.Struct
 	3,  // 14: portcullis.policy.v1.Action.estimate:type_name -> portcullis.policy.v1.Usage
 	4,  // 15: portcullis.policy.v1.Action.memory:type_name -> portcullis.policy.v1.Memory
 	6,  // 16: portcullis.policy.v1.Action.role:type_name -> portcullis.policy.v1.ToolRole
 	11, // 17: portcullis.policy.v1.Session.cycle:type_name -> portcullis.policy.v1.Cycle
-	24, // 18: portcullis.policy.v1.Review.reasons:type_name -> portcullis.policy.v1.Reason
-	20, // 19: portcullis.policy.v1.Review.stages:type_name -> portcullis.policy.v1.Stage
-	19, // 20: portcullis.policy.v1.Review.votes:type_name -> portcullis.policy.v1.Ballot
-	18, // 21: portcullis.policy.v1.Review.voter:type_name -> portcullis.policy.v1.Voter
-	20, // 22: portcullis.policy.v1.ApprovalTerms.stages:type_name -> portcullis.policy.v1.Stage
-	24, // 23: portcullis.policy.v1.Decision.reasons:type_name -> portcullis.policy.v1.Reason
-	25, // 24: portcullis.policy.v1.Decision.obligations:type_name -> portcullis.policy.v1.Obligation
-	26, // 25: portcullis.policy.v1.Decision.approval:type_name -> portcullis.policy.v1.Ask
-	27, // 26: portcullis.policy.v1.Obligation.properties:type_name -> portcullis.policy.v1.Obligation.PropertiesEntry
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	13, // 18: portcullis.policy.v1.Session.surprise:type_name -> portcullis.policy.v1.Surprise
+	25, // 19: portcullis.policy.v1.Review.reasons:type_name -> portcullis.policy.v1.Reason
+	21, // 20: portcullis.policy.v1.Review.stages:type_name -> portcullis.policy.v1.Stage
+	20, // 21: portcullis.policy.v1.Review.votes:type_name -> portcullis.policy.v1.Ballot
+	19, // 22: portcullis.policy.v1.Review.voter:type_name -> portcullis.policy.v1.Voter
+	21, // 23: portcullis.policy.v1.ApprovalTerms.stages:type_name -> portcullis.policy.v1.Stage
+	25, // 24: portcullis.policy.v1.Decision.reasons:type_name -> portcullis.policy.v1.Reason
+	26, // 25: portcullis.policy.v1.Decision.obligations:type_name -> portcullis.policy.v1.Obligation
+	27, // 26: portcullis.policy.v1.Decision.approval:type_name -> portcullis.policy.v1.Ask
+	28, // 27: portcullis.policy.v1.Obligation.properties:type_name -> portcullis.policy.v1.Obligation.PropertiesEntry
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_policy_v1_policy_proto_init() }
@@ -2675,7 +2787,7 @@ func file_portcullis_policy_v1_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_policy_v1_policy_proto_rawDesc), len(file_portcullis_policy_v1_policy_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
