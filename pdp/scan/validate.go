@@ -22,6 +22,10 @@ var validators = func() map[string]validator {
 		"base64_blob": validBase64,
 		"secret":      looksRandom,
 
+		"base58check":     func(m string) bool { return validBase58Check(m, base58Bitcoin) },
+		"base58check_xrp": func(m string) bool { return validBase58Check(m, base58XRP) },
+		"bech32":          validBech32,
+
 		"be_nrn":       validNationalNumber,
 		"cl_rut":       validRUT,
 		"cn_rid":       validResidentID,

@@ -9,6 +9,7 @@ import data.portcullis.lib.card
 import data.portcullis.lib.iban
 import data.portcullis.lib.lettered
 import data.portcullis.lib.number
+import data.portcullis.lib.wallet
 
 accepts("luhn", match) if card.valid(digits(match))
 
@@ -70,6 +71,12 @@ accepts("sg_nric", match) if lettered.nric(lettered.compact(match))
 accepts("tw_id", match) if lettered.taiwan_id(lettered.compact(match))
 
 accepts("vin", match) if lettered.vin(lettered.compact(match))
+
+accepts("base58check", match) if wallet.base58check(match, wallet.bitcoin)
+
+accepts("base58check_xrp", match) if wallet.base58check(match, wallet.xrp)
+
+accepts("bech32", match) if wallet.bech32(match)
 
 accepts(name, match) if number.by_rule(name, match)
 

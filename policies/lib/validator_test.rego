@@ -85,3 +85,9 @@ test_refused[sprintf("%s %s", [name, match])] if {
 	some match in list
 	not validator.accepts(name, match)
 }
+
+test_addresses_of_wallets if {
+	validator.accepts("base58check", "1BoatSLRHtKNngkdXEeobR76b53LETtpyT")
+	validator.accepts("base58check_xrp", "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh")
+	validator.accepts("bech32", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4")
+}
