@@ -78,7 +78,7 @@ func (j *judgement) question(canonical []byte) approval.Ask {
 	rate := j.snapshot.Tables.Answers.Asks
 	return approval.Ask{
 		Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Run: p.Run, User: p.User,
-		RequestedBy: j.caller.Subject, DecisionID: j.id,
+		RequestedBy: j.caller.Subject, RequestedByPerson: j.caller.Person, Owner: j.caller.Owner, DecisionID: j.id,
 		Kind: string(a.Kind), Tool: j.tool(), Server: a.Server, SchemaDigest: a.SchemaDigest,
 		Digest: j.digest, BundleRevision: j.snapshot.Revision,
 		Reasons: reasons, Rules: j.ask.rules, Action: canonical,

@@ -33,14 +33,22 @@ func (r Role) person() bool {
 
 // Caller is who stands behind a request. The zero Caller may do nothing.
 type Caller struct {
-	// Subject is the verified name of the person or program. Votes and audit lines are keyed by it.
+	// Subject is the verified name of the account. Audit lines are keyed by it.
 	Subject string
-	Roles   []Role
+	// Person is the human behind the account, whatever they sign in with: from the file's `people`, else the subject,
+	// folded. Votes are counted by it.
+	Person string
+	// Owner is the person who runs a machine's credential; empty where the file does not say. They cannot approve what it
+	// asks for.
+	Owner string
+	// Groups are those of the account, for policy that says who may approve.
+	Groups []string
+	Roles  []Role
 	// Tenant is the one tenant that the credential belongs to.
 	Tenant string
 	// Agents are those it may speak for, by name, or AnyAgent.
 	Agents []string
-	// Method is how it was authenticated: `bearer`.
+	// Method is how it was authenticated: `bearer`, `mtls` or `jwt`.
 	Method string
 	// CredentialID is the stable, public id of the credential, for logs and replay keys.
 	CredentialID string

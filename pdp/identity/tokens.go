@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -57,7 +58,8 @@ func NewTokens(creds []Credential, now func() time.Time) (*Tokens, error) {
 	for i := range t.creds {
 		c := &t.creds[i]
 		c.Caller = c.Caller.clone()
-		c.Caller.Method = "bearer"
+		c.Caller.Method = methodBearer
+		c.Caller.Person = cmp.Or(c.Caller.Person, fold(c.Caller.Subject))
 		if err := checkCredential(*c); err != nil {
 			errs = append(errs, fmt.Errorf("identity: credential %d (%q): %w", i+1, c.Caller.CredentialID, err))
 		}
@@ -72,7 +74,17 @@ func NewTokens(creds []Credential, now func() time.Time) (*Tokens, error) {
 var name = regexp.MustCompile(`^[A-Za-z0-9._:@/-]{1,128}$`)
 
 func checkCredential(c Credential) error {
-	who := c.Caller
+	if c.SHA256 == [sha256.Size]byte{} || c.SHA256 == sha256.Sum256(nil) {
+		return errors.New("sha256 is that of nothing")
+	}
+	return c.Caller.check()
+}
+
+// maxGroups bounds the groups of one account.
+const maxGroups = 100
+
+// check finds what no caller may be, however it is authenticated.
+func (who *Caller) check() error {
 	machine, person := false, false
 	for i, r := range who.Roles {
 		if !r.known() || slices.Contains(who.Roles[:i], r) {
@@ -87,8 +99,10 @@ func checkCredential(c Credential) error {
 		return errors.New("subject must be 1 to 128 letters, digits or ._:@/-")
 	case !name.MatchString(who.Tenant):
 		return errors.New("tenant must be 1 to 128 letters, digits or ._:@/-")
-	case c.SHA256 == [sha256.Size]byte{} || c.SHA256 == sha256.Sum256(nil):
-		return errors.New("sha256 is that of nothing")
+	case who.Owner != "" && (!name.MatchString(who.Owner) || !machine):
+		return errors.New("owner is for an agent or gateway, 1 to 128 letters, digits or ._:@/-")
+	case len(who.Groups) > maxGroups:
+		return fmt.Errorf("%d groups, at most %d", len(who.Groups), maxGroups)
 	case len(who.Roles) == 0:
 		return errors.New("no roles")
 	case machine && person:
@@ -103,6 +117,11 @@ func checkCredential(c Credential) error {
 		return errors.New(`agents "*" needs the role gateway`)
 	case who.ObserveAsUser && !who.Has(RoleGateway):
 		return errors.New("observe_as_user needs the role gateway: an agent would vouch for itself")
+	}
+	for _, g := range who.Groups {
+		if !name.MatchString(g) {
+			return fmt.Errorf("group %q must be 1 to 128 letters, digits or ._:@/-", g)
+		}
 	}
 	for _, a := range who.Agents {
 		if a != AnyAgent && !name.MatchString(a) {
@@ -171,7 +190,7 @@ func (t *Tokens) Authenticate(_ context.Context, header string) (Caller, error) 
 }
 
 func (c Caller) clone() Caller {
-	c.Roles, c.Agents = slices.Clone(c.Roles), slices.Clone(c.Agents)
+	c.Roles, c.Agents, c.Groups = slices.Clone(c.Roles), slices.Clone(c.Agents), slices.Clone(c.Groups)
 	return c
 }
 

@@ -138,7 +138,7 @@ func (s *approvalService) SubmitVerdict(ctx context.Context, in *portcullisv1.Su
 			return nil, err
 		}
 	}
-	result, err := s.approvals.SubmitVerdict(ctx, in.GetApprovalId(), approval.Voter{Subject: caller.Subject, Tenant: caller.Tenant, Roles: caller.Roles},
+	result, err := s.approvals.SubmitVerdict(ctx, in.GetApprovalId(), voterFrom(caller),
 		approval.Ballot{Verdict: verdict, Comment: cleanComment(in.GetComment()), ExpectedDigest: in.GetExpectedDigest(), Terms: termsFrom(in.GetGrant())})
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/review"
 )
 
@@ -30,6 +31,10 @@ func grantTo(g *approval.Grant) *portcullisv1.GrantStatus {
 		return nil
 	}
 	return &portcullisv1.GrantStatus{Uses: int32Of(g.Uses), Used: int32Of(g.Used), AnySession: g.AnySession, Vary: g.Vary}
+}
+
+func voterFrom(c identity.Caller) approval.Voter {
+	return approval.Voter{Subject: c.Subject, Tenant: c.Tenant, Roles: c.Roles, Person: c.Person, Groups: c.Groups}
 }
 
 func termsFrom(g *portcullisv1.Grant) *approval.Terms {
