@@ -21,7 +21,8 @@ const (
 // validBase58Check says whether a text holds bytes of which the last four are the begin of the double SHA-256 of the others
 // (Bitcoin wiki: Base58Check encoding).
 func validBase58Check(match, alphabet string) bool {
-	raw := fromBase58(match, alphabet)
+	var room [maxBase58]byte
+	raw := fromBase58(match, alphabet, &room)
 	n := len(raw) - base58Checksum
 	if n < 1 {
 		return false
@@ -32,12 +33,11 @@ func validBase58Check(match, alphabet string) bool {
 }
 
 // fromBase58 is the bytes that a text stands for; each leading zero is a byte of its own. Nil if it is none.
-func fromBase58(text, alphabet string) []byte {
-	if text == "" || len(text) > maxBase58 {
+func fromBase58(text, alphabet string, number *[maxBase58]byte) []byte {
+	if len(text) > maxBase58 {
 		return nil
 	}
-	var number [maxBase58]byte // the last bytes of it
-	first := len(number)
+	first := len(number) // where the number begins
 	for i := range len(text) {
 		carry := strings.IndexByte(alphabet, text[i])
 		if carry < 0 {
@@ -50,11 +50,10 @@ func fromBase58(text, alphabet string) []byte {
 			first = min(first, at)
 		}
 	}
-	zeros := len(text) - len(strings.TrimLeft(text, alphabet[:1]))
-	for first < len(number) && number[first] == 0 {
-		first++
+	for i := 0; i < len(text) && text[i] == alphabet[0]; i++ {
+		first--
 	}
-	return append(make([]byte, zeros), number[first:]...)
+	return number[first:]
 }
 
 // What bech32 is made of (BIP 173), and the constants that its check and that of bech32m (BIP 350) come to.
@@ -70,12 +69,18 @@ const (
 
 // validBech32 says whether a text is a prefix of a few letters and digits, a 1, and data with a checksum of either kind; all of it in one case.
 func validBech32(match string) bool {
-	lower := strings.ToLower(match)
-	if len(match) > maxBech32 || match != lower && match != strings.ToUpper(match) {
-		return false
+	var room [maxBech32]byte
+	lower := room[:copy(room[:], match)]
+	small, capital := false, false
+	for i, c := range lower {
+		small = small || c >= 'a' && c <= 'z'
+		if isUpper(c) {
+			capital = true
+			lower[i] = c - 'A' + 'a'
+		}
 	}
-	one := strings.LastIndexByte(lower, '1')
-	if one < 1 || one > maxBech32Prefix || len(lower)-one-1 < bech32Checksum {
+	one := bytes.LastIndexByte(lower, '1')
+	if len(match) > maxBech32 || small && capital || one < 1 || one > maxBech32Prefix || len(lower)-one-1 < bech32Checksum {
 		return false
 	}
 	check := uint32(1)
