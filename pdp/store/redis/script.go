@@ -14,6 +14,8 @@ var sources embed.FS
 type scripts struct {
 	clock, batch, list, recover, swap, records *rueidis.Lua
 
+	memory *rueidis.Lua
+
 	approvalsWrite, approvalsTouch, approvalsRead, approvalsSnapshot, approvalsChanges *rueidis.Lua
 }
 
@@ -39,6 +41,8 @@ func newScripts(adapt func(string) string) scripts {
 		recover: script("tenant", "recover"),
 		swap:    script("tenant", "swap"),
 		records: script("tenant", "records"),
+
+		memory: script("memory"),
 
 		approvalsWrite:    script("tenant", "approvals", "approvals_write"),
 		approvalsTouch:    script("tenant", "approvals", "approvals_touch"),
