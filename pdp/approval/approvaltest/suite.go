@@ -132,8 +132,13 @@ func caps(t *testing.T, s approval.Store) {
 		id, tenant, agent string
 		want              error
 	}{
-		{"1", "t", "a", nil}, {"2", "t", "a", nil}, {"3", "t", "a", approval.ErrAskRate}, {"3", "t", "b", nil},
-		{"4", "t", "c", approval.ErrQueueFull}, {"4", "u", "a", nil}, {"5", "u", "b", approval.ErrQueueFull},
+		{"1", "t", "a", nil},
+		{"2", "t", "a", nil},
+		{"3", "t", "a", approval.ErrAskRate},
+		{"3", "t", "b", nil},
+		{"4", "t", "c", approval.ErrQueueFull},
+		{"4", "u", "a", nil},
+		{"5", "u", "b", approval.ErrQueueFull},
 	} {
 		if err := s.Insert(t.Context(), record(c.id, c.tenant, c.agent), []byte("abc"), tight); !errors.Is(err, c.want) {
 			t.Fatalf("%d: %v, want %v", i, err, c.want)
@@ -195,8 +200,13 @@ func contents(t *testing.T, s approval.Store) {
 		use   approval.Use
 		there bool
 	}{
-		{approval.Pending, "", true}, {approval.Approved, "", true}, {approval.Approved, approval.Redeemed, false},
-		{approval.Approved, approval.Lapsed, false}, {approval.Rejected, "", false}, {approval.Expired, "", false}, {approval.Cancelled, "", false},
+		{approval.Pending, "", true},
+		{approval.Approved, "", true},
+		{approval.Approved, approval.Redeemed, false},
+		{approval.Approved, approval.Lapsed, false},
+		{approval.Rejected, "", false},
+		{approval.Expired, "", false},
+		{approval.Cancelled, "", false},
 	} {
 		id := fmt.Sprint("id", i)
 		big := bytes.Repeat([]byte{0, 255, '\n', byte(i)}, 100_000)
@@ -456,8 +466,13 @@ func live(t *testing.T, s approval.Store) {
 	update(t, s, "id8", to(approval.Approved, approval.Redeemed))
 	update(t, s, "id9", to(approval.Rejected, ""))
 	for _, c := range []struct{ tenant, agent, want string }{
-		{"t", "a", "id0 id5"}, {"t", "", "id0 id1 id3 id5"}, {"ta", "b", "id2"}, {"t\x00a", "ÿ", "id6"}, {long, long, "id7"},
-		{"nobody", "", ""}, {"", "", "id0 id1 id2 id3 id4 id5 id6 id7"},
+		{"t", "a", "id0 id5"},
+		{"t", "", "id0 id1 id3 id5"},
+		{"ta", "b", "id2"},
+		{"t\x00a", "ÿ", "id6"},
+		{long, long, "id7"},
+		{"nobody", "", ""},
+		{"", "", "id0 id1 id2 id3 id4 id5 id6 id7"},
 	} {
 		ids, err := s.Live(t.Context(), c.tenant, c.agent)
 		slices.Sort(ids)

@@ -187,7 +187,7 @@ func (s *Approvals) write(ctx context.Context, old *held, rec *approval.Record, 
 	}
 	var answer []rueidis.RedisMessage
 	for range lostAnswers {
-		answer, err = s.l.run(ctx, s.l.scripts.approvalsWrite, keys, append(s.l.caller(known), args...))
+		answer, err = s.run(ctx, s.l.scripts.approvalsWrite, keys, append(s.l.caller(known), args...))
 		if err == nil || errors.Is(err, ledger.ErrUnsent) || ctx.Err() != nil {
 			break
 		}
@@ -215,6 +215,29 @@ func (s *Approvals) write(ctx context.Context, old *held, rec *approval.Record, 
 	return what == writeDone, nil
 }
 
+// run sends a script. A time-out is Redis's failure, and no end of the caller's context, unless that has ended.
+func (s *Approvals) run(ctx context.Context, script *rueidis.Lua, keys, args []string) ([]rueidis.RedisMessage, error) {
+	answer, err := s.l.run(ctx, script, keys, args)
+	return answer, notTheCallers(ctx, err)
+}
+
+func (s *Approvals) call(ctx context.Context, do func(context.Context, rueidis.Client) rueidis.RedisResult) (rueidis.RedisResult, error) {
+	result, err := s.l.call(ctx, do)
+	return result, notTheCallers(ctx, err)
+}
+
+// silence is an error whose cause is not told any more: it would look like the caller's own.
+type silence struct{ error }
+
+func (silence) Unwrap() error { return ledger.ErrUnavailable }
+
+func notTheCallers(ctx context.Context, err error) error {
+	if ctx.Err() == nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
+		return silence{err}
+	}
+	return err
+}
+
 // told takes in the epoch, its changes, and whether memory was lost.
 func (s *Approvals) told(in *reader) error {
 	state := seen{epoch: in.int(), seq: in.int()}
@@ -238,7 +261,7 @@ func (s *Approvals) touch(ctx context.Context) error {
 		return err
 	}
 	k := s.keys
-	answer, err := s.l.run(ctx, s.l.scripts.approvalsTouch, []string{k.epoch(), k.live(), k.due(), k.meta()}, s.l.caller(known))
+	answer, err := s.run(ctx, s.l.scripts.approvalsTouch, []string{k.epoch(), k.live(), k.due(), k.meta()}, s.l.caller(known))
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func (s *Approvals) Follow(ctx context.Context, changed func(ids ...string)) {
 
 // cursor is where the changes are now.
 func (s *Approvals) cursor(ctx context.Context) (string, error) {
-	result, err := s.l.call(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+	result, err := s.call(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
 		return c.Do(ctx, c.B().Hget().Key(s.keys.meta()).Field("c").Build())
 	})
 	if err != nil {

@@ -55,7 +55,7 @@ func (s *Approvals) loadAll(ctx context.Context, ids []string, content bool) (fo
 	if content {
 		contentKey = s.keys.content(ids[0])
 	}
-	answer, err := s.l.run(ctx, s.l.scripts.approvalsRead, keys, []string{contentKey})
+	answer, err := s.run(ctx, s.l.scripts.approvalsRead, keys, []string{contentKey})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -138,7 +138,7 @@ func (s *Approvals) newest(ctx context.Context, indexes []string, after string) 
 }
 
 func (s *Approvals) strings(ctx context.Context, command func(rueidis.Client) rueidis.Completed) ([]string, error) {
-	result, err := s.l.call(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult { return c.Do(ctx, command(c)) })
+	result, err := s.call(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult { return c.Do(ctx, command(c)) })
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func (s *Approvals) Pending(ctx context.Context, tenant string) (int, error) {
 	if tenant != "" {
 		scope = tenantScope(&approval.Approval{Tenant: tenant})
 	}
-	result, err := s.l.call(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+	result, err := s.call(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
 		return c.Do(ctx, c.B().Hget().Key(s.keys.counts()).Field(scope).Build())
 	})
 	if err != nil {
@@ -237,7 +237,7 @@ func (s *Approvals) ByDigest(ctx context.Context, tenant, agent, digest string, 
 
 // Due returns what the sweeper has to look at.
 func (s *Approvals) Due(ctx context.Context, at time.Time, limit int) ([]string, time.Time, error) {
-	result, err := s.l.call(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+	result, err := s.call(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
 		return c.Do(ctx, c.B().Zrange().Key(s.keys.due()).Min("0").Max(strconv.Itoa(limit)).Withscores().Build())
 	})
 	if err != nil {
@@ -264,7 +264,7 @@ func (s *Approvals) Surplus(ctx context.Context, keep, limit int) ([]string, err
 	var oldest []string
 	for _, state := range []approval.State{approval.Approved, approval.Rejected, approval.Expired, approval.Cancelled} {
 		key := s.keys.state(stateIndexes[state])
-		result, err := s.l.call(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
+		result, err := s.call(ctx, func(ctx context.Context, c rueidis.Client) rueidis.RedisResult {
 			return c.Do(ctx, c.B().Zcard().Key(key).Build())
 		})
 		if err != nil {
@@ -290,7 +290,7 @@ func (s *Approvals) Surplus(ctx context.Context, keep, limit int) ([]string, err
 // Snapshot returns what was pending at one moment, and the newest cursor then. Records are read afterwards, and put back to how
 // they were at that moment.
 func (s *Approvals) Snapshot(ctx context.Context) ([]approval.Record, uint64, error) {
-	answer, err := s.l.run(ctx, s.l.scripts.approvalsSnapshot, []string{s.keys.meta(), s.keys.state(stateIndexes[approval.Pending])}, []string{s.keys.records()})
+	answer, err := s.run(ctx, s.l.scripts.approvalsSnapshot, []string{s.keys.meta(), s.keys.state(stateIndexes[approval.Pending])}, []string{s.keys.records()})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -327,7 +327,7 @@ func (s *Approvals) Changes(ctx context.Context, after uint64, limit int) ([]app
 	if after > 1<<53 {
 		return nil, approval.ErrCursor
 	}
-	answer, err := s.l.run(ctx, s.l.scripts.approvalsChanges, []string{s.keys.meta(), s.keys.changes()}, []string{strconv.FormatUint(after, 10), strconv.Itoa(limit)})
+	answer, err := s.run(ctx, s.l.scripts.approvalsChanges, []string{s.keys.meta(), s.keys.changes()}, []string{strconv.FormatUint(after, 10), strconv.Itoa(limit)})
 	if err != nil {
 		return nil, err
 	}
