@@ -110,9 +110,10 @@ lint-go: bin/golangci-lint
 	@bin/golangci-lint run ./...
 
 .PHONY: bench
-bench: build $(STAMPS)/redis ## decisions a second against a bare gRPC echo, then the packages' own benchmarks
+bench: build $(STAMPS)/redis ## decisions a second against a bare gRPC echo, the packages' own benchmarks, scanning against regexp and gitleaks
 	bin/portcullis bench $(ARGS)
 	go test -run '^$$' -bench . -benchmem ./...
+	cd tools/bench && go run . -root ../..
 
 # Where the public corpora lie; see docs/scanning.md.
 CORPORA ?= ../shared/corpora
