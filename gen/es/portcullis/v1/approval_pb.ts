@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/approval.proto.
  */
 export const file_portcullis_v1_approval: GenFile = /*@__PURE__*/
-  fileDesc("Chxwb3J0Y3VsbGlzL3YxL2FwcHJvdmFsLnByb3RvEg1wb3J0Y3VsbGlzLnYxIsEBCgRWb3RlEg8KB3N1YmplY3QYASABKAkSJwoHdmVyZGljdBgCIAEoDjIWLnBvcnRjdWxsaXMudjEuVmVyZGljdBIPCgdjb21tZW50GAMgASgJEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhcHBsaWVkGAUgASgIEg4KBnBlcnNvbhgGIAEoCRIVCg1lZGl0ZWRfZGlnZXN0GAcgASgJEg4KBnN0YWdlcxgIIAMoBSJVCg1BcHByb3ZhbFN0YWdlEhUKDWFmdGVyX3NlY29uZHMYASABKAMSDgoGcXVvcnVtGAIgASgFEg4KBmdyb3VwcxgDIAMoCRINCgVyb2xlcxgEIAMoCSKjBgoIQXBwcm92YWwSCgoCaWQYASABKAkSKwoFc3RhdGUYAiABKA4yHC5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsU3RhdGUSKwoJcHJpbmNpcGFsGAMgASgLMhgucG9ydGN1bGxpcy52MS5QcmluY2lwYWwSJwoEa2luZBgEIAEoDjIZLnBvcnRjdWxsaXMudjEuQWN0aW9uS2luZBIMCgR0b29sGAUgASgJEg4KBnNlcnZlchgGIAEoCRIVCg1hY3Rpb25fZGlnZXN0GAcgASgJEhcKD2J1bmRsZV9yZXZpc2lvbhgIIAEoCRImCgdyZWFzb25zGAkgAygLMhUucG9ydGN1bGxpcy52MS5SZWFzb24SLgoKY3JlYXRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnF1b3J1bRgNIAEoBRIiCgV2b3RlcxgOIAMoCzITLnBvcnRjdWxsaXMudjEuVm90ZRIQCghzZXF1ZW5jZRgPIAEoBBIvCgtyZWRlZW1lZF9hdBgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLZGVjaXNpb25faWQYESABKAkSJgoIZXN0aW1hdGUYEiABKAsyFC5wb3J0Y3VsbGlzLnYxLlVzYWdlEhMKC3JlZGVlbWVkX2J5GBMgASgJEikKBWdyYW50GBQgASgLMhoucG9ydGN1bGxpcy52MS5HcmFudFN0YXR1cxIOCgZqb2luZWQYFSABKAUSLAoGc3RhZ2VzGBYgAygLMhwucG9ydGN1bGxpcy52MS5BcHByb3ZhbFN0YWdlEg0KBXN0YWdlGBcgASgFEhUKDWVkaXRlZF9kaWdlc3QYGCABKAkSGQoRYXBwcm92YWxzX21pc3NpbmcYGSABKAUSEQoJd2l0aGRyYXduGBogASgIIr0BCgpSZXZpZXdWaWV3EhMKC2FjdGlvbl9qc29uGAEgASgJEhQKDGFjdGlvbl9ieXRlcxgCIAEoAxIRCgl0cnVuY2F0ZWQYAyABKAgSKAoIZmluZGluZ3MYBCADKAsyFi5wb3J0Y3VsbGlzLnYxLkZpbmRpbmcSDgoGb2Zmc2V0GAUgASgDEhMKC25leHRfb2Zmc2V0GAYgASgDEg4KBm1hc2tlZBgHIAEoBRISCgphZ2VudF9zYXlzGAggASgJIsMBChRMaXN0QXBwcm92YWxzUmVxdWVzdBI9CgZzdGF0ZXMYASADKA4yHC5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsU3RhdGVCD7pIDJIBCRAFIgWCAQIQARIXCgVhZ2VudBgCIAEoCUIIukgFcgMogAESFgoEdG9vbBgDIAEoCUIIukgFcgMogAISHQoJcGFnZV9zaXplGAQgASgFQgq6SAcaBRjIASgAEhwKCnBhZ2VfdG9rZW4YBSABKAlCCLpIBXIDKIACIlwKFUxpc3RBcHByb3ZhbHNSZXNwb25zZRIqCglhcHByb3ZhbHMYASADKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJkChJHZXRBcHByb3ZhbFJlcXVlc3QSLwoLYXBwcm92YWxfaWQYASABKAlCGrpIF3IVEAEoQDIPXltBLVphLXowLTktXSokEh0KBm9mZnNldBgCIAEoA0INukgKIggYgICAgAQoACJpChNHZXRBcHByb3ZhbFJlc3BvbnNlEikKCGFwcHJvdmFsGAEgASgLMhcucG9ydGN1bGxpcy52MS5BcHByb3ZhbBInCgR2aWV3GAIgASgLMhkucG9ydGN1bGxpcy52MS5SZXZpZXdWaWV3IoMBChVSZXZlYWxBcHByb3ZhbFJlcXVlc3QSLwoLYXBwcm92YWxfaWQYASABKAlCGrpIF3IVEAEoQDIPXltBLVphLXowLTktXSokEh0KBm9mZnNldBgCIAEoA0INukgKIggYgICAgAQoABIaCgZyZWFzb24YAyABKAlCCrpIB3IFEAEooB8iQQoWUmV2ZWFsQXBwcm92YWxSZXNwb25zZRInCgR2aWV3GAEgASgLMhkucG9ydGN1bGxpcy52MS5SZXZpZXdWaWV3InUKBUdyYW50EhgKBHVzZXMYASABKAVCCrpIBxoFGOgHKAASHAoHc2Vjb25kcxgCIAEoA0ILukgIIgYYgKMFKAASEwoLYW55X3Nlc3Npb24YAyABKAgSHwoEdmFyeRgEIAMoCUIRukgOkgELEBAiB3IFEAEogAgiTAoLR3JhbnRTdGF0dXMSDAoEdXNlcxgBIAEoBRIMCgR1c2VkGAIgASgFEhMKC2FueV9zZXNzaW9uGAMgASgIEgwKBHZhcnkYBCADKAkinwIKFFN1Ym1pdFZlcmRpY3RSZXF1ZXN0Ei8KC2FwcHJvdmFsX2lkGAEgASgJQhq6SBdyFRABKEAyD15bQS1aYS16MC05LV0qJBIzCgd2ZXJkaWN0GAIgASgOMhYucG9ydGN1bGxpcy52MS5WZXJkaWN0Qgq6SAeCAQQQASAAEhkKB2NvbW1lbnQYAyABKAlCCLpIBXIDKKAfEiEKD2V4cGVjdGVkX2RpZ2VzdBgEIAEoCUIIukgFcgMogAESIwoFZ3JhbnQYBSABKAsyFC5wb3J0Y3VsbGlzLnYxLkdyYW50EigKFWVkaXRlZF9hcmd1bWVudHNfanNvbhgGIAEoCUIJukgGcgQogIBAEhQKDHNlZW5faW5fZnVsbBgHIAEoCCKLAQoVU3VibWl0VmVyZGljdFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSKQoIYXBwcm92YWwYAiABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEg4KBnJlYXNvbhgDIAEoCRImCgdyZWFzb25zGAQgAygLMhUucG9ydGN1bGxpcy52MS5SZWFzb24iWgoVU3VibWl0VmVyZGljdHNSZXF1ZXN0EkEKCHZlcmRpY3RzGAEgAygLMiMucG9ydGN1bGxpcy52MS5TdWJtaXRWZXJkaWN0UmVxdWVzdEIKukgHkgEECAEQZCI9CgxWZXJkaWN0RXJyb3ISDAoEY29kZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCSKBAQoNVmVyZGljdFJlc3VsdBI4CghyZXNwb25zZRgBIAEoCzIkLnBvcnRjdWxsaXMudjEuU3VibWl0VmVyZGljdFJlc3BvbnNlSAASLAoFZXJyb3IYAiABKAsyGy5wb3J0Y3VsbGlzLnYxLlZlcmRpY3RFcnJvckgAQggKBnJlc3VsdCJHChZTdWJtaXRWZXJkaWN0c1Jlc3BvbnNlEi0KB3Jlc3VsdHMYASADKAsyHC5wb3J0Y3VsbGlzLnYxLlZlcmRpY3RSZXN1bHQiYgoVQ2FuY2VsQXBwcm92YWxSZXF1ZXN0Ei8KC2FwcHJvdmFsX2lkGAEgASgJQhq6SBdyFRABKEAyD15bQS1aYS16MC05LV0qJBIYCgZyZWFzb24YAiABKAlCCLpIBXIDKKAGImQKFkNhbmNlbEFwcHJvdmFsUmVzcG9uc2USDwoHYXBwbGllZBgBIAEoCBIpCghhcHByb3ZhbBgCIAEoCzIXLnBvcnRjdWxsaXMudjEuQXBwcm92YWwSDgoGcmVhc29uGAMgASgJIi0KFVdhdGNoQXBwcm92YWxzUmVxdWVzdBIUCgxhZnRlcl9jdXJzb3IYASABKAQieAoWV2F0Y2hBcHByb3ZhbHNSZXNwb25zZRIpCghhcHByb3ZhbBgBIAEoCzIXLnBvcnRjdWxsaXMudjEuQXBwcm92YWwSDgoGY3Vyc29yGAIgASgEEhEKCWhlYXJ0YmVhdBgDIAEoCBIQCghkcmFpbmluZxgEIAEoCCq/AQoNQXBwcm92YWxTdGF0ZRIeChpBUFBST1ZBTF9TVEFURV9VTlNQRUNJRklFRBAAEhoKFkFQUFJPVkFMX1NUQVRFX1BFTkRJTkcQARIbChdBUFBST1ZBTF9TVEFURV9BUFBST1ZFRBACEhsKF0FQUFJPVkFMX1NUQVRFX1JFSkVDVEVEEAMSGgoWQVBQUk9WQUxfU1RBVEVfRVhQSVJFRBAEEhwKGEFQUFJPVkFMX1NUQVRFX0NBTkNFTExFRBAFKksKB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEhMKD1ZFUkRJQ1RfQVBQUk9WRRABEhIKDlZFUkRJQ1RfUkVKRUNUEAIynQUKD0FwcHJvdmFsU2VydmljZRJaCg1MaXN0QXBwcm92YWxzEiMucG9ydGN1bGxpcy52MS5MaXN0QXBwcm92YWxzUmVxdWVzdBokLnBvcnRjdWxsaXMudjEuTGlzdEFwcHJvdmFsc1Jlc3BvbnNlElQKC0dldEFwcHJvdmFsEiEucG9ydGN1bGxpcy52MS5HZXRBcHByb3ZhbFJlcXVlc3QaIi5wb3J0Y3VsbGlzLnYxLkdldEFwcHJvdmFsUmVzcG9uc2USXQoOUmV2ZWFsQXBwcm92YWwSJC5wb3J0Y3VsbGlzLnYxLlJldmVhbEFwcHJvdmFsUmVxdWVzdBolLnBvcnRjdWxsaXMudjEuUmV2ZWFsQXBwcm92YWxSZXNwb25zZRJaCg1TdWJtaXRWZXJkaWN0EiMucG9ydGN1bGxpcy52MS5TdWJtaXRWZXJkaWN0UmVxdWVzdBokLnBvcnRjdWxsaXMudjEuU3VibWl0VmVyZGljdFJlc3BvbnNlEl0KDlN1Ym1pdFZlcmRpY3RzEiQucG9ydGN1bGxpcy52MS5TdWJtaXRWZXJkaWN0c1JlcXVlc3QaJS5wb3J0Y3VsbGlzLnYxLlN1Ym1pdFZlcmRpY3RzUmVzcG9uc2USXQoOQ2FuY2VsQXBwcm92YWwSJC5wb3J0Y3VsbGlzLnYxLkNhbmNlbEFwcHJvdmFsUmVxdWVzdBolLnBvcnRjdWxsaXMudjEuQ2FuY2VsQXBwcm92YWxSZXNwb25zZRJfCg5XYXRjaEFwcHJvdmFscxIkLnBvcnRjdWxsaXMudjEuV2F0Y2hBcHByb3ZhbHNSZXF1ZXN0GiUucG9ydGN1bGxpcy52MS5XYXRjaEFwcHJvdmFsc1Jlc3BvbnNlMAFCvwEKEWNvbS5wb3J0Y3VsbGlzLnYxQg1BcHByb3ZhbFByb3RvUAFaRmdpdGh1Yi5jb20vcG9ydGN1bGxpcy1wZHAvcG9ydGN1bGxpcy9nZW4vZ28vcG9ydGN1bGxpcy92MTtwb3J0Y3VsbGlzdjGiAgNQWFiqAg1Qb3J0Y3VsbGlzLlYxygINUG9ydGN1bGxpc1xWMeICGVBvcnRjdWxsaXNcVjFcR1BCTWV0YWRhdGHqAg5Qb3J0Y3VsbGlzOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_types]);
+  fileDesc("Chxwb3J0Y3VsbGlzL3YxL2FwcHJvdmFsLnByb3RvEg1wb3J0Y3VsbGlzLnYxIsEBCgRWb3RlEg8KB3N1YmplY3QYASABKAkSJwoHdmVyZGljdBgCIAEoDjIWLnBvcnRjdWxsaXMudjEuVmVyZGljdBIPCgdjb21tZW50GAMgASgJEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhcHBsaWVkGAUgASgIEg4KBnBlcnNvbhgGIAEoCRIVCg1lZGl0ZWRfZGlnZXN0GAcgASgJEg4KBnN0YWdlcxgIIAMoBSJVCg1BcHByb3ZhbFN0YWdlEhUKDWFmdGVyX3NlY29uZHMYASABKAMSDgoGcXVvcnVtGAIgASgFEg4KBmdyb3VwcxgDIAMoCRINCgVyb2xlcxgEIAMoCSKjBgoIQXBwcm92YWwSCgoCaWQYASABKAkSKwoFc3RhdGUYAiABKA4yHC5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsU3RhdGUSKwoJcHJpbmNpcGFsGAMgASgLMhgucG9ydGN1bGxpcy52MS5QcmluY2lwYWwSJwoEa2luZBgEIAEoDjIZLnBvcnRjdWxsaXMudjEuQWN0aW9uS2luZBIMCgR0b29sGAUgASgJEg4KBnNlcnZlchgGIAEoCRIVCg1hY3Rpb25fZGlnZXN0GAcgASgJEhcKD2J1bmRsZV9yZXZpc2lvbhgIIAEoCRImCgdyZWFzb25zGAkgAygLMhUucG9ydGN1bGxpcy52MS5SZWFzb24SLgoKY3JlYXRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnF1b3J1bRgNIAEoBRIiCgV2b3RlcxgOIAMoCzITLnBvcnRjdWxsaXMudjEuVm90ZRIQCghzZXF1ZW5jZRgPIAEoBBIvCgtyZWRlZW1lZF9hdBgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLZGVjaXNpb25faWQYESABKAkSJgoIZXN0aW1hdGUYEiABKAsyFC5wb3J0Y3VsbGlzLnYxLlVzYWdlEhMKC3JlZGVlbWVkX2J5GBMgASgJEikKBWdyYW50GBQgASgLMhoucG9ydGN1bGxpcy52MS5HcmFudFN0YXR1cxIOCgZqb2luZWQYFSABKAUSLAoGc3RhZ2VzGBYgAygLMhwucG9ydGN1bGxpcy52MS5BcHByb3ZhbFN0YWdlEg0KBXN0YWdlGBcgASgFEhUKDWVkaXRlZF9kaWdlc3QYGCABKAkSGQoRYXBwcm92YWxzX21pc3NpbmcYGSABKAUSEQoJd2l0aGRyYXduGBogASgIIuoBCgpSZXZpZXdWaWV3EhMKC2FjdGlvbl9qc29uGAEgASgJEhQKDGFjdGlvbl9ieXRlcxgCIAEoAxIRCgl0cnVuY2F0ZWQYAyABKAgSKAoIZmluZGluZ3MYBCADKAsyFi5wb3J0Y3VsbGlzLnYxLkZpbmRpbmcSDgoGb2Zmc2V0GAUgASgDEhMKC25leHRfb2Zmc2V0GAYgASgDEg4KBm1hc2tlZBgHIAEoBRISCgphZ2VudF9zYXlzGAggASgJEisKB29yaWdpbnMYCSADKAsyGi5wb3J0Y3VsbGlzLnYxLlZhbHVlT3JpZ2luIj0KC1ZhbHVlT3JpZ2luEg8KB3BvaW50ZXIYASABKAkSDAoEc2luaxgCIAEoCBIPCgdvcmlnaW5zGAMgAygJIsMBChRMaXN0QXBwcm92YWxzUmVxdWVzdBI9CgZzdGF0ZXMYASADKA4yHC5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsU3RhdGVCD7pIDJIBCRAFIgWCAQIQARIXCgVhZ2VudBgCIAEoCUIIukgFcgMogAESFgoEdG9vbBgDIAEoCUIIukgFcgMogAISHQoJcGFnZV9zaXplGAQgASgFQgq6SAcaBRjIASgAEhwKCnBhZ2VfdG9rZW4YBSABKAlCCLpIBXIDKIACIlwKFUxpc3RBcHByb3ZhbHNSZXNwb25zZRIqCglhcHByb3ZhbHMYASADKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJkChJHZXRBcHByb3ZhbFJlcXVlc3QSLwoLYXBwcm92YWxfaWQYASABKAlCGrpIF3IVEAEoQDIPXltBLVphLXowLTktXSokEh0KBm9mZnNldBgCIAEoA0INukgKIggYgICAgAQoACJpChNHZXRBcHByb3ZhbFJlc3BvbnNlEikKCGFwcHJvdmFsGAEgASgLMhcucG9ydGN1bGxpcy52MS5BcHByb3ZhbBInCgR2aWV3GAIgASgLMhkucG9ydGN1bGxpcy52MS5SZXZpZXdWaWV3IoMBChVSZXZlYWxBcHByb3ZhbFJlcXVlc3QSLwoLYXBwcm92YWxfaWQYASABKAlCGrpIF3IVEAEoQDIPXltBLVphLXowLTktXSokEh0KBm9mZnNldBgCIAEoA0INukgKIggYgICAgAQoABIaCgZyZWFzb24YAyABKAlCCrpIB3IFEAEooB8iQQoWUmV2ZWFsQXBwcm92YWxSZXNwb25zZRInCgR2aWV3GAEgASgLMhkucG9ydGN1bGxpcy52MS5SZXZpZXdWaWV3InUKBUdyYW50EhgKBHVzZXMYASABKAVCCrpIBxoFGOgHKAASHAoHc2Vjb25kcxgCIAEoA0ILukgIIgYYgKMFKAASEwoLYW55X3Nlc3Npb24YAyABKAgSHwoEdmFyeRgEIAMoCUIRukgOkgELEBAiB3IFEAEogAgiTAoLR3JhbnRTdGF0dXMSDAoEdXNlcxgBIAEoBRIMCgR1c2VkGAIgASgFEhMKC2FueV9zZXNzaW9uGAMgASgIEgwKBHZhcnkYBCADKAkinwIKFFN1Ym1pdFZlcmRpY3RSZXF1ZXN0Ei8KC2FwcHJvdmFsX2lkGAEgASgJQhq6SBdyFRABKEAyD15bQS1aYS16MC05LV0qJBIzCgd2ZXJkaWN0GAIgASgOMhYucG9ydGN1bGxpcy52MS5WZXJkaWN0Qgq6SAeCAQQQASAAEhkKB2NvbW1lbnQYAyABKAlCCLpIBXIDKKAfEiEKD2V4cGVjdGVkX2RpZ2VzdBgEIAEoCUIIukgFcgMogAESIwoFZ3JhbnQYBSABKAsyFC5wb3J0Y3VsbGlzLnYxLkdyYW50EigKFWVkaXRlZF9hcmd1bWVudHNfanNvbhgGIAEoCUIJukgGcgQogIBAEhQKDHNlZW5faW5fZnVsbBgHIAEoCCKLAQoVU3VibWl0VmVyZGljdFJlc3BvbnNlEg8KB2FwcGxpZWQYASABKAgSKQoIYXBwcm92YWwYAiABKAsyFy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsEg4KBnJlYXNvbhgDIAEoCRImCgdyZWFzb25zGAQgAygLMhUucG9ydGN1bGxpcy52MS5SZWFzb24iWgoVU3VibWl0VmVyZGljdHNSZXF1ZXN0EkEKCHZlcmRpY3RzGAEgAygLMiMucG9ydGN1bGxpcy52MS5TdWJtaXRWZXJkaWN0UmVxdWVzdEIKukgHkgEECAEQZCI9CgxWZXJkaWN0RXJyb3ISDAoEY29kZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCSKBAQoNVmVyZGljdFJlc3VsdBI4CghyZXNwb25zZRgBIAEoCzIkLnBvcnRjdWxsaXMudjEuU3VibWl0VmVyZGljdFJlc3BvbnNlSAASLAoFZXJyb3IYAiABKAsyGy5wb3J0Y3VsbGlzLnYxLlZlcmRpY3RFcnJvckgAQggKBnJlc3VsdCJHChZTdWJtaXRWZXJkaWN0c1Jlc3BvbnNlEi0KB3Jlc3VsdHMYASADKAsyHC5wb3J0Y3VsbGlzLnYxLlZlcmRpY3RSZXN1bHQiYgoVQ2FuY2VsQXBwcm92YWxSZXF1ZXN0Ei8KC2FwcHJvdmFsX2lkGAEgASgJQhq6SBdyFRABKEAyD15bQS1aYS16MC05LV0qJBIYCgZyZWFzb24YAiABKAlCCLpIBXIDKKAGImQKFkNhbmNlbEFwcHJvdmFsUmVzcG9uc2USDwoHYXBwbGllZBgBIAEoCBIpCghhcHByb3ZhbBgCIAEoCzIXLnBvcnRjdWxsaXMudjEuQXBwcm92YWwSDgoGcmVhc29uGAMgASgJIi0KFVdhdGNoQXBwcm92YWxzUmVxdWVzdBIUCgxhZnRlcl9jdXJzb3IYASABKAQieAoWV2F0Y2hBcHByb3ZhbHNSZXNwb25zZRIpCghhcHByb3ZhbBgBIAEoCzIXLnBvcnRjdWxsaXMudjEuQXBwcm92YWwSDgoGY3Vyc29yGAIgASgEEhEKCWhlYXJ0YmVhdBgDIAEoCBIQCghkcmFpbmluZxgEIAEoCCq/AQoNQXBwcm92YWxTdGF0ZRIeChpBUFBST1ZBTF9TVEFURV9VTlNQRUNJRklFRBAAEhoKFkFQUFJPVkFMX1NUQVRFX1BFTkRJTkcQARIbChdBUFBST1ZBTF9TVEFURV9BUFBST1ZFRBACEhsKF0FQUFJPVkFMX1NUQVRFX1JFSkVDVEVEEAMSGgoWQVBQUk9WQUxfU1RBVEVfRVhQSVJFRBAEEhwKGEFQUFJPVkFMX1NUQVRFX0NBTkNFTExFRBAFKksKB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEhMKD1ZFUkRJQ1RfQVBQUk9WRRABEhIKDlZFUkRJQ1RfUkVKRUNUEAIynQUKD0FwcHJvdmFsU2VydmljZRJaCg1MaXN0QXBwcm92YWxzEiMucG9ydGN1bGxpcy52MS5MaXN0QXBwcm92YWxzUmVxdWVzdBokLnBvcnRjdWxsaXMudjEuTGlzdEFwcHJvdmFsc1Jlc3BvbnNlElQKC0dldEFwcHJvdmFsEiEucG9ydGN1bGxpcy52MS5HZXRBcHByb3ZhbFJlcXVlc3QaIi5wb3J0Y3VsbGlzLnYxLkdldEFwcHJvdmFsUmVzcG9uc2USXQoOUmV2ZWFsQXBwcm92YWwSJC5wb3J0Y3VsbGlzLnYxLlJldmVhbEFwcHJvdmFsUmVxdWVzdBolLnBvcnRjdWxsaXMudjEuUmV2ZWFsQXBwcm92YWxSZXNwb25zZRJaCg1TdWJtaXRWZXJkaWN0EiMucG9ydGN1bGxpcy52MS5TdWJtaXRWZXJkaWN0UmVxdWVzdBokLnBvcnRjdWxsaXMudjEuU3VibWl0VmVyZGljdFJlc3BvbnNlEl0KDlN1Ym1pdFZlcmRpY3RzEiQucG9ydGN1bGxpcy52MS5TdWJtaXRWZXJkaWN0c1JlcXVlc3QaJS5wb3J0Y3VsbGlzLnYxLlN1Ym1pdFZlcmRpY3RzUmVzcG9uc2USXQoOQ2FuY2VsQXBwcm92YWwSJC5wb3J0Y3VsbGlzLnYxLkNhbmNlbEFwcHJvdmFsUmVxdWVzdBolLnBvcnRjdWxsaXMudjEuQ2FuY2VsQXBwcm92YWxSZXNwb25zZRJfCg5XYXRjaEFwcHJvdmFscxIkLnBvcnRjdWxsaXMudjEuV2F0Y2hBcHByb3ZhbHNSZXF1ZXN0GiUucG9ydGN1bGxpcy52MS5XYXRjaEFwcHJvdmFsc1Jlc3BvbnNlMAFCvwEKEWNvbS5wb3J0Y3VsbGlzLnYxQg1BcHByb3ZhbFByb3RvUAFaRmdpdGh1Yi5jb20vcG9ydGN1bGxpcy1wZHAvcG9ydGN1bGxpcy9nZW4vZ28vcG9ydGN1bGxpcy92MTtwb3J0Y3VsbGlzdjGiAgNQWFiqAg1Qb3J0Y3VsbGlzLlYxygINUG9ydGN1bGxpc1xWMeICGVBvcnRjdWxsaXNcVjFcR1BCTWV0YWRhdGHqAg5Qb3J0Y3VsbGlzOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_types]);
 
 /**
  * One person's answer.
@@ -389,6 +389,13 @@ export type ReviewView = Message<"portcullis.v1.ReviewView"> & {
    * @generated from field: string agent_says = 8;
    */
   agentSays: string;
+
+  /**
+   * Where the values of the action came from, as far as the session has seen them; sinks first. At most 64.
+   *
+   * @generated from field: repeated portcullis.v1.ValueOrigin origins = 9;
+   */
+  origins: ValueOrigin[];
 };
 
 /**
@@ -397,6 +404,42 @@ export type ReviewView = Message<"portcullis.v1.ReviewView"> & {
  */
 export const ReviewViewSchema: GenMessage<ReviewView> = /*@__PURE__*/
   messageDesc(file_portcullis_v1_approval, 3);
+
+/**
+ * Where one value of an action came from.
+ *
+ * @generated from message portcullis.v1.ValueOrigin
+ */
+export type ValueOrigin = Message<"portcullis.v1.ValueOrigin"> & {
+  /**
+   * JSON pointer into the action, for example `/arguments/recipient`. `#link` ends that of an address inside a text.
+   *
+   * @generated from field: string pointer = 1;
+   */
+  pointer: string;
+
+  /**
+   * True if the value decides who is affected.
+   *
+   * @generated from field: bool sink = 2;
+   */
+  sink: boolean;
+
+  /**
+   * `user`, `trusted:<tool>`, `untrusted:<tool>`, `memory`, `agent:<id>`, `nowhere`. The first two only if that source vouches for the whole value; the
+   * others also where something like it was seen.
+   *
+   * @generated from field: repeated string origins = 3;
+   */
+  origins: string[];
+};
+
+/**
+ * Describes the message portcullis.v1.ValueOrigin.
+ * Use `create(ValueOriginSchema)` to create a new message.
+ */
+export const ValueOriginSchema: GenMessage<ValueOrigin> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_approval, 4);
 
 /**
  * Which approvals to list.
@@ -445,7 +488,7 @@ export type ListApprovalsRequest = Message<"portcullis.v1.ListApprovalsRequest">
  * Use `create(ListApprovalsRequestSchema)` to create a new message.
  */
 export const ListApprovalsRequestSchema: GenMessage<ListApprovalsRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 4);
+  messageDesc(file_portcullis_v1_approval, 5);
 
 /**
  * A page of approvals.
@@ -473,7 +516,7 @@ export type ListApprovalsResponse = Message<"portcullis.v1.ListApprovalsResponse
  * Use `create(ListApprovalsResponseSchema)` to create a new message.
  */
 export const ListApprovalsResponseSchema: GenMessage<ListApprovalsResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 5);
+  messageDesc(file_portcullis_v1_approval, 6);
 
 /**
  * Which approval to show.
@@ -501,7 +544,7 @@ export type GetApprovalRequest = Message<"portcullis.v1.GetApprovalRequest"> & {
  * Use `create(GetApprovalRequestSchema)` to create a new message.
  */
 export const GetApprovalRequestSchema: GenMessage<GetApprovalRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 6);
+  messageDesc(file_portcullis_v1_approval, 7);
 
 /**
  * One approval.
@@ -529,7 +572,7 @@ export type GetApprovalResponse = Message<"portcullis.v1.GetApprovalResponse"> &
  * Use `create(GetApprovalResponseSchema)` to create a new message.
  */
 export const GetApprovalResponseSchema: GenMessage<GetApprovalResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 7);
+  messageDesc(file_portcullis_v1_approval, 8);
 
 /**
  * Which action to show with nothing masked.
@@ -564,7 +607,7 @@ export type RevealApprovalRequest = Message<"portcullis.v1.RevealApprovalRequest
  * Use `create(RevealApprovalRequestSchema)` to create a new message.
  */
 export const RevealApprovalRequestSchema: GenMessage<RevealApprovalRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 8);
+  messageDesc(file_portcullis_v1_approval, 9);
 
 /**
  * The action with nothing masked.
@@ -585,7 +628,7 @@ export type RevealApprovalResponse = Message<"portcullis.v1.RevealApprovalRespon
  * Use `create(RevealApprovalResponseSchema)` to create a new message.
  */
 export const RevealApprovalResponseSchema: GenMessage<RevealApprovalResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 9);
+  messageDesc(file_portcullis_v1_approval, 10);
 
 /**
  * Later asks like this one need no person, for a number of uses, or for a time, or both. `INVALID_ARGUMENT` (`GRANT_TOO_BROAD`) for
@@ -630,7 +673,7 @@ export type Grant = Message<"portcullis.v1.Grant"> & {
  * Use `create(GrantSchema)` to create a new message.
  */
 export const GrantSchema: GenMessage<Grant> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 10);
+  messageDesc(file_portcullis_v1_approval, 11);
 
 /**
  * What is left of a grant.
@@ -672,7 +715,7 @@ export type GrantStatus = Message<"portcullis.v1.GrantStatus"> & {
  * Use `create(GrantStatusSchema)` to create a new message.
  */
 export const GrantStatusSchema: GenMessage<GrantStatus> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 11);
+  messageDesc(file_portcullis_v1_approval, 12);
 
 /**
  * A person's verdict.
@@ -737,7 +780,7 @@ export type SubmitVerdictRequest = Message<"portcullis.v1.SubmitVerdictRequest">
  * Use `create(SubmitVerdictRequestSchema)` to create a new message.
  */
 export const SubmitVerdictRequestSchema: GenMessage<SubmitVerdictRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 12);
+  messageDesc(file_portcullis_v1_approval, 13);
 
 /**
  * What the verdict did.
@@ -779,7 +822,7 @@ export type SubmitVerdictResponse = Message<"portcullis.v1.SubmitVerdictResponse
  * Use `create(SubmitVerdictResponseSchema)` to create a new message.
  */
 export const SubmitVerdictResponseSchema: GenMessage<SubmitVerdictResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 13);
+  messageDesc(file_portcullis_v1_approval, 14);
 
 /**
  * Verdicts of one person on several approvals, each for itself.
@@ -800,7 +843,7 @@ export type SubmitVerdictsRequest = Message<"portcullis.v1.SubmitVerdictsRequest
  * Use `create(SubmitVerdictsRequestSchema)` to create a new message.
  */
 export const SubmitVerdictsRequestSchema: GenMessage<SubmitVerdictsRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 14);
+  messageDesc(file_portcullis_v1_approval, 15);
 
 /**
  * Why one verdict of several has no result: what the single call would have failed with.
@@ -835,7 +878,7 @@ export type VerdictError = Message<"portcullis.v1.VerdictError"> & {
  * Use `create(VerdictErrorSchema)` to create a new message.
  */
 export const VerdictErrorSchema: GenMessage<VerdictError> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 15);
+  messageDesc(file_portcullis_v1_approval, 16);
 
 /**
  * The result of one verdict of several.
@@ -872,7 +915,7 @@ export type VerdictResult = Message<"portcullis.v1.VerdictResult"> & {
  * Use `create(VerdictResultSchema)` to create a new message.
  */
 export const VerdictResultSchema: GenMessage<VerdictResult> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 16);
+  messageDesc(file_portcullis_v1_approval, 17);
 
 /**
  * The results, in the order of the verdicts.
@@ -893,7 +936,7 @@ export type SubmitVerdictsResponse = Message<"portcullis.v1.SubmitVerdictsRespon
  * Use `create(SubmitVerdictsResponseSchema)` to create a new message.
  */
 export const SubmitVerdictsResponseSchema: GenMessage<SubmitVerdictsResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 17);
+  messageDesc(file_portcullis_v1_approval, 18);
 
 /**
  * What to withdraw.
@@ -921,7 +964,7 @@ export type CancelApprovalRequest = Message<"portcullis.v1.CancelApprovalRequest
  * Use `create(CancelApprovalRequestSchema)` to create a new message.
  */
 export const CancelApprovalRequestSchema: GenMessage<CancelApprovalRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 18);
+  messageDesc(file_portcullis_v1_approval, 19);
 
 /**
  * What the withdrawal did.
@@ -956,7 +999,7 @@ export type CancelApprovalResponse = Message<"portcullis.v1.CancelApprovalRespon
  * Use `create(CancelApprovalResponseSchema)` to create a new message.
  */
 export const CancelApprovalResponseSchema: GenMessage<CancelApprovalResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 19);
+  messageDesc(file_portcullis_v1_approval, 20);
 
 /**
  * Which approvals to watch.
@@ -977,7 +1020,7 @@ export type WatchApprovalsRequest = Message<"portcullis.v1.WatchApprovalsRequest
  * Use `create(WatchApprovalsRequestSchema)` to create a new message.
  */
 export const WatchApprovalsRequestSchema: GenMessage<WatchApprovalsRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 20);
+  messageDesc(file_portcullis_v1_approval, 21);
 
 /**
  * One message of the stream.
@@ -1020,7 +1063,7 @@ export type WatchApprovalsResponse = Message<"portcullis.v1.WatchApprovalsRespon
  * Use `create(WatchApprovalsResponseSchema)` to create a new message.
  */
 export const WatchApprovalsResponseSchema: GenMessage<WatchApprovalsResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_approval, 21);
+  messageDesc(file_portcullis_v1_approval, 22);
 
 /**
  * Where an approval stands. All but `PENDING` are final for the verdict; an approved one can then be redeemed once.

@@ -17,7 +17,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/decision.proto.
  */
 export const file_portcullis_v1_decision: GenFile = /*@__PURE__*/
-  fileDesc("Chxwb3J0Y3VsbGlzL3YxL2RlY2lzaW9uLnByb3RvEg1wb3J0Y3VsbGlzLnYxIpcECgZBY3Rpb24SMwoEa2luZBgBIAEoDjIZLnBvcnRjdWxsaXMudjEuQWN0aW9uS2luZEIKukgHggEEEAEgABIZCgdjYWxsX2lkGAIgASgJQgi6SAVyAyiAAhIWCgR0b29sGAMgASgJQgi6SAVyAyiAAhIYCgZzZXJ2ZXIYBCABKAlCCLpIBXIDKIACEjUKDXNjaGVtYV9kaWdlc3QYBSABKAlCHrpIG3IZKIABMhReW0EtWmEtejAtOTorLz1fLV0qJBIsCglhcmd1bWVudHMYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASIwoOYXJndW1lbnRzX2pzb24YByABKAlCCbpIBnIEKICAQEgAEhoKB2NvbnRlbnQYCCABKAlCCbpIBnIEKICAQBImCghlc3RpbWF0ZRgJIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2USKAoGbWVtb3J5GAogASgLMhgucG9ydGN1bGxpcy52MS5NZW1vcnlSZWYSLQoLaW5fcmVwbHlfdG8YCyABKAlCGLpIFXITKEAyD15bQS1aYS16MC05LV0qJBIyCgpmcm9tX2FnZW50GAwgASgJQh66SBtyGSiAATIUXltBLVphLXowLTkuXzpALy1dKiQSKAoEaHR0cBgNIAEoCzIaLnBvcnRjdWxsaXMudjEuSHR0cFJlcXVlc3RCBgoEYXJncyL+AQoNRGVjaWRlUmVxdWVzdBIwCgpyZXF1ZXN0X2lkGAEgASgJQhy6SBlyFyiAATISXltBLVphLXowLTkuXzotXSokEjMKCXByaW5jaXBhbBgCIAEoCzIYLnBvcnRjdWxsaXMudjEuUHJpbmNpcGFsQga6SAPIAQESLQoGYWN0aW9uGAMgASgLMhUucG9ydGN1bGxpcy52MS5BY3Rpb25CBrpIA8gBARItCgthcHByb3ZhbF9pZBgEIAEoCUIYukgVchMoQDIPXltBLVphLXowLTktXSokEigKB2NvbnRleHQYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IrcBCg5BcHByb3ZhbFRpY2tldBIKCgJpZBgBIAEoCRIVCg1hY3Rpb25fZGlnZXN0GAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnF1b3J1bRgEIAEoBRIrCgVzdGF0ZRgFIAEoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZRIVCg1lZGl0ZWRfZGlnZXN0GAYgASgJIoABCgtNZW1vcnlHcmFudBIMCgRzZWFsGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmxhYmVscxgDIAMoCRIQCghzZXF1ZW5jZRgEIAEoBBIRCgl1bnRydXN0ZWQYBSABKAgikgUKDkRlY2lkZVJlc3BvbnNlEhMKC2RlY2lzaW9uX2lkGAEgASgJEiUKBmVmZmVjdBgCIAEoDjIVLnBvcnRjdWxsaXMudjEuRWZmZWN0EiYKB3JlYXNvbnMYAyADKAsyFS5wb3J0Y3VsbGlzLnYxLlJlYXNvbhIuCgtvYmxpZ2F0aW9ucxgEIAMoCzIZLnBvcnRjdWxsaXMudjEuT2JsaWdhdGlvbhIvCghhcHByb3ZhbBgFIAEoCzIdLnBvcnRjdWxsaXMudjEuQXBwcm92YWxUaWNrZXQSKgoGbGltaXRzGAYgAygLMhoucG9ydGN1bGxpcy52MS5MaW1pdFN0YXR1cxIuCgtyZXRyeV9hZnRlchgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIgChhlZmZlY3RpdmVfYXJndW1lbnRzX2pzb24YCCABKAkSKgoGbWVtb3J5GAkgASgLMhoucG9ydGN1bGxpcy52MS5NZW1vcnlHcmFudBIQCghkZWdyYWRlZBgKIAMoCRIuCgpleHBpcmVzX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1hY3Rpb25fZGlnZXN0GAwgASgJEhcKD2J1bmRsZV9yZXZpc2lvbhgNIAEoCRIoCghmaW5kaW5ncxgOIAMoCzIWLnBvcnRjdWxsaXMudjEuRmluZGluZxImCghlc3RpbWF0ZRgPIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2USGQoRZWZmZWN0aXZlX2NvbnRlbnQYECABKAkSMgoOZWZmZWN0aXZlX2h0dHAYESABKAsyGi5wb3J0Y3VsbGlzLnYxLkh0dHBSZXF1ZXN0IlAKEkRlY2lkZUJhdGNoUmVxdWVzdBI6CghyZXF1ZXN0cxgBIAMoCzIcLnBvcnRjdWxsaXMudjEuRGVjaWRlUmVxdWVzdEIKukgHkgEECAEQZCI7CgpCYXRjaEVycm9yEgwKBGNvZGUYASABKAkSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkidgoLQmF0Y2hSZXN1bHQSMQoIcmVzcG9uc2UYASABKAsyHS5wb3J0Y3VsbGlzLnYxLkRlY2lkZVJlc3BvbnNlSAASKgoFZXJyb3IYAiABKAsyGS5wb3J0Y3VsbGlzLnYxLkJhdGNoRXJyb3JIAEIICgZyZXN1bHQiQgoTRGVjaWRlQmF0Y2hSZXNwb25zZRIrCgdyZXN1bHRzGAEgAygLMhoucG9ydGN1bGxpcy52MS5CYXRjaFJlc3VsdCKnAQoUUmVwb3J0T3V0Y29tZVJlcXVlc3QSLwoLZGVjaXNpb25faWQYASABKAlCGrpIF3IVEAEoQDIPXltBLVphLXowLTktXSokEjgKBnN0YXR1cxgCIAEoDjIcLnBvcnRjdWxsaXMudjEuT3V0Y29tZVN0YXR1c0IKukgHggEEEAEgABIkCgZhY3R1YWwYAyABKAsyFC5wb3J0Y3VsbGlzLnYxLlVzYWdlIn8KFVJlcG9ydE91dGNvbWVSZXNwb25zZRIPCgdhcHBsaWVkGAEgASgIEiUKB2NoYXJnZWQYAiABKAsyFC5wb3J0Y3VsbGlzLnYxLlVzYWdlEi4KCGJyZWFrZXJzGAMgAygLMhwucG9ydGN1bGxpcy52MS5CcmVha2VyU3RhdHVzIowBCgxPYnNlcnZlZFNwYW4SMwoGb3JpZ2luGAEgASgOMhUucG9ydGN1bGxpcy52MS5PcmlnaW5CDLpICYIBBhgBGAMYBRIsCgRuYW1lGAIgASgJQh66SBtyGSiAATIUXltBLVphLXowLTkuXzpALy1dKiQSGQoEdGV4dBgDIAEoCUILukgIcgYQASiAgBAifQoOT2JzZXJ2ZVJlcXVlc3QSMwoJcHJpbmNpcGFsGAEgASgLMhgucG9ydGN1bGxpcy52MS5QcmluY2lwYWxCBrpIA8gBARI2CgVzcGFucxgCIAMoCzIbLnBvcnRjdWxsaXMudjEuT2JzZXJ2ZWRTcGFuQgq6SAeSAQQIARBAIiAKD09ic2VydmVSZXNwb25zZRINCgV3aG9sZRgBIAEoCCKwAQoPRGVsZWdhdGVSZXF1ZXN0EjMKCXByaW5jaXBhbBgBIAEoCzIYLnBvcnRjdWxsaXMudjEuUHJpbmNpcGFsQga6SAPIAQESMAoGaG9sZGVyGAIgASgJQiC6SB1yGxABKIABMhReW0EtWmEtejAtOS5fOkAvLV0qJBI2CgZyaWdodHMYAyABKAsyHi5wb3J0Y3VsbGlzLnYxLkRlbGVnYXRlZFJpZ2h0c0IGukgDyAEBIl0KEERlbGVnYXRlUmVzcG9uc2USDQoFdG9rZW4YASABKAkSCgoCaWQYAiABKAkSLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXgoTV2F0Y2hWZXJkaWN0UmVxdWVzdBIvCgthcHByb3ZhbF9pZBgBIAEoCUIaukgXchUQAShAMg9eW0EtWmEtejAtOS1dKiQSFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAQi6wEKFFdhdGNoVmVyZGljdFJlc3BvbnNlEhMKC2FwcHJvdmFsX2lkGAEgASgJEisKBXN0YXRlGAIgASgOMhwucG9ydGN1bGxpcy52MS5BcHByb3ZhbFN0YXRlEhAKCHNlcXVlbmNlGAMgASgEEhEKCWhlYXJ0YmVhdBgEIAEoCBIPCgdjb21tZW50GAUgASgJEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEWFwcHJvdmFsc19taXNzaW5nGAcgASgFEhAKCGRyYWluaW5nGAggASgIKoQBCg1PdXRjb21lU3RhdHVzEh4KGk9VVENPTUVfU1RBVFVTX1VOU1BFQ0lGSUVEEAASHAoYT1VUQ09NRV9TVEFUVVNfU1VDQ0VFREVEEAESGQoVT1VUQ09NRV9TVEFUVVNfRkFJTEVEEAISGgoWT1VUQ09NRV9TVEFUVVNfVU5LTk9XThADMvwDCg9EZWNpc2lvblNlcnZpY2USRQoGRGVjaWRlEhwucG9ydGN1bGxpcy52MS5EZWNpZGVSZXF1ZXN0Gh0ucG9ydGN1bGxpcy52MS5EZWNpZGVSZXNwb25zZRJUCgtEZWNpZGVCYXRjaBIhLnBvcnRjdWxsaXMudjEuRGVjaWRlQmF0Y2hSZXF1ZXN0GiIucG9ydGN1bGxpcy52MS5EZWNpZGVCYXRjaFJlc3BvbnNlEloKDVJlcG9ydE91dGNvbWUSIy5wb3J0Y3VsbGlzLnYxLlJlcG9ydE91dGNvbWVSZXF1ZXN0GiQucG9ydGN1bGxpcy52MS5SZXBvcnRPdXRjb21lUmVzcG9uc2USSAoHT2JzZXJ2ZRIdLnBvcnRjdWxsaXMudjEuT2JzZXJ2ZVJlcXVlc3QaHi5wb3J0Y3VsbGlzLnYxLk9ic2VydmVSZXNwb25zZRJLCghEZWxlZ2F0ZRIeLnBvcnRjdWxsaXMudjEuRGVsZWdhdGVSZXF1ZXN0Gh8ucG9ydGN1bGxpcy52MS5EZWxlZ2F0ZVJlc3BvbnNlElkKDFdhdGNoVmVyZGljdBIiLnBvcnRjdWxsaXMudjEuV2F0Y2hWZXJkaWN0UmVxdWVzdBojLnBvcnRjdWxsaXMudjEuV2F0Y2hWZXJkaWN0UmVzcG9uc2UwAUK/AQoRY29tLnBvcnRjdWxsaXMudjFCDURlY2lzaW9uUHJvdG9QAVpGZ2l0aHViLmNvbS9wb3J0Y3VsbGlzLXBkcC9wb3J0Y3VsbGlzL2dlbi9nby9wb3J0Y3VsbGlzL3YxO3BvcnRjdWxsaXN2MaICA1BYWKoCDVBvcnRjdWxsaXMuVjHKAg1Qb3J0Y3VsbGlzXFYx4gIZUG9ydGN1bGxpc1xWMVxHUEJNZXRhZGF0YeoCDlBvcnRjdWxsaXM6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_portcullis_v1_approval, file_portcullis_v1_types]);
+  fileDesc("Chxwb3J0Y3VsbGlzL3YxL2RlY2lzaW9uLnByb3RvEg1wb3J0Y3VsbGlzLnYxIpcECgZBY3Rpb24SMwoEa2luZBgBIAEoDjIZLnBvcnRjdWxsaXMudjEuQWN0aW9uS2luZEIKukgHggEEEAEgABIZCgdjYWxsX2lkGAIgASgJQgi6SAVyAyiAAhIWCgR0b29sGAMgASgJQgi6SAVyAyiAAhIYCgZzZXJ2ZXIYBCABKAlCCLpIBXIDKIACEjUKDXNjaGVtYV9kaWdlc3QYBSABKAlCHrpIG3IZKIABMhReW0EtWmEtejAtOTorLz1fLV0qJBIsCglhcmd1bWVudHMYBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASIwoOYXJndW1lbnRzX2pzb24YByABKAlCCbpIBnIEKICAQEgAEhoKB2NvbnRlbnQYCCABKAlCCbpIBnIEKICAQBImCghlc3RpbWF0ZRgJIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2USKAoGbWVtb3J5GAogASgLMhgucG9ydGN1bGxpcy52MS5NZW1vcnlSZWYSLQoLaW5fcmVwbHlfdG8YCyABKAlCGLpIFXITKEAyD15bQS1aYS16MC05LV0qJBIyCgpmcm9tX2FnZW50GAwgASgJQh66SBtyGSiAATIUXltBLVphLXowLTkuXzpALy1dKiQSKAoEaHR0cBgNIAEoCzIaLnBvcnRjdWxsaXMudjEuSHR0cFJlcXVlc3RCBgoEYXJncyL+AQoNRGVjaWRlUmVxdWVzdBIwCgpyZXF1ZXN0X2lkGAEgASgJQhy6SBlyFyiAATISXltBLVphLXowLTkuXzotXSokEjMKCXByaW5jaXBhbBgCIAEoCzIYLnBvcnRjdWxsaXMudjEuUHJpbmNpcGFsQga6SAPIAQESLQoGYWN0aW9uGAMgASgLMhUucG9ydGN1bGxpcy52MS5BY3Rpb25CBrpIA8gBARItCgthcHByb3ZhbF9pZBgEIAEoCUIYukgVchMoQDIPXltBLVphLXowLTktXSokEigKB2NvbnRleHQYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IrcBCg5BcHByb3ZhbFRpY2tldBIKCgJpZBgBIAEoCRIVCg1hY3Rpb25fZGlnZXN0GAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnF1b3J1bRgEIAEoBRIrCgVzdGF0ZRgFIAEoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZRIVCg1lZGl0ZWRfZGlnZXN0GAYgASgJIoABCgtNZW1vcnlHcmFudBIMCgRzZWFsGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmxhYmVscxgDIAMoCRIQCghzZXF1ZW5jZRgEIAEoBBIRCgl1bnRydXN0ZWQYBSABKAgikgUKDkRlY2lkZVJlc3BvbnNlEhMKC2RlY2lzaW9uX2lkGAEgASgJEiUKBmVmZmVjdBgCIAEoDjIVLnBvcnRjdWxsaXMudjEuRWZmZWN0EiYKB3JlYXNvbnMYAyADKAsyFS5wb3J0Y3VsbGlzLnYxLlJlYXNvbhIuCgtvYmxpZ2F0aW9ucxgEIAMoCzIZLnBvcnRjdWxsaXMudjEuT2JsaWdhdGlvbhIvCghhcHByb3ZhbBgFIAEoCzIdLnBvcnRjdWxsaXMudjEuQXBwcm92YWxUaWNrZXQSKgoGbGltaXRzGAYgAygLMhoucG9ydGN1bGxpcy52MS5MaW1pdFN0YXR1cxIuCgtyZXRyeV9hZnRlchgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIgChhlZmZlY3RpdmVfYXJndW1lbnRzX2pzb24YCCABKAkSKgoGbWVtb3J5GAkgASgLMhoucG9ydGN1bGxpcy52MS5NZW1vcnlHcmFudBIQCghkZWdyYWRlZBgKIAMoCRIuCgpleHBpcmVzX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1hY3Rpb25fZGlnZXN0GAwgASgJEhcKD2J1bmRsZV9yZXZpc2lvbhgNIAEoCRIoCghmaW5kaW5ncxgOIAMoCzIWLnBvcnRjdWxsaXMudjEuRmluZGluZxImCghlc3RpbWF0ZRgPIAEoCzIULnBvcnRjdWxsaXMudjEuVXNhZ2USGQoRZWZmZWN0aXZlX2NvbnRlbnQYECABKAkSMgoOZWZmZWN0aXZlX2h0dHAYESABKAsyGi5wb3J0Y3VsbGlzLnYxLkh0dHBSZXF1ZXN0IlAKEkRlY2lkZUJhdGNoUmVxdWVzdBI6CghyZXF1ZXN0cxgBIAMoCzIcLnBvcnRjdWxsaXMudjEuRGVjaWRlUmVxdWVzdEIKukgHkgEECAEQZCI7CgpCYXRjaEVycm9yEgwKBGNvZGUYASABKAkSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkidgoLQmF0Y2hSZXN1bHQSMQoIcmVzcG9uc2UYASABKAsyHS5wb3J0Y3VsbGlzLnYxLkRlY2lkZVJlc3BvbnNlSAASKgoFZXJyb3IYAiABKAsyGS5wb3J0Y3VsbGlzLnYxLkJhdGNoRXJyb3JIAEIICgZyZXN1bHQiQgoTRGVjaWRlQmF0Y2hSZXNwb25zZRIrCgdyZXN1bHRzGAEgAygLMhoucG9ydGN1bGxpcy52MS5CYXRjaFJlc3VsdCKnAQoUUmVwb3J0T3V0Y29tZVJlcXVlc3QSLwoLZGVjaXNpb25faWQYASABKAlCGrpIF3IVEAEoQDIPXltBLVphLXowLTktXSokEjgKBnN0YXR1cxgCIAEoDjIcLnBvcnRjdWxsaXMudjEuT3V0Y29tZVN0YXR1c0IKukgHggEEEAEgABIkCgZhY3R1YWwYAyABKAsyFC5wb3J0Y3VsbGlzLnYxLlVzYWdlIn8KFVJlcG9ydE91dGNvbWVSZXNwb25zZRIPCgdhcHBsaWVkGAEgASgIEiUKB2NoYXJnZWQYAiABKAsyFC5wb3J0Y3VsbGlzLnYxLlVzYWdlEi4KCGJyZWFrZXJzGAMgAygLMhwucG9ydGN1bGxpcy52MS5CcmVha2VyU3RhdHVzIowBCgxPYnNlcnZlZFNwYW4SMwoGb3JpZ2luGAEgASgOMhUucG9ydGN1bGxpcy52MS5PcmlnaW5CDLpICYIBBhgBGAMYBRIsCgRuYW1lGAIgASgJQh66SBtyGSiAATIUXltBLVphLXowLTkuXzpALy1dKiQSGQoEdGV4dBgDIAEoCUILukgIcgYQASiAgBAimwIKDk9ic2VydmVSZXF1ZXN0EjMKCXByaW5jaXBhbBgBIAEoCzIYLnBvcnRjdWxsaXMudjEuUHJpbmNpcGFsQga6SAPIAQESNAoFc3BhbnMYAiADKAsyGy5wb3J0Y3VsbGlzLnYxLk9ic2VydmVkU3BhbkIIukgFkgECEEASOAoFdG9vbHMYAyADKAsyHi5wb3J0Y3VsbGlzLnYxLlRvb2xEZXNjcmlwdGlvbkIJukgGkgEDEIACOmS6SGEaXwoRb2JzZXJ2ZS5zb21ldGhpbmcSHHNwYW5zIG9yIHRvb2xzIG11c3QgYmUgZ2l2ZW4aLHNpemUodGhpcy5zcGFucykgPiAwIHx8IHNpemUodGhpcy50b29scykgPiAwIsABCg9Ub29sRGVzY3JpcHRpb24SGAoGc2VydmVyGAEgASgJQgi6SAVyAyiAAhIYCgRuYW1lGAIgASgJQgq6SAdyBRABKIACEh4KC2Rlc2NyaXB0aW9uGAMgASgJQgm6SAZyBCiAgAESJAoRaW5wdXRfc2NoZW1hX2pzb24YBCABKAlCCbpIBnIEKICABBIzCgthbm5vdGF0aW9ucxgFIAEoCzIeLnBvcnRjdWxsaXMudjEuVG9vbEFubm90YXRpb25zItkBCg9Ub29sQW5ub3RhdGlvbnMSGwoOcmVhZF9vbmx5X2hpbnQYASABKAhIAIgBARIdChBkZXN0cnVjdGl2ZV9oaW50GAIgASgISAGIAQESHAoPaWRlbXBvdGVudF9oaW50GAMgASgISAKIAQESHAoPb3Blbl93b3JsZF9oaW50GAQgASgISAOIAQFCEQoPX3JlYWRfb25seV9oaW50QhMKEV9kZXN0cnVjdGl2ZV9oaW50QhIKEF9pZGVtcG90ZW50X2hpbnRCEgoQX29wZW5fd29ybGRfaGludCI4Cg9PYnNlcnZlUmVzcG9uc2USDQoFd2hvbGUYASABKAgSFgoOc2NoZW1hX2RpZ2VzdHMYAiADKAkisAEKD0RlbGVnYXRlUmVxdWVzdBIzCglwcmluY2lwYWwYASABKAsyGC5wb3J0Y3VsbGlzLnYxLlByaW5jaXBhbEIGukgDyAEBEjAKBmhvbGRlchgCIAEoCUIgukgdchsQASiAATIUXltBLVphLXowLTkuXzpALy1dKiQSNgoGcmlnaHRzGAMgASgLMh4ucG9ydGN1bGxpcy52MS5EZWxlZ2F0ZWRSaWdodHNCBrpIA8gBASJdChBEZWxlZ2F0ZVJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgoKAmlkGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIl4KE1dhdGNoVmVyZGljdFJlcXVlc3QSLwoLYXBwcm92YWxfaWQYASABKAlCGrpIF3IVEAEoQDIPXltBLVphLXowLTktXSokEhYKDmFmdGVyX3NlcXVlbmNlGAIgASgEIusBChRXYXRjaFZlcmRpY3RSZXNwb25zZRITCgthcHByb3ZhbF9pZBgBIAEoCRIrCgVzdGF0ZRgCIAEoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZRIQCghzZXF1ZW5jZRgDIAEoBBIRCgloZWFydGJlYXQYBCABKAgSDwoHY29tbWVudBgFIAEoCRIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFhcHByb3ZhbHNfbWlzc2luZxgHIAEoBRIQCghkcmFpbmluZxgIIAEoCCqEAQoNT3V0Y29tZVN0YXR1cxIeChpPVVRDT01FX1NUQVRVU19VTlNQRUNJRklFRBAAEhwKGE9VVENPTUVfU1RBVFVTX1NVQ0NFRURFRBABEhkKFU9VVENPTUVfU1RBVFVTX0ZBSUxFRBACEhoKFk9VVENPTUVfU1RBVFVTX1VOS05PV04QAzL8AwoPRGVjaXNpb25TZXJ2aWNlEkUKBkRlY2lkZRIcLnBvcnRjdWxsaXMudjEuRGVjaWRlUmVxdWVzdBodLnBvcnRjdWxsaXMudjEuRGVjaWRlUmVzcG9uc2USVAoLRGVjaWRlQmF0Y2gSIS5wb3J0Y3VsbGlzLnYxLkRlY2lkZUJhdGNoUmVxdWVzdBoiLnBvcnRjdWxsaXMudjEuRGVjaWRlQmF0Y2hSZXNwb25zZRJaCg1SZXBvcnRPdXRjb21lEiMucG9ydGN1bGxpcy52MS5SZXBvcnRPdXRjb21lUmVxdWVzdBokLnBvcnRjdWxsaXMudjEuUmVwb3J0T3V0Y29tZVJlc3BvbnNlEkgKB09ic2VydmUSHS5wb3J0Y3VsbGlzLnYxLk9ic2VydmVSZXF1ZXN0Gh4ucG9ydGN1bGxpcy52MS5PYnNlcnZlUmVzcG9uc2USSwoIRGVsZWdhdGUSHi5wb3J0Y3VsbGlzLnYxLkRlbGVnYXRlUmVxdWVzdBofLnBvcnRjdWxsaXMudjEuRGVsZWdhdGVSZXNwb25zZRJZCgxXYXRjaFZlcmRpY3QSIi5wb3J0Y3VsbGlzLnYxLldhdGNoVmVyZGljdFJlcXVlc3QaIy5wb3J0Y3VsbGlzLnYxLldhdGNoVmVyZGljdFJlc3BvbnNlMAFCvwEKEWNvbS5wb3J0Y3VsbGlzLnYxQg1EZWNpc2lvblByb3RvUAFaRmdpdGh1Yi5jb20vcG9ydGN1bGxpcy1wZHAvcG9ydGN1bGxpcy9nZW4vZ28vcG9ydGN1bGxpcy92MTtwb3J0Y3VsbGlzdjGiAgNQWFiqAg1Qb3J0Y3VsbGlzLlYxygINUG9ydGN1bGxpc1xWMeICGVBvcnRjdWxsaXNcVjFcR1BCTWV0YWRhdGHqAg5Qb3J0Y3VsbGlzOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_portcullis_v1_approval, file_portcullis_v1_types]);
 
 /**
  * One thing that an agent wants to do. Everything in it is hostile by assumption.
@@ -660,11 +660,19 @@ export type ObserveRequest = Message<"portcullis.v1.ObserveRequest"> & {
   principal?: Principal | undefined;
 
   /**
-   * 1 to 64 texts, together at most 1 MiB.
+   * At most 64 texts, together at most 1 MiB. Without tools at least one.
    *
    * @generated from field: repeated portcullis.v1.ObservedSpan spans = 2;
    */
   spans: ObservedSpan[];
+
+  /**
+   * Tools that the agent was offered, as their servers describe them. At most 256 of a session. A description can make a decision stricter; that a tool
+   * only reads, or stays inside, is believed only of a server that the table `servers` trusts, from a credential that may observe as the user.
+   *
+   * @generated from field: repeated portcullis.v1.ToolDescription tools = 3;
+   */
+  tools: ToolDescription[];
 };
 
 /**
@@ -673,6 +681,97 @@ export type ObserveRequest = Message<"portcullis.v1.ObserveRequest"> & {
  */
 export const ObserveRequestSchema: GenMessage<ObserveRequest> = /*@__PURE__*/
   messageDesc(file_portcullis_v1_decision, 12);
+
+/**
+ * A tool as its server describes it.
+ *
+ * @generated from message portcullis.v1.ToolDescription
+ */
+export type ToolDescription = Message<"portcullis.v1.ToolDescription"> & {
+  /**
+   * Where the tool lives, as in `Action.server`. At most 256 bytes.
+   *
+   * @generated from field: string server = 1;
+   */
+  server: string;
+
+  /**
+   * The tool's name, as in `Action.tool`. Required, at most 256 bytes.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * What the server says that the tool does. At most 16 KiB.
+   *
+   * @generated from field: string description = 3;
+   */
+  description: string;
+
+  /**
+   * The JSON schema of its arguments, as JSON text. At most 64 KiB. Empty: there is none.
+   *
+   * @generated from field: string input_schema_json = 4;
+   */
+  inputSchemaJson: string;
+
+  /**
+   * What MCP calls annotations.
+   *
+   * @generated from field: portcullis.v1.ToolAnnotations annotations = 5;
+   */
+  annotations?: ToolAnnotations | undefined;
+};
+
+/**
+ * Describes the message portcullis.v1.ToolDescription.
+ * Use `create(ToolDescriptionSchema)` to create a new message.
+ */
+export const ToolDescriptionSchema: GenMessage<ToolDescription> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_decision, 13);
+
+/**
+ * Hints of a server about its own tool. What is left out says nothing.
+ *
+ * @generated from message portcullis.v1.ToolAnnotations
+ */
+export type ToolAnnotations = Message<"portcullis.v1.ToolAnnotations"> & {
+  /**
+   * It changes nothing.
+   *
+   * @generated from field: optional bool read_only_hint = 1;
+   */
+  readOnlyHint?: boolean | undefined;
+
+  /**
+   * It may destroy something.
+   *
+   * @generated from field: optional bool destructive_hint = 2;
+   */
+  destructiveHint?: boolean | undefined;
+
+  /**
+   * To call it again changes nothing more.
+   *
+   * @generated from field: optional bool idempotent_hint = 3;
+   */
+  idempotentHint?: boolean | undefined;
+
+  /**
+   * It deals with things outside of the server's own, such as the web.
+   *
+   * @generated from field: optional bool open_world_hint = 4;
+   */
+  openWorldHint?: boolean | undefined;
+};
+
+/**
+ * Describes the message portcullis.v1.ToolAnnotations.
+ * Use `create(ToolAnnotationsSchema)` to create a new message.
+ */
+export const ToolAnnotationsSchema: GenMessage<ToolAnnotations> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_decision, 14);
 
 /**
  * What became of it.
@@ -686,6 +785,14 @@ export type ObserveResponse = Message<"portcullis.v1.ObserveResponse"> & {
    * @generated from field: bool whole = 1;
    */
   whole: boolean;
+
+  /**
+   * For each tool of the request, in order, its digest: SHA-256 over name, description, schema and annotations. Send it as `Action.schema_digest`, so that
+   * an approval covers the tool only as it was described then.
+   *
+   * @generated from field: repeated string schema_digests = 2;
+   */
+  schemaDigests: string[];
 };
 
 /**
@@ -693,7 +800,7 @@ export type ObserveResponse = Message<"portcullis.v1.ObserveResponse"> & {
  * Use `create(ObserveResponseSchema)` to create a new message.
  */
 export const ObserveResponseSchema: GenMessage<ObserveResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_decision, 13);
+  messageDesc(file_portcullis_v1_decision, 15);
 
 /**
  * What to hand on, and to whom.
@@ -728,7 +835,7 @@ export type DelegateRequest = Message<"portcullis.v1.DelegateRequest"> & {
  * Use `create(DelegateRequestSchema)` to create a new message.
  */
 export const DelegateRequestSchema: GenMessage<DelegateRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_decision, 14);
+  messageDesc(file_portcullis_v1_decision, 16);
 
 /**
  * A new token.
@@ -763,7 +870,7 @@ export type DelegateResponse = Message<"portcullis.v1.DelegateResponse"> & {
  * Use `create(DelegateResponseSchema)` to create a new message.
  */
 export const DelegateResponseSchema: GenMessage<DelegateResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_decision, 15);
+  messageDesc(file_portcullis_v1_decision, 17);
 
 /**
  * Which approval to watch.
@@ -791,7 +898,7 @@ export type WatchVerdictRequest = Message<"portcullis.v1.WatchVerdictRequest"> &
  * Use `create(WatchVerdictRequestSchema)` to create a new message.
  */
 export const WatchVerdictRequestSchema: GenMessage<WatchVerdictRequest> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_decision, 16);
+  messageDesc(file_portcullis_v1_decision, 18);
 
 /**
  * One message of the verdict stream.
@@ -862,7 +969,7 @@ export type WatchVerdictResponse = Message<"portcullis.v1.WatchVerdictResponse">
  * Use `create(WatchVerdictResponseSchema)` to create a new message.
  */
 export const WatchVerdictResponseSchema: GenMessage<WatchVerdictResponse> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_decision, 17);
+  messageDesc(file_portcullis_v1_decision, 19);
 
 /**
  * What became of an action.

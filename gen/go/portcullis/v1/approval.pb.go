@@ -615,7 +615,9 @@ type ReviewView struct {
 	Masked int32 `protobuf:"varint,7,opt,name=masked,proto3" json:"masked,omitempty"`
 	// What the agent itself says about the action (`context` of its request, as JSON), which nobody has checked. Spelt out
 	// like the action, matches masked, at most 2,000 characters. Empty if it said nothing.
-	AgentSays     string `protobuf:"bytes,8,opt,name=agent_says,json=agentSays,proto3" json:"agent_says,omitempty"`
+	AgentSays string `protobuf:"bytes,8,opt,name=agent_says,json=agentSays,proto3" json:"agent_says,omitempty"`
+	// Where the values of the action came from, as far as the session has seen them; sinks first. At most 64.
+	Origins       []*ValueOrigin `protobuf:"bytes,9,rep,name=origins,proto3" json:"origins,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -706,6 +708,78 @@ func (x *ReviewView) GetAgentSays() string {
 	return ""
 }
 
+func (x *ReviewView) GetOrigins() []*ValueOrigin {
+	if x != nil {
+		return x.Origins
+	}
+	return nil
+}
+
+// Where one value of an action came from.
+type ValueOrigin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// JSON pointer into the action, for example `/arguments/recipient`. `#link` ends that of an address inside a text.
+	Pointer string `protobuf:"bytes,1,opt,name=pointer,proto3" json:"pointer,omitempty"`
+	// True if the value decides who is affected.
+	Sink bool `protobuf:"varint,2,opt,name=sink,proto3" json:"sink,omitempty"`
+	// `user`, `trusted:<tool>`, `untrusted:<tool>`, `memory`, `agent:<id>`, `nowhere`. The first two only if that source vouches for the whole value; the
+	// others also where something like it was seen.
+	Origins       []string `protobuf:"bytes,3,rep,name=origins,proto3" json:"origins,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValueOrigin) Reset() {
+	*x = ValueOrigin{}
+	mi := &file_portcullis_v1_approval_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValueOrigin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValueOrigin) ProtoMessage() {}
+
+func (x *ValueOrigin) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_approval_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValueOrigin.ProtoReflect.Descriptor instead.
+func (*ValueOrigin) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ValueOrigin) GetPointer() string {
+	if x != nil {
+		return x.Pointer
+	}
+	return ""
+}
+
+func (x *ValueOrigin) GetSink() bool {
+	if x != nil {
+		return x.Sink
+	}
+	return false
+}
+
+func (x *ValueOrigin) GetOrigins() []string {
+	if x != nil {
+		return x.Origins
+	}
+	return nil
+}
+
 // Which approvals to list.
 type ListApprovalsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -725,7 +799,7 @@ type ListApprovalsRequest struct {
 
 func (x *ListApprovalsRequest) Reset() {
 	*x = ListApprovalsRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[4]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +811,7 @@ func (x *ListApprovalsRequest) String() string {
 func (*ListApprovalsRequest) ProtoMessage() {}
 
 func (x *ListApprovalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[4]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +824,7 @@ func (x *ListApprovalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApprovalsRequest.ProtoReflect.Descriptor instead.
 func (*ListApprovalsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{4}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListApprovalsRequest) GetStates() []ApprovalState {
@@ -801,7 +875,7 @@ type ListApprovalsResponse struct {
 
 func (x *ListApprovalsResponse) Reset() {
 	*x = ListApprovalsResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[5]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +887,7 @@ func (x *ListApprovalsResponse) String() string {
 func (*ListApprovalsResponse) ProtoMessage() {}
 
 func (x *ListApprovalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[5]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +900,7 @@ func (x *ListApprovalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApprovalsResponse.ProtoReflect.Descriptor instead.
 func (*ListApprovalsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{5}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListApprovalsResponse) GetApprovals() []*Approval {
@@ -856,7 +930,7 @@ type GetApprovalRequest struct {
 
 func (x *GetApprovalRequest) Reset() {
 	*x = GetApprovalRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[6]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -868,7 +942,7 @@ func (x *GetApprovalRequest) String() string {
 func (*GetApprovalRequest) ProtoMessage() {}
 
 func (x *GetApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[6]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -881,7 +955,7 @@ func (x *GetApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetApprovalRequest.ProtoReflect.Descriptor instead.
 func (*GetApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{6}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetApprovalRequest) GetApprovalId() string {
@@ -911,7 +985,7 @@ type GetApprovalResponse struct {
 
 func (x *GetApprovalResponse) Reset() {
 	*x = GetApprovalResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[7]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -923,7 +997,7 @@ func (x *GetApprovalResponse) String() string {
 func (*GetApprovalResponse) ProtoMessage() {}
 
 func (x *GetApprovalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[7]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -936,7 +1010,7 @@ func (x *GetApprovalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetApprovalResponse.ProtoReflect.Descriptor instead.
 func (*GetApprovalResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{7}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetApprovalResponse) GetApproval() *Approval {
@@ -968,7 +1042,7 @@ type RevealApprovalRequest struct {
 
 func (x *RevealApprovalRequest) Reset() {
 	*x = RevealApprovalRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[8]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1054,7 @@ func (x *RevealApprovalRequest) String() string {
 func (*RevealApprovalRequest) ProtoMessage() {}
 
 func (x *RevealApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[8]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1067,7 @@ func (x *RevealApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevealApprovalRequest.ProtoReflect.Descriptor instead.
 func (*RevealApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{8}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RevealApprovalRequest) GetApprovalId() string {
@@ -1028,7 +1102,7 @@ type RevealApprovalResponse struct {
 
 func (x *RevealApprovalResponse) Reset() {
 	*x = RevealApprovalResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[9]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1040,7 +1114,7 @@ func (x *RevealApprovalResponse) String() string {
 func (*RevealApprovalResponse) ProtoMessage() {}
 
 func (x *RevealApprovalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[9]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1053,7 +1127,7 @@ func (x *RevealApprovalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevealApprovalResponse.ProtoReflect.Descriptor instead.
 func (*RevealApprovalResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{9}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RevealApprovalResponse) GetView() *ReviewView {
@@ -1083,7 +1157,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1169,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[10]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1182,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{10}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Grant) GetUses() int32 {
@@ -1156,7 +1230,7 @@ type GrantStatus struct {
 
 func (x *GrantStatus) Reset() {
 	*x = GrantStatus{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1242,7 @@ func (x *GrantStatus) String() string {
 func (*GrantStatus) ProtoMessage() {}
 
 func (x *GrantStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[11]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1255,7 @@ func (x *GrantStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantStatus.ProtoReflect.Descriptor instead.
 func (*GrantStatus) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{11}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GrantStatus) GetUses() int32 {
@@ -1237,7 +1311,7 @@ type SubmitVerdictRequest struct {
 
 func (x *SubmitVerdictRequest) Reset() {
 	*x = SubmitVerdictRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[12]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1323,7 @@ func (x *SubmitVerdictRequest) String() string {
 func (*SubmitVerdictRequest) ProtoMessage() {}
 
 func (x *SubmitVerdictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[12]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1336,7 @@ func (x *SubmitVerdictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitVerdictRequest.ProtoReflect.Descriptor instead.
 func (*SubmitVerdictRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{12}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SubmitVerdictRequest) GetApprovalId() string {
@@ -1331,7 +1405,7 @@ type SubmitVerdictResponse struct {
 
 func (x *SubmitVerdictResponse) Reset() {
 	*x = SubmitVerdictResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[13]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1343,7 +1417,7 @@ func (x *SubmitVerdictResponse) String() string {
 func (*SubmitVerdictResponse) ProtoMessage() {}
 
 func (x *SubmitVerdictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[13]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1356,7 +1430,7 @@ func (x *SubmitVerdictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitVerdictResponse.ProtoReflect.Descriptor instead.
 func (*SubmitVerdictResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{13}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SubmitVerdictResponse) GetApplied() bool {
@@ -1398,7 +1472,7 @@ type SubmitVerdictsRequest struct {
 
 func (x *SubmitVerdictsRequest) Reset() {
 	*x = SubmitVerdictsRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[14]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1484,7 @@ func (x *SubmitVerdictsRequest) String() string {
 func (*SubmitVerdictsRequest) ProtoMessage() {}
 
 func (x *SubmitVerdictsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[14]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1497,7 @@ func (x *SubmitVerdictsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitVerdictsRequest.ProtoReflect.Descriptor instead.
 func (*SubmitVerdictsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{14}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SubmitVerdictsRequest) GetVerdicts() []*SubmitVerdictRequest {
@@ -1448,7 +1522,7 @@ type VerdictError struct {
 
 func (x *VerdictError) Reset() {
 	*x = VerdictError{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[15]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1460,7 +1534,7 @@ func (x *VerdictError) String() string {
 func (*VerdictError) ProtoMessage() {}
 
 func (x *VerdictError) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[15]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1473,7 +1547,7 @@ func (x *VerdictError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerdictError.ProtoReflect.Descriptor instead.
 func (*VerdictError) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{15}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *VerdictError) GetCode() string {
@@ -1513,7 +1587,7 @@ type VerdictResult struct {
 
 func (x *VerdictResult) Reset() {
 	*x = VerdictResult{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[16]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1525,7 +1599,7 @@ func (x *VerdictResult) String() string {
 func (*VerdictResult) ProtoMessage() {}
 
 func (x *VerdictResult) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[16]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1538,7 +1612,7 @@ func (x *VerdictResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerdictResult.ProtoReflect.Descriptor instead.
 func (*VerdictResult) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{16}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *VerdictResult) GetResult() isVerdictResult_Result {
@@ -1595,7 +1669,7 @@ type SubmitVerdictsResponse struct {
 
 func (x *SubmitVerdictsResponse) Reset() {
 	*x = SubmitVerdictsResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[17]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1681,7 @@ func (x *SubmitVerdictsResponse) String() string {
 func (*SubmitVerdictsResponse) ProtoMessage() {}
 
 func (x *SubmitVerdictsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[17]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1694,7 @@ func (x *SubmitVerdictsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitVerdictsResponse.ProtoReflect.Descriptor instead.
 func (*SubmitVerdictsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SubmitVerdictsResponse) GetResults() []*VerdictResult {
@@ -1643,7 +1717,7 @@ type CancelApprovalRequest struct {
 
 func (x *CancelApprovalRequest) Reset() {
 	*x = CancelApprovalRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[18]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1655,7 +1729,7 @@ func (x *CancelApprovalRequest) String() string {
 func (*CancelApprovalRequest) ProtoMessage() {}
 
 func (x *CancelApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[18]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1668,7 +1742,7 @@ func (x *CancelApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelApprovalRequest.ProtoReflect.Descriptor instead.
 func (*CancelApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{18}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CancelApprovalRequest) GetApprovalId() string {
@@ -1700,7 +1774,7 @@ type CancelApprovalResponse struct {
 
 func (x *CancelApprovalResponse) Reset() {
 	*x = CancelApprovalResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[19]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1712,7 +1786,7 @@ func (x *CancelApprovalResponse) String() string {
 func (*CancelApprovalResponse) ProtoMessage() {}
 
 func (x *CancelApprovalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[19]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1725,7 +1799,7 @@ func (x *CancelApprovalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelApprovalResponse.ProtoReflect.Descriptor instead.
 func (*CancelApprovalResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{19}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CancelApprovalResponse) GetApplied() bool {
@@ -1760,7 +1834,7 @@ type WatchApprovalsRequest struct {
 
 func (x *WatchApprovalsRequest) Reset() {
 	*x = WatchApprovalsRequest{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[20]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1772,7 +1846,7 @@ func (x *WatchApprovalsRequest) String() string {
 func (*WatchApprovalsRequest) ProtoMessage() {}
 
 func (x *WatchApprovalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[20]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1785,7 +1859,7 @@ func (x *WatchApprovalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchApprovalsRequest.ProtoReflect.Descriptor instead.
 func (*WatchApprovalsRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{20}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchApprovalsRequest) GetAfterCursor() uint64 {
@@ -1813,7 +1887,7 @@ type WatchApprovalsResponse struct {
 
 func (x *WatchApprovalsResponse) Reset() {
 	*x = WatchApprovalsResponse{}
-	mi := &file_portcullis_v1_approval_proto_msgTypes[21]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1825,7 +1899,7 @@ func (x *WatchApprovalsResponse) String() string {
 func (*WatchApprovalsResponse) ProtoMessage() {}
 
 func (x *WatchApprovalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_approval_proto_msgTypes[21]
+	mi := &file_portcullis_v1_approval_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1838,7 +1912,7 @@ func (x *WatchApprovalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchApprovalsResponse.ProtoReflect.Descriptor instead.
 func (*WatchApprovalsResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{21}
+	return file_portcullis_v1_approval_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WatchApprovalsResponse) GetApproval() *Approval {
@@ -1920,7 +1994,7 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\x05stage\x18\x17 \x01(\x05R\x05stage\x12#\n" +
 	"\redited_digest\x18\x18 \x01(\tR\feditedDigest\x12+\n" +
 	"\x11approvals_missing\x18\x19 \x01(\x05R\x10approvalsMissing\x12\x1c\n" +
-	"\twithdrawn\x18\x1a \x01(\bR\twithdrawn\"\x92\x02\n" +
+	"\twithdrawn\x18\x1a \x01(\bR\twithdrawn\"\xc8\x02\n" +
 	"\n" +
 	"ReviewView\x12\x1f\n" +
 	"\vaction_json\x18\x01 \x01(\tR\n" +
@@ -1933,7 +2007,12 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"nextOffset\x12\x16\n" +
 	"\x06masked\x18\a \x01(\x05R\x06masked\x12\x1d\n" +
 	"\n" +
-	"agent_says\x18\b \x01(\tR\tagentSays\"\xed\x01\n" +
+	"agent_says\x18\b \x01(\tR\tagentSays\x124\n" +
+	"\aorigins\x18\t \x03(\v2\x1a.portcullis.v1.ValueOriginR\aorigins\"U\n" +
+	"\vValueOrigin\x12\x18\n" +
+	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
+	"\x04sink\x18\x02 \x01(\bR\x04sink\x12\x18\n" +
+	"\aorigins\x18\x03 \x03(\tR\aorigins\"\xed\x01\n" +
 	"\x14ListApprovalsRequest\x12E\n" +
 	"\x06states\x18\x01 \x03(\x0e2\x1c.portcullis.v1.ApprovalStateB\x0f\xbaH\f\x92\x01\t\x10\x05\"\x05\x82\x01\x02\x10\x01R\x06states\x12\x1e\n" +
 	"\x05agent\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\x05agent\x12\x1c\n" +
@@ -2053,7 +2132,7 @@ func file_portcullis_v1_approval_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_v1_approval_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_portcullis_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_portcullis_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_portcullis_v1_approval_proto_goTypes = []any{
 	(ApprovalState)(0),             // 0: portcullis.v1.ApprovalState
 	(Verdict)(0),                   // 1: portcullis.v1.Verdict
@@ -2061,81 +2140,83 @@ var file_portcullis_v1_approval_proto_goTypes = []any{
 	(*ApprovalStage)(nil),          // 3: portcullis.v1.ApprovalStage
 	(*Approval)(nil),               // 4: portcullis.v1.Approval
 	(*ReviewView)(nil),             // 5: portcullis.v1.ReviewView
-	(*ListApprovalsRequest)(nil),   // 6: portcullis.v1.ListApprovalsRequest
-	(*ListApprovalsResponse)(nil),  // 7: portcullis.v1.ListApprovalsResponse
-	(*GetApprovalRequest)(nil),     // 8: portcullis.v1.GetApprovalRequest
-	(*GetApprovalResponse)(nil),    // 9: portcullis.v1.GetApprovalResponse
-	(*RevealApprovalRequest)(nil),  // 10: portcullis.v1.RevealApprovalRequest
-	(*RevealApprovalResponse)(nil), // 11: portcullis.v1.RevealApprovalResponse
-	(*Grant)(nil),                  // 12: portcullis.v1.Grant
-	(*GrantStatus)(nil),            // 13: portcullis.v1.GrantStatus
-	(*SubmitVerdictRequest)(nil),   // 14: portcullis.v1.SubmitVerdictRequest
-	(*SubmitVerdictResponse)(nil),  // 15: portcullis.v1.SubmitVerdictResponse
-	(*SubmitVerdictsRequest)(nil),  // 16: portcullis.v1.SubmitVerdictsRequest
-	(*VerdictError)(nil),           // 17: portcullis.v1.VerdictError
-	(*VerdictResult)(nil),          // 18: portcullis.v1.VerdictResult
-	(*SubmitVerdictsResponse)(nil), // 19: portcullis.v1.SubmitVerdictsResponse
-	(*CancelApprovalRequest)(nil),  // 20: portcullis.v1.CancelApprovalRequest
-	(*CancelApprovalResponse)(nil), // 21: portcullis.v1.CancelApprovalResponse
-	(*WatchApprovalsRequest)(nil),  // 22: portcullis.v1.WatchApprovalsRequest
-	(*WatchApprovalsResponse)(nil), // 23: portcullis.v1.WatchApprovalsResponse
-	(*timestamppb.Timestamp)(nil),  // 24: google.protobuf.Timestamp
-	(*Principal)(nil),              // 25: portcullis.v1.Principal
-	(ActionKind)(0),                // 26: portcullis.v1.ActionKind
-	(*Reason)(nil),                 // 27: portcullis.v1.Reason
-	(*Usage)(nil),                  // 28: portcullis.v1.Usage
-	(*Finding)(nil),                // 29: portcullis.v1.Finding
+	(*ValueOrigin)(nil),            // 6: portcullis.v1.ValueOrigin
+	(*ListApprovalsRequest)(nil),   // 7: portcullis.v1.ListApprovalsRequest
+	(*ListApprovalsResponse)(nil),  // 8: portcullis.v1.ListApprovalsResponse
+	(*GetApprovalRequest)(nil),     // 9: portcullis.v1.GetApprovalRequest
+	(*GetApprovalResponse)(nil),    // 10: portcullis.v1.GetApprovalResponse
+	(*RevealApprovalRequest)(nil),  // 11: portcullis.v1.RevealApprovalRequest
+	(*RevealApprovalResponse)(nil), // 12: portcullis.v1.RevealApprovalResponse
+	(*Grant)(nil),                  // 13: portcullis.v1.Grant
+	(*GrantStatus)(nil),            // 14: portcullis.v1.GrantStatus
+	(*SubmitVerdictRequest)(nil),   // 15: portcullis.v1.SubmitVerdictRequest
+	(*SubmitVerdictResponse)(nil),  // 16: portcullis.v1.SubmitVerdictResponse
+	(*SubmitVerdictsRequest)(nil),  // 17: portcullis.v1.SubmitVerdictsRequest
+	(*VerdictError)(nil),           // 18: portcullis.v1.VerdictError
+	(*VerdictResult)(nil),          // 19: portcullis.v1.VerdictResult
+	(*SubmitVerdictsResponse)(nil), // 20: portcullis.v1.SubmitVerdictsResponse
+	(*CancelApprovalRequest)(nil),  // 21: portcullis.v1.CancelApprovalRequest
+	(*CancelApprovalResponse)(nil), // 22: portcullis.v1.CancelApprovalResponse
+	(*WatchApprovalsRequest)(nil),  // 23: portcullis.v1.WatchApprovalsRequest
+	(*WatchApprovalsResponse)(nil), // 24: portcullis.v1.WatchApprovalsResponse
+	(*timestamppb.Timestamp)(nil),  // 25: google.protobuf.Timestamp
+	(*Principal)(nil),              // 26: portcullis.v1.Principal
+	(ActionKind)(0),                // 27: portcullis.v1.ActionKind
+	(*Reason)(nil),                 // 28: portcullis.v1.Reason
+	(*Usage)(nil),                  // 29: portcullis.v1.Usage
+	(*Finding)(nil),                // 30: portcullis.v1.Finding
 }
 var file_portcullis_v1_approval_proto_depIdxs = []int32{
 	1,  // 0: portcullis.v1.Vote.verdict:type_name -> portcullis.v1.Verdict
-	24, // 1: portcullis.v1.Vote.at:type_name -> google.protobuf.Timestamp
+	25, // 1: portcullis.v1.Vote.at:type_name -> google.protobuf.Timestamp
 	0,  // 2: portcullis.v1.Approval.state:type_name -> portcullis.v1.ApprovalState
-	25, // 3: portcullis.v1.Approval.principal:type_name -> portcullis.v1.Principal
-	26, // 4: portcullis.v1.Approval.kind:type_name -> portcullis.v1.ActionKind
-	27, // 5: portcullis.v1.Approval.reasons:type_name -> portcullis.v1.Reason
-	24, // 6: portcullis.v1.Approval.created_at:type_name -> google.protobuf.Timestamp
-	24, // 7: portcullis.v1.Approval.expires_at:type_name -> google.protobuf.Timestamp
-	24, // 8: portcullis.v1.Approval.ended_at:type_name -> google.protobuf.Timestamp
+	26, // 3: portcullis.v1.Approval.principal:type_name -> portcullis.v1.Principal
+	27, // 4: portcullis.v1.Approval.kind:type_name -> portcullis.v1.ActionKind
+	28, // 5: portcullis.v1.Approval.reasons:type_name -> portcullis.v1.Reason
+	25, // 6: portcullis.v1.Approval.created_at:type_name -> google.protobuf.Timestamp
+	25, // 7: portcullis.v1.Approval.expires_at:type_name -> google.protobuf.Timestamp
+	25, // 8: portcullis.v1.Approval.ended_at:type_name -> google.protobuf.Timestamp
 	2,  // 9: portcullis.v1.Approval.votes:type_name -> portcullis.v1.Vote
-	24, // 10: portcullis.v1.Approval.redeemed_at:type_name -> google.protobuf.Timestamp
-	28, // 11: portcullis.v1.Approval.estimate:type_name -> portcullis.v1.Usage
-	13, // 12: portcullis.v1.Approval.grant:type_name -> portcullis.v1.GrantStatus
+	25, // 10: portcullis.v1.Approval.redeemed_at:type_name -> google.protobuf.Timestamp
+	29, // 11: portcullis.v1.Approval.estimate:type_name -> portcullis.v1.Usage
+	14, // 12: portcullis.v1.Approval.grant:type_name -> portcullis.v1.GrantStatus
 	3,  // 13: portcullis.v1.Approval.stages:type_name -> portcullis.v1.ApprovalStage
-	29, // 14: portcullis.v1.ReviewView.findings:type_name -> portcullis.v1.Finding
-	0,  // 15: portcullis.v1.ListApprovalsRequest.states:type_name -> portcullis.v1.ApprovalState
-	4,  // 16: portcullis.v1.ListApprovalsResponse.approvals:type_name -> portcullis.v1.Approval
-	4,  // 17: portcullis.v1.GetApprovalResponse.approval:type_name -> portcullis.v1.Approval
-	5,  // 18: portcullis.v1.GetApprovalResponse.view:type_name -> portcullis.v1.ReviewView
-	5,  // 19: portcullis.v1.RevealApprovalResponse.view:type_name -> portcullis.v1.ReviewView
-	1,  // 20: portcullis.v1.SubmitVerdictRequest.verdict:type_name -> portcullis.v1.Verdict
-	12, // 21: portcullis.v1.SubmitVerdictRequest.grant:type_name -> portcullis.v1.Grant
-	4,  // 22: portcullis.v1.SubmitVerdictResponse.approval:type_name -> portcullis.v1.Approval
-	27, // 23: portcullis.v1.SubmitVerdictResponse.reasons:type_name -> portcullis.v1.Reason
-	14, // 24: portcullis.v1.SubmitVerdictsRequest.verdicts:type_name -> portcullis.v1.SubmitVerdictRequest
-	15, // 25: portcullis.v1.VerdictResult.response:type_name -> portcullis.v1.SubmitVerdictResponse
-	17, // 26: portcullis.v1.VerdictResult.error:type_name -> portcullis.v1.VerdictError
-	18, // 27: portcullis.v1.SubmitVerdictsResponse.results:type_name -> portcullis.v1.VerdictResult
-	4,  // 28: portcullis.v1.CancelApprovalResponse.approval:type_name -> portcullis.v1.Approval
-	4,  // 29: portcullis.v1.WatchApprovalsResponse.approval:type_name -> portcullis.v1.Approval
-	6,  // 30: portcullis.v1.ApprovalService.ListApprovals:input_type -> portcullis.v1.ListApprovalsRequest
-	8,  // 31: portcullis.v1.ApprovalService.GetApproval:input_type -> portcullis.v1.GetApprovalRequest
-	10, // 32: portcullis.v1.ApprovalService.RevealApproval:input_type -> portcullis.v1.RevealApprovalRequest
-	14, // 33: portcullis.v1.ApprovalService.SubmitVerdict:input_type -> portcullis.v1.SubmitVerdictRequest
-	16, // 34: portcullis.v1.ApprovalService.SubmitVerdicts:input_type -> portcullis.v1.SubmitVerdictsRequest
-	20, // 35: portcullis.v1.ApprovalService.CancelApproval:input_type -> portcullis.v1.CancelApprovalRequest
-	22, // 36: portcullis.v1.ApprovalService.WatchApprovals:input_type -> portcullis.v1.WatchApprovalsRequest
-	7,  // 37: portcullis.v1.ApprovalService.ListApprovals:output_type -> portcullis.v1.ListApprovalsResponse
-	9,  // 38: portcullis.v1.ApprovalService.GetApproval:output_type -> portcullis.v1.GetApprovalResponse
-	11, // 39: portcullis.v1.ApprovalService.RevealApproval:output_type -> portcullis.v1.RevealApprovalResponse
-	15, // 40: portcullis.v1.ApprovalService.SubmitVerdict:output_type -> portcullis.v1.SubmitVerdictResponse
-	19, // 41: portcullis.v1.ApprovalService.SubmitVerdicts:output_type -> portcullis.v1.SubmitVerdictsResponse
-	21, // 42: portcullis.v1.ApprovalService.CancelApproval:output_type -> portcullis.v1.CancelApprovalResponse
-	23, // 43: portcullis.v1.ApprovalService.WatchApprovals:output_type -> portcullis.v1.WatchApprovalsResponse
-	37, // [37:44] is the sub-list for method output_type
-	30, // [30:37] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	30, // 14: portcullis.v1.ReviewView.findings:type_name -> portcullis.v1.Finding
+	6,  // 15: portcullis.v1.ReviewView.origins:type_name -> portcullis.v1.ValueOrigin
+	0,  // 16: portcullis.v1.ListApprovalsRequest.states:type_name -> portcullis.v1.ApprovalState
+	4,  // 17: portcullis.v1.ListApprovalsResponse.approvals:type_name -> portcullis.v1.Approval
+	4,  // 18: portcullis.v1.GetApprovalResponse.approval:type_name -> portcullis.v1.Approval
+	5,  // 19: portcullis.v1.GetApprovalResponse.view:type_name -> portcullis.v1.ReviewView
+	5,  // 20: portcullis.v1.RevealApprovalResponse.view:type_name -> portcullis.v1.ReviewView
+	1,  // 21: portcullis.v1.SubmitVerdictRequest.verdict:type_name -> portcullis.v1.Verdict
+	13, // 22: portcullis.v1.SubmitVerdictRequest.grant:type_name -> portcullis.v1.Grant
+	4,  // 23: portcullis.v1.SubmitVerdictResponse.approval:type_name -> portcullis.v1.Approval
+	28, // 24: portcullis.v1.SubmitVerdictResponse.reasons:type_name -> portcullis.v1.Reason
+	15, // 25: portcullis.v1.SubmitVerdictsRequest.verdicts:type_name -> portcullis.v1.SubmitVerdictRequest
+	16, // 26: portcullis.v1.VerdictResult.response:type_name -> portcullis.v1.SubmitVerdictResponse
+	18, // 27: portcullis.v1.VerdictResult.error:type_name -> portcullis.v1.VerdictError
+	19, // 28: portcullis.v1.SubmitVerdictsResponse.results:type_name -> portcullis.v1.VerdictResult
+	4,  // 29: portcullis.v1.CancelApprovalResponse.approval:type_name -> portcullis.v1.Approval
+	4,  // 30: portcullis.v1.WatchApprovalsResponse.approval:type_name -> portcullis.v1.Approval
+	7,  // 31: portcullis.v1.ApprovalService.ListApprovals:input_type -> portcullis.v1.ListApprovalsRequest
+	9,  // 32: portcullis.v1.ApprovalService.GetApproval:input_type -> portcullis.v1.GetApprovalRequest
+	11, // 33: portcullis.v1.ApprovalService.RevealApproval:input_type -> portcullis.v1.RevealApprovalRequest
+	15, // 34: portcullis.v1.ApprovalService.SubmitVerdict:input_type -> portcullis.v1.SubmitVerdictRequest
+	17, // 35: portcullis.v1.ApprovalService.SubmitVerdicts:input_type -> portcullis.v1.SubmitVerdictsRequest
+	21, // 36: portcullis.v1.ApprovalService.CancelApproval:input_type -> portcullis.v1.CancelApprovalRequest
+	23, // 37: portcullis.v1.ApprovalService.WatchApprovals:input_type -> portcullis.v1.WatchApprovalsRequest
+	8,  // 38: portcullis.v1.ApprovalService.ListApprovals:output_type -> portcullis.v1.ListApprovalsResponse
+	10, // 39: portcullis.v1.ApprovalService.GetApproval:output_type -> portcullis.v1.GetApprovalResponse
+	12, // 40: portcullis.v1.ApprovalService.RevealApproval:output_type -> portcullis.v1.RevealApprovalResponse
+	16, // 41: portcullis.v1.ApprovalService.SubmitVerdict:output_type -> portcullis.v1.SubmitVerdictResponse
+	20, // 42: portcullis.v1.ApprovalService.SubmitVerdicts:output_type -> portcullis.v1.SubmitVerdictsResponse
+	22, // 43: portcullis.v1.ApprovalService.CancelApproval:output_type -> portcullis.v1.CancelApprovalResponse
+	24, // 44: portcullis.v1.ApprovalService.WatchApprovals:output_type -> portcullis.v1.WatchApprovalsResponse
+	38, // [38:45] is the sub-list for method output_type
+	31, // [31:38] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_v1_approval_proto_init() }
@@ -2144,7 +2225,7 @@ func file_portcullis_v1_approval_proto_init() {
 		return
 	}
 	file_portcullis_v1_types_proto_init()
-	file_portcullis_v1_approval_proto_msgTypes[16].OneofWrappers = []any{
+	file_portcullis_v1_approval_proto_msgTypes[17].OneofWrappers = []any{
 		(*VerdictResult_Response)(nil),
 		(*VerdictResult_Error)(nil),
 	}
@@ -2154,7 +2235,7 @@ func file_portcullis_v1_approval_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_v1_approval_proto_rawDesc), len(file_portcullis_v1_approval_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

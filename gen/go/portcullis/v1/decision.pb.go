@@ -1160,8 +1160,11 @@ type ObserveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whose session. Required.
 	Principal *Principal `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
-	// 1 to 64 texts, together at most 1 MiB.
-	Spans         []*ObservedSpan `protobuf:"bytes,2,rep,name=spans,proto3" json:"spans,omitempty"`
+	// At most 64 texts, together at most 1 MiB. Without tools at least one.
+	Spans []*ObservedSpan `protobuf:"bytes,2,rep,name=spans,proto3" json:"spans,omitempty"`
+	// Tools that the agent was offered, as their servers describe them. At most 256 of a session. A description can make a decision stricter; that a tool
+	// only reads, or stays inside, is believed only of a server that the table `servers` trusts, from a credential that may observe as the user.
+	Tools         []*ToolDescription `protobuf:"bytes,3,rep,name=tools,proto3" json:"tools,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1210,18 +1213,183 @@ func (x *ObserveRequest) GetSpans() []*ObservedSpan {
 	return nil
 }
 
+func (x *ObserveRequest) GetTools() []*ToolDescription {
+	if x != nil {
+		return x.Tools
+	}
+	return nil
+}
+
+// A tool as its server describes it.
+type ToolDescription struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the tool lives, as in `Action.server`. At most 256 bytes.
+	Server string `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	// The tool's name, as in `Action.tool`. Required, at most 256 bytes.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What the server says that the tool does. At most 16 KiB.
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// The JSON schema of its arguments, as JSON text. At most 64 KiB. Empty: there is none.
+	InputSchemaJson string `protobuf:"bytes,4,opt,name=input_schema_json,json=inputSchemaJson,proto3" json:"input_schema_json,omitempty"`
+	// What MCP calls annotations.
+	Annotations   *ToolAnnotations `protobuf:"bytes,5,opt,name=annotations,proto3" json:"annotations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ToolDescription) Reset() {
+	*x = ToolDescription{}
+	mi := &file_portcullis_v1_decision_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ToolDescription) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ToolDescription) ProtoMessage() {}
+
+func (x *ToolDescription) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_decision_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ToolDescription.ProtoReflect.Descriptor instead.
+func (*ToolDescription) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ToolDescription) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *ToolDescription) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ToolDescription) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *ToolDescription) GetInputSchemaJson() string {
+	if x != nil {
+		return x.InputSchemaJson
+	}
+	return ""
+}
+
+func (x *ToolDescription) GetAnnotations() *ToolAnnotations {
+	if x != nil {
+		return x.Annotations
+	}
+	return nil
+}
+
+// Hints of a server about its own tool. What is left out says nothing.
+type ToolAnnotations struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// It changes nothing.
+	ReadOnlyHint *bool `protobuf:"varint,1,opt,name=read_only_hint,json=readOnlyHint,proto3,oneof" json:"read_only_hint,omitempty"`
+	// It may destroy something.
+	DestructiveHint *bool `protobuf:"varint,2,opt,name=destructive_hint,json=destructiveHint,proto3,oneof" json:"destructive_hint,omitempty"`
+	// To call it again changes nothing more.
+	IdempotentHint *bool `protobuf:"varint,3,opt,name=idempotent_hint,json=idempotentHint,proto3,oneof" json:"idempotent_hint,omitempty"`
+	// It deals with things outside of the server's own, such as the web.
+	OpenWorldHint *bool `protobuf:"varint,4,opt,name=open_world_hint,json=openWorldHint,proto3,oneof" json:"open_world_hint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ToolAnnotations) Reset() {
+	*x = ToolAnnotations{}
+	mi := &file_portcullis_v1_decision_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ToolAnnotations) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ToolAnnotations) ProtoMessage() {}
+
+func (x *ToolAnnotations) ProtoReflect() protoreflect.Message {
+	mi := &file_portcullis_v1_decision_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ToolAnnotations.ProtoReflect.Descriptor instead.
+func (*ToolAnnotations) Descriptor() ([]byte, []int) {
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ToolAnnotations) GetReadOnlyHint() bool {
+	if x != nil && x.ReadOnlyHint != nil {
+		return *x.ReadOnlyHint
+	}
+	return false
+}
+
+func (x *ToolAnnotations) GetDestructiveHint() bool {
+	if x != nil && x.DestructiveHint != nil {
+		return *x.DestructiveHint
+	}
+	return false
+}
+
+func (x *ToolAnnotations) GetIdempotentHint() bool {
+	if x != nil && x.IdempotentHint != nil {
+		return *x.IdempotentHint
+	}
+	return false
+}
+
+func (x *ToolAnnotations) GetOpenWorldHint() bool {
+	if x != nil && x.OpenWorldHint != nil {
+		return *x.OpenWorldHint
+	}
+	return false
+}
+
 // What became of it.
 type ObserveResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// False if a bound of the session was met: what did not fit is of unknown origin, which nobody trusts.
-	Whole         bool `protobuf:"varint,1,opt,name=whole,proto3" json:"whole,omitempty"`
+	Whole bool `protobuf:"varint,1,opt,name=whole,proto3" json:"whole,omitempty"`
+	// For each tool of the request, in order, its digest: SHA-256 over name, description, schema and annotations. Send it as `Action.schema_digest`, so that
+	// an approval covers the tool only as it was described then.
+	SchemaDigests []string `protobuf:"bytes,2,rep,name=schema_digests,json=schemaDigests,proto3" json:"schema_digests,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ObserveResponse) Reset() {
 	*x = ObserveResponse{}
-	mi := &file_portcullis_v1_decision_proto_msgTypes[13]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +1401,7 @@ func (x *ObserveResponse) String() string {
 func (*ObserveResponse) ProtoMessage() {}
 
 func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_decision_proto_msgTypes[13]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +1414,7 @@ func (x *ObserveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveResponse.ProtoReflect.Descriptor instead.
 func (*ObserveResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{13}
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ObserveResponse) GetWhole() bool {
@@ -1254,6 +1422,13 @@ func (x *ObserveResponse) GetWhole() bool {
 		return x.Whole
 	}
 	return false
+}
+
+func (x *ObserveResponse) GetSchemaDigests() []string {
+	if x != nil {
+		return x.SchemaDigests
+	}
+	return nil
 }
 
 // What to hand on, and to whom.
@@ -1271,7 +1446,7 @@ type DelegateRequest struct {
 
 func (x *DelegateRequest) Reset() {
 	*x = DelegateRequest{}
-	mi := &file_portcullis_v1_decision_proto_msgTypes[14]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1458,7 @@ func (x *DelegateRequest) String() string {
 func (*DelegateRequest) ProtoMessage() {}
 
 func (x *DelegateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_decision_proto_msgTypes[14]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1471,7 @@ func (x *DelegateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DelegateRequest.ProtoReflect.Descriptor instead.
 func (*DelegateRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{14}
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DelegateRequest) GetPrincipal() *Principal {
@@ -1335,7 +1510,7 @@ type DelegateResponse struct {
 
 func (x *DelegateResponse) Reset() {
 	*x = DelegateResponse{}
-	mi := &file_portcullis_v1_decision_proto_msgTypes[15]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1347,7 +1522,7 @@ func (x *DelegateResponse) String() string {
 func (*DelegateResponse) ProtoMessage() {}
 
 func (x *DelegateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_decision_proto_msgTypes[15]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1360,7 +1535,7 @@ func (x *DelegateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DelegateResponse.ProtoReflect.Descriptor instead.
 func (*DelegateResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{15}
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DelegateResponse) GetToken() string {
@@ -1397,7 +1572,7 @@ type WatchVerdictRequest struct {
 
 func (x *WatchVerdictRequest) Reset() {
 	*x = WatchVerdictRequest{}
-	mi := &file_portcullis_v1_decision_proto_msgTypes[16]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1409,7 +1584,7 @@ func (x *WatchVerdictRequest) String() string {
 func (*WatchVerdictRequest) ProtoMessage() {}
 
 func (x *WatchVerdictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_decision_proto_msgTypes[16]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1422,7 +1597,7 @@ func (x *WatchVerdictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVerdictRequest.ProtoReflect.Descriptor instead.
 func (*WatchVerdictRequest) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{16}
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WatchVerdictRequest) GetApprovalId() string {
@@ -1465,7 +1640,7 @@ type WatchVerdictResponse struct {
 
 func (x *WatchVerdictResponse) Reset() {
 	*x = WatchVerdictResponse{}
-	mi := &file_portcullis_v1_decision_proto_msgTypes[17]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1477,7 +1652,7 @@ func (x *WatchVerdictResponse) String() string {
 func (*WatchVerdictResponse) ProtoMessage() {}
 
 func (x *WatchVerdictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_portcullis_v1_decision_proto_msgTypes[17]
+	mi := &file_portcullis_v1_decision_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1490,7 +1665,7 @@ func (x *WatchVerdictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchVerdictResponse.ProtoReflect.Descriptor instead.
 func (*WatchVerdictResponse) Descriptor() ([]byte, []int) {
-	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{17}
+	return file_portcullis_v1_decision_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WatchVerdictResponse) GetApprovalId() string {
@@ -1644,13 +1819,31 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"\fObservedSpan\x12;\n" +
 	"\x06origin\x18\x01 \x01(\x0e2\x15.portcullis.v1.OriginB\f\xbaH\t\x82\x01\x06\x18\x01\x18\x03\x18\x05R\x06origin\x122\n" +
 	"\x04name\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19(\x80\x012\x14^[A-Za-z0-9._:@/-]*$R\x04name\x12\x1f\n" +
-	"\x04text\x18\x03 \x01(\tB\v\xbaH\br\x06\x10\x01(\x80\x80\x10R\x04text\"\x8f\x01\n" +
+	"\x04text\x18\x03 \x01(\tB\v\xbaH\br\x06\x10\x01(\x80\x80\x10R\x04text\"\xb4\x02\n" +
 	"\x0eObserveRequest\x12>\n" +
-	"\tprincipal\x18\x01 \x01(\v2\x18.portcullis.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01R\tprincipal\x12=\n" +
-	"\x05spans\x18\x02 \x03(\v2\x1b.portcullis.v1.ObservedSpanB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05spans\"'\n" +
+	"\tprincipal\x18\x01 \x01(\v2\x18.portcullis.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01R\tprincipal\x12;\n" +
+	"\x05spans\x18\x02 \x03(\v2\x1b.portcullis.v1.ObservedSpanB\b\xbaH\x05\x92\x01\x02\x10@R\x05spans\x12?\n" +
+	"\x05tools\x18\x03 \x03(\v2\x1e.portcullis.v1.ToolDescriptionB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\x05tools:d\xbaHa\x1a_\n" +
+	"\x11observe.something\x12\x1cspans or tools must be given\x1a,size(this.spans) > 0 || size(this.tools) > 0\"\xf9\x01\n" +
+	"\x0fToolDescription\x12 \n" +
+	"\x06server\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x06server\x12\x1e\n" +
+	"\x04name\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80\x02R\x04name\x12+\n" +
+	"\vdescription\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x01R\vdescription\x125\n" +
+	"\x11input_schema_json\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x0finputSchemaJson\x12@\n" +
+	"\vannotations\x18\x05 \x01(\v2\x1e.portcullis.v1.ToolAnnotationsR\vannotations\"\x97\x02\n" +
+	"\x0fToolAnnotations\x12)\n" +
+	"\x0eread_only_hint\x18\x01 \x01(\bH\x00R\freadOnlyHint\x88\x01\x01\x12.\n" +
+	"\x10destructive_hint\x18\x02 \x01(\bH\x01R\x0fdestructiveHint\x88\x01\x01\x12,\n" +
+	"\x0fidempotent_hint\x18\x03 \x01(\bH\x02R\x0eidempotentHint\x88\x01\x01\x12+\n" +
+	"\x0fopen_world_hint\x18\x04 \x01(\bH\x03R\ropenWorldHint\x88\x01\x01B\x11\n" +
+	"\x0f_read_only_hintB\x13\n" +
+	"\x11_destructive_hintB\x12\n" +
+	"\x10_idempotent_hintB\x12\n" +
+	"\x10_open_world_hint\"N\n" +
 	"\x0fObserveResponse\x12\x14\n" +
-	"\x05whole\x18\x01 \x01(\bR\x05whole\"\xcb\x01\n" +
+	"\x05whole\x18\x01 \x01(\bR\x05whole\x12%\n" +
+	"\x0eschema_digests\x18\x02 \x03(\tR\rschemaDigests\"\xcb\x01\n" +
 	"\x0fDelegateRequest\x12>\n" +
 	"\tprincipal\x18\x01 \x01(\v2\x18.portcullis.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01R\tprincipal\x128\n" +
 	"\x06holder\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x10\x01(\x80\x012\x14^[A-Za-z0-9._:@/-]*$R\x06holder\x12>\n" +
@@ -1702,7 +1895,7 @@ func file_portcullis_v1_decision_proto_rawDescGZIP() []byte {
 }
 
 var file_portcullis_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_portcullis_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_portcullis_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_portcullis_v1_decision_proto_goTypes = []any{
 	(OutcomeStatus)(0),            // 0: portcullis.v1.OutcomeStatus
 	(*Action)(nil),                // 1: portcullis.v1.Action
@@ -1718,85 +1911,89 @@ var file_portcullis_v1_decision_proto_goTypes = []any{
 	(*ReportOutcomeResponse)(nil), // 11: portcullis.v1.ReportOutcomeResponse
 	(*ObservedSpan)(nil),          // 12: portcullis.v1.ObservedSpan
 	(*ObserveRequest)(nil),        // 13: portcullis.v1.ObserveRequest
-	(*ObserveResponse)(nil),       // 14: portcullis.v1.ObserveResponse
-	(*DelegateRequest)(nil),       // 15: portcullis.v1.DelegateRequest
-	(*DelegateResponse)(nil),      // 16: portcullis.v1.DelegateResponse
-	(*WatchVerdictRequest)(nil),   // 17: portcullis.v1.WatchVerdictRequest
-	(*WatchVerdictResponse)(nil),  // 18: portcullis.v1.WatchVerdictResponse
-	(ActionKind)(0),               // 19: portcullis.v1.ActionKind
-	(*structpb.Struct)(nil),       // 20: google.protobuf.Struct
-	(*Usage)(nil),                 // 21: portcullis.v1.Usage
-	(*MemoryRef)(nil),             // 22: portcullis.v1.MemoryRef
-	(*HttpRequest)(nil),           // 23: portcullis.v1.HttpRequest
-	(*Principal)(nil),             // 24: portcullis.v1.Principal
-	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
-	(ApprovalState)(0),            // 26: portcullis.v1.ApprovalState
-	(Effect)(0),                   // 27: portcullis.v1.Effect
-	(*Reason)(nil),                // 28: portcullis.v1.Reason
-	(*Obligation)(nil),            // 29: portcullis.v1.Obligation
-	(*LimitStatus)(nil),           // 30: portcullis.v1.LimitStatus
-	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
-	(*Finding)(nil),               // 32: portcullis.v1.Finding
-	(*BreakerStatus)(nil),         // 33: portcullis.v1.BreakerStatus
-	(Origin)(0),                   // 34: portcullis.v1.Origin
-	(*DelegatedRights)(nil),       // 35: portcullis.v1.DelegatedRights
+	(*ToolDescription)(nil),       // 14: portcullis.v1.ToolDescription
+	(*ToolAnnotations)(nil),       // 15: portcullis.v1.ToolAnnotations
+	(*ObserveResponse)(nil),       // 16: portcullis.v1.ObserveResponse
+	(*DelegateRequest)(nil),       // 17: portcullis.v1.DelegateRequest
+	(*DelegateResponse)(nil),      // 18: portcullis.v1.DelegateResponse
+	(*WatchVerdictRequest)(nil),   // 19: portcullis.v1.WatchVerdictRequest
+	(*WatchVerdictResponse)(nil),  // 20: portcullis.v1.WatchVerdictResponse
+	(ActionKind)(0),               // 21: portcullis.v1.ActionKind
+	(*structpb.Struct)(nil),       // 22: google.protobuf.Struct
+	(*Usage)(nil),                 // 23: portcullis.v1.Usage
+	(*MemoryRef)(nil),             // 24: portcullis.v1.MemoryRef
+	(*HttpRequest)(nil),           // 25: portcullis.v1.HttpRequest
+	(*Principal)(nil),             // 26: portcullis.v1.Principal
+	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
+	(ApprovalState)(0),            // 28: portcullis.v1.ApprovalState
+	(Effect)(0),                   // 29: portcullis.v1.Effect
+	(*Reason)(nil),                // 30: portcullis.v1.Reason
+	(*Obligation)(nil),            // 31: portcullis.v1.Obligation
+	(*LimitStatus)(nil),           // 32: portcullis.v1.LimitStatus
+	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
+	(*Finding)(nil),               // 34: portcullis.v1.Finding
+	(*BreakerStatus)(nil),         // 35: portcullis.v1.BreakerStatus
+	(Origin)(0),                   // 36: portcullis.v1.Origin
+	(*DelegatedRights)(nil),       // 37: portcullis.v1.DelegatedRights
 }
 var file_portcullis_v1_decision_proto_depIdxs = []int32{
-	19, // 0: portcullis.v1.Action.kind:type_name -> portcullis.v1.ActionKind
-	20, // 1: portcullis.v1.Action.arguments:type_name -> google.protobuf.Struct
-	21, // 2: portcullis.v1.Action.estimate:type_name -> portcullis.v1.Usage
-	22, // 3: portcullis.v1.Action.memory:type_name -> portcullis.v1.MemoryRef
-	23, // 4: portcullis.v1.Action.http:type_name -> portcullis.v1.HttpRequest
-	24, // 5: portcullis.v1.DecideRequest.principal:type_name -> portcullis.v1.Principal
+	21, // 0: portcullis.v1.Action.kind:type_name -> portcullis.v1.ActionKind
+	22, // 1: portcullis.v1.Action.arguments:type_name -> google.protobuf.Struct
+	23, // 2: portcullis.v1.Action.estimate:type_name -> portcullis.v1.Usage
+	24, // 3: portcullis.v1.Action.memory:type_name -> portcullis.v1.MemoryRef
+	25, // 4: portcullis.v1.Action.http:type_name -> portcullis.v1.HttpRequest
+	26, // 5: portcullis.v1.DecideRequest.principal:type_name -> portcullis.v1.Principal
 	1,  // 6: portcullis.v1.DecideRequest.action:type_name -> portcullis.v1.Action
-	20, // 7: portcullis.v1.DecideRequest.context:type_name -> google.protobuf.Struct
-	25, // 8: portcullis.v1.ApprovalTicket.expires_at:type_name -> google.protobuf.Timestamp
-	26, // 9: portcullis.v1.ApprovalTicket.state:type_name -> portcullis.v1.ApprovalState
-	25, // 10: portcullis.v1.MemoryGrant.expires_at:type_name -> google.protobuf.Timestamp
-	27, // 11: portcullis.v1.DecideResponse.effect:type_name -> portcullis.v1.Effect
-	28, // 12: portcullis.v1.DecideResponse.reasons:type_name -> portcullis.v1.Reason
-	29, // 13: portcullis.v1.DecideResponse.obligations:type_name -> portcullis.v1.Obligation
+	22, // 7: portcullis.v1.DecideRequest.context:type_name -> google.protobuf.Struct
+	27, // 8: portcullis.v1.ApprovalTicket.expires_at:type_name -> google.protobuf.Timestamp
+	28, // 9: portcullis.v1.ApprovalTicket.state:type_name -> portcullis.v1.ApprovalState
+	27, // 10: portcullis.v1.MemoryGrant.expires_at:type_name -> google.protobuf.Timestamp
+	29, // 11: portcullis.v1.DecideResponse.effect:type_name -> portcullis.v1.Effect
+	30, // 12: portcullis.v1.DecideResponse.reasons:type_name -> portcullis.v1.Reason
+	31, // 13: portcullis.v1.DecideResponse.obligations:type_name -> portcullis.v1.Obligation
 	3,  // 14: portcullis.v1.DecideResponse.approval:type_name -> portcullis.v1.ApprovalTicket
-	30, // 15: portcullis.v1.DecideResponse.limits:type_name -> portcullis.v1.LimitStatus
-	31, // 16: portcullis.v1.DecideResponse.retry_after:type_name -> google.protobuf.Duration
+	32, // 15: portcullis.v1.DecideResponse.limits:type_name -> portcullis.v1.LimitStatus
+	33, // 16: portcullis.v1.DecideResponse.retry_after:type_name -> google.protobuf.Duration
 	4,  // 17: portcullis.v1.DecideResponse.memory:type_name -> portcullis.v1.MemoryGrant
-	25, // 18: portcullis.v1.DecideResponse.expires_at:type_name -> google.protobuf.Timestamp
-	32, // 19: portcullis.v1.DecideResponse.findings:type_name -> portcullis.v1.Finding
-	21, // 20: portcullis.v1.DecideResponse.estimate:type_name -> portcullis.v1.Usage
-	23, // 21: portcullis.v1.DecideResponse.effective_http:type_name -> portcullis.v1.HttpRequest
+	27, // 18: portcullis.v1.DecideResponse.expires_at:type_name -> google.protobuf.Timestamp
+	34, // 19: portcullis.v1.DecideResponse.findings:type_name -> portcullis.v1.Finding
+	23, // 20: portcullis.v1.DecideResponse.estimate:type_name -> portcullis.v1.Usage
+	25, // 21: portcullis.v1.DecideResponse.effective_http:type_name -> portcullis.v1.HttpRequest
 	2,  // 22: portcullis.v1.DecideBatchRequest.requests:type_name -> portcullis.v1.DecideRequest
 	5,  // 23: portcullis.v1.BatchResult.response:type_name -> portcullis.v1.DecideResponse
 	7,  // 24: portcullis.v1.BatchResult.error:type_name -> portcullis.v1.BatchError
 	8,  // 25: portcullis.v1.DecideBatchResponse.results:type_name -> portcullis.v1.BatchResult
 	0,  // 26: portcullis.v1.ReportOutcomeRequest.status:type_name -> portcullis.v1.OutcomeStatus
-	21, // 27: portcullis.v1.ReportOutcomeRequest.actual:type_name -> portcullis.v1.Usage
-	21, // 28: portcullis.v1.ReportOutcomeResponse.charged:type_name -> portcullis.v1.Usage
-	33, // 29: portcullis.v1.ReportOutcomeResponse.breakers:type_name -> portcullis.v1.BreakerStatus
-	34, // 30: portcullis.v1.ObservedSpan.origin:type_name -> portcullis.v1.Origin
-	24, // 31: portcullis.v1.ObserveRequest.principal:type_name -> portcullis.v1.Principal
+	23, // 27: portcullis.v1.ReportOutcomeRequest.actual:type_name -> portcullis.v1.Usage
+	23, // 28: portcullis.v1.ReportOutcomeResponse.charged:type_name -> portcullis.v1.Usage
+	35, // 29: portcullis.v1.ReportOutcomeResponse.breakers:type_name -> portcullis.v1.BreakerStatus
+	36, // 30: portcullis.v1.ObservedSpan.origin:type_name -> portcullis.v1.Origin
+	26, // 31: portcullis.v1.ObserveRequest.principal:type_name -> portcullis.v1.Principal
 	12, // 32: portcullis.v1.ObserveRequest.spans:type_name -> portcullis.v1.ObservedSpan
-	24, // 33: portcullis.v1.DelegateRequest.principal:type_name -> portcullis.v1.Principal
-	35, // 34: portcullis.v1.DelegateRequest.rights:type_name -> portcullis.v1.DelegatedRights
-	25, // 35: portcullis.v1.DelegateResponse.expires_at:type_name -> google.protobuf.Timestamp
-	26, // 36: portcullis.v1.WatchVerdictResponse.state:type_name -> portcullis.v1.ApprovalState
-	25, // 37: portcullis.v1.WatchVerdictResponse.expires_at:type_name -> google.protobuf.Timestamp
-	2,  // 38: portcullis.v1.DecisionService.Decide:input_type -> portcullis.v1.DecideRequest
-	6,  // 39: portcullis.v1.DecisionService.DecideBatch:input_type -> portcullis.v1.DecideBatchRequest
-	10, // 40: portcullis.v1.DecisionService.ReportOutcome:input_type -> portcullis.v1.ReportOutcomeRequest
-	13, // 41: portcullis.v1.DecisionService.Observe:input_type -> portcullis.v1.ObserveRequest
-	15, // 42: portcullis.v1.DecisionService.Delegate:input_type -> portcullis.v1.DelegateRequest
-	17, // 43: portcullis.v1.DecisionService.WatchVerdict:input_type -> portcullis.v1.WatchVerdictRequest
-	5,  // 44: portcullis.v1.DecisionService.Decide:output_type -> portcullis.v1.DecideResponse
-	9,  // 45: portcullis.v1.DecisionService.DecideBatch:output_type -> portcullis.v1.DecideBatchResponse
-	11, // 46: portcullis.v1.DecisionService.ReportOutcome:output_type -> portcullis.v1.ReportOutcomeResponse
-	14, // 47: portcullis.v1.DecisionService.Observe:output_type -> portcullis.v1.ObserveResponse
-	16, // 48: portcullis.v1.DecisionService.Delegate:output_type -> portcullis.v1.DelegateResponse
-	18, // 49: portcullis.v1.DecisionService.WatchVerdict:output_type -> portcullis.v1.WatchVerdictResponse
-	44, // [44:50] is the sub-list for method output_type
-	38, // [38:44] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	14, // 33: portcullis.v1.ObserveRequest.tools:type_name -> portcullis.v1.ToolDescription
+	15, // 34: portcullis.v1.ToolDescription.annotations:type_name -> portcullis.v1.ToolAnnotations
+	26, // 35: portcullis.v1.DelegateRequest.principal:type_name -> portcullis.v1.Principal
+	37, // 36: portcullis.v1.DelegateRequest.rights:type_name -> portcullis.v1.DelegatedRights
+	27, // 37: portcullis.v1.DelegateResponse.expires_at:type_name -> google.protobuf.Timestamp
+	28, // 38: portcullis.v1.WatchVerdictResponse.state:type_name -> portcullis.v1.ApprovalState
+	27, // 39: portcullis.v1.WatchVerdictResponse.expires_at:type_name -> google.protobuf.Timestamp
+	2,  // 40: portcullis.v1.DecisionService.Decide:input_type -> portcullis.v1.DecideRequest
+	6,  // 41: portcullis.v1.DecisionService.DecideBatch:input_type -> portcullis.v1.DecideBatchRequest
+	10, // 42: portcullis.v1.DecisionService.ReportOutcome:input_type -> portcullis.v1.ReportOutcomeRequest
+	13, // 43: portcullis.v1.DecisionService.Observe:input_type -> portcullis.v1.ObserveRequest
+	17, // 44: portcullis.v1.DecisionService.Delegate:input_type -> portcullis.v1.DelegateRequest
+	19, // 45: portcullis.v1.DecisionService.WatchVerdict:input_type -> portcullis.v1.WatchVerdictRequest
+	5,  // 46: portcullis.v1.DecisionService.Decide:output_type -> portcullis.v1.DecideResponse
+	9,  // 47: portcullis.v1.DecisionService.DecideBatch:output_type -> portcullis.v1.DecideBatchResponse
+	11, // 48: portcullis.v1.DecisionService.ReportOutcome:output_type -> portcullis.v1.ReportOutcomeResponse
+	16, // 49: portcullis.v1.DecisionService.Observe:output_type -> portcullis.v1.ObserveResponse
+	18, // 50: portcullis.v1.DecisionService.Delegate:output_type -> portcullis.v1.DelegateResponse
+	20, // 51: portcullis.v1.DecisionService.WatchVerdict:output_type -> portcullis.v1.WatchVerdictResponse
+	46, // [46:52] is the sub-list for method output_type
+	40, // [40:46] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_portcullis_v1_decision_proto_init() }
@@ -1814,13 +2011,14 @@ func file_portcullis_v1_decision_proto_init() {
 		(*BatchResult_Response)(nil),
 		(*BatchResult_Error)(nil),
 	}
+	file_portcullis_v1_decision_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_portcullis_v1_decision_proto_rawDesc), len(file_portcullis_v1_decision_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -198,18 +198,48 @@ class ObservedSpan(_message.Message):
     def __init__(self, origin: _Optional[_Union[_types_pb2.Origin, str]] = ..., name: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class ObserveRequest(_message.Message):
-    __slots__ = ("principal", "spans")
+    __slots__ = ("principal", "spans", "tools")
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     SPANS_FIELD_NUMBER: _ClassVar[int]
+    TOOLS_FIELD_NUMBER: _ClassVar[int]
     principal: _types_pb2.Principal
     spans: _containers.RepeatedCompositeFieldContainer[ObservedSpan]
-    def __init__(self, principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., spans: _Optional[_Iterable[_Union[ObservedSpan, _Mapping]]] = ...) -> None: ...
+    tools: _containers.RepeatedCompositeFieldContainer[ToolDescription]
+    def __init__(self, principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., spans: _Optional[_Iterable[_Union[ObservedSpan, _Mapping]]] = ..., tools: _Optional[_Iterable[_Union[ToolDescription, _Mapping]]] = ...) -> None: ...
+
+class ToolDescription(_message.Message):
+    __slots__ = ("server", "name", "description", "input_schema_json", "annotations")
+    SERVER_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    INPUT_SCHEMA_JSON_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATIONS_FIELD_NUMBER: _ClassVar[int]
+    server: str
+    name: str
+    description: str
+    input_schema_json: str
+    annotations: ToolAnnotations
+    def __init__(self, server: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., input_schema_json: _Optional[str] = ..., annotations: _Optional[_Union[ToolAnnotations, _Mapping]] = ...) -> None: ...
+
+class ToolAnnotations(_message.Message):
+    __slots__ = ("read_only_hint", "destructive_hint", "idempotent_hint", "open_world_hint")
+    READ_ONLY_HINT_FIELD_NUMBER: _ClassVar[int]
+    DESTRUCTIVE_HINT_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENT_HINT_FIELD_NUMBER: _ClassVar[int]
+    OPEN_WORLD_HINT_FIELD_NUMBER: _ClassVar[int]
+    read_only_hint: bool
+    destructive_hint: bool
+    idempotent_hint: bool
+    open_world_hint: bool
+    def __init__(self, read_only_hint: _Optional[bool] = ..., destructive_hint: _Optional[bool] = ..., idempotent_hint: _Optional[bool] = ..., open_world_hint: _Optional[bool] = ...) -> None: ...
 
 class ObserveResponse(_message.Message):
-    __slots__ = ("whole",)
+    __slots__ = ("whole", "schema_digests")
     WHOLE_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_DIGESTS_FIELD_NUMBER: _ClassVar[int]
     whole: bool
-    def __init__(self, whole: _Optional[bool] = ...) -> None: ...
+    schema_digests: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, whole: _Optional[bool] = ..., schema_digests: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DelegateRequest(_message.Message):
     __slots__ = ("principal", "holder", "rights")

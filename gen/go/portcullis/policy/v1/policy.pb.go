@@ -587,7 +587,10 @@ type Action struct {
 	// Where the values came from that decide who is affected, all together: `none` (there are no such values), `proven` (the user or a trusted look-up
 	// vouches for each), `tainted` (one that nobody vouches for was seen in something untrusted) or `unproven`. A rule had better read this
 	// than `input.provenance`: it changes rarely.
-	Sinks         string `protobuf:"bytes,13,opt,name=sinks,proto3" json:"sinks,omitempty"`
+	Sinks string `protobuf:"bytes,13,opt,name=sinks,proto3" json:"sinks,omitempty"`
+	// Where the texts came from that the tool would keep, all together: `none` (it keeps nothing), `own` (nothing like them was seen in anything untrusted) or
+	// `tainted`.
+	Steering      string `protobuf:"bytes,14,opt,name=steering,proto3" json:"steering,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -713,15 +716,35 @@ func (x *Action) GetSinks() string {
 	return ""
 }
 
+func (x *Action) GetSteering() string {
+	if x != nil {
+		return x.Steering
+	}
+	return ""
+}
+
 // What a tool does.
 type ToolRole struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `table` if the table `sinks` has a row for it, else `name`.
+	// `table` if the table `sinks` has a row for it, `schema` if what its server says of it decides, else `name`.
 	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// True if it may change or send something. Only what is known to read does not.
 	Writes bool `protobuf:"varint,2,opt,name=writes,proto3" json:"writes,omitempty"`
 	// True if it goes to an address that an argument gives: that carries data out, also where it only reads.
-	Fetches       bool `protobuf:"varint,3,opt,name=fetches,proto3" json:"fetches,omitempty"`
+	Fetches bool `protobuf:"varint,3,opt,name=fetches,proto3" json:"fetches,omitempty"`
+	// True if it hands something to somebody else: it sends, posts, shares, pays.
+	Sends bool `protobuf:"varint,4,opt,name=sends,proto3" json:"sends,omitempty"`
+	// True if what it does cannot be taken back: it deletes, or its server calls it destructive.
+	Irreversible bool `protobuf:"varint,5,opt,name=irreversible,proto3" json:"irreversible,omitempty"`
+	// True if it may carry data out: it sends, or fetches, or its row in the table `tools` does not say that it stays inside.
+	External bool `protobuf:"varint,6,opt,name=external,proto3" json:"external,omitempty"`
+	// True if it reads what not everybody may see.
+	Private bool `protobuf:"varint,7,opt,name=private,proto3" json:"private,omitempty"`
+	// True if it keeps text that an agent may read again later: a calendar, a note, a file, a memory.
+	Persists bool `protobuf:"varint,8,opt,name=persists,proto3" json:"persists,omitempty"`
+	// What is known of its description: `undescribed`, `described`, `changed` (it was another earlier in the session), `mismatched` (the action's
+	// `schema_digest` is not that of the description), or `elsewhere` (only another server has a tool of this name).
+	Description   string `protobuf:"bytes,9,opt,name=description,proto3" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -775,6 +798,48 @@ func (x *ToolRole) GetFetches() bool {
 		return x.Fetches
 	}
 	return false
+}
+
+func (x *ToolRole) GetSends() bool {
+	if x != nil {
+		return x.Sends
+	}
+	return false
+}
+
+func (x *ToolRole) GetIrreversible() bool {
+	if x != nil {
+		return x.Irreversible
+	}
+	return false
+}
+
+func (x *ToolRole) GetExternal() bool {
+	if x != nil {
+		return x.External
+	}
+	return false
+}
+
+func (x *ToolRole) GetPrivate() bool {
+	if x != nil {
+		return x.Private
+	}
+	return false
+}
+
+func (x *ToolRole) GetPersists() bool {
+	if x != nil {
+		return x.Persists
+	}
+	return false
+}
+
+func (x *ToolRole) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
 }
 
 // Something that the engine worked out about a value.
@@ -1195,7 +1260,9 @@ type Session struct {
 	// How unlike this agent the action is.
 	Surprise *Surprise `protobuf:"bytes,10,opt,name=surprise,proto3" json:"surprise,omitempty"`
 	// True if the session has seen something that others can write: a result of a tool that is no trusted look-up, a document, a message, an untrusted item.
-	Untrusted     bool `protobuf:"varint,11,opt,name=untrusted,proto3" json:"untrusted,omitempty"`
+	Untrusted bool `protobuf:"varint,11,opt,name=untrusted,proto3" json:"untrusted,omitempty"`
+	// True if the session has read something that not everybody may see: a call of a tool that reads such things was allowed in it.
+	Private       bool `protobuf:"varint,12,opt,name=private,proto3" json:"private,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1303,6 +1370,13 @@ func (x *Session) GetSurprise() *Surprise {
 func (x *Session) GetUntrusted() bool {
 	if x != nil {
 		return x.Untrusted
+	}
+	return false
+}
+
+func (x *Session) GetPrivate() bool {
+	if x != nil {
+		return x.Private
 	}
 	return false
 }
@@ -2529,7 +2603,7 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\x04seal\x18\x03 \x01(\tR\x04seal\x12\x16\n" +
 	"\x06labels\x18\x04 \x03(\tR\x06labels\x12\x1c\n" +
 	"\tuntrusted\x18\x05 \x01(\bR\tuntrusted\x12\x1c\n" +
-	"\tinstructs\x18\x06 \x01(\bR\tinstructs\"\xdf\x03\n" +
+	"\tinstructs\x18\x06 \x01(\bR\tinstructs\"\xfb\x03\n" +
 	"\x06Action\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04tool\x18\x02 \x01(\tR\x04tool\x12\x16\n" +
@@ -2544,11 +2618,18 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	" \x01(\bR\x0einReplyToKnown\x12\x14\n" +
 	"\x05price\x18\v \x01(\tR\x05price\x122\n" +
 	"\x04role\x18\f \x01(\v2\x1e.portcullis.policy.v1.ToolRoleR\x04role\x12\x14\n" +
-	"\x05sinks\x18\r \x01(\tR\x05sinks\"T\n" +
+	"\x05sinks\x18\r \x01(\tR\x05sinks\x12\x1a\n" +
+	"\bsteering\x18\x0e \x01(\tR\bsteering\"\x82\x02\n" +
 	"\bToolRole\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
 	"\x06writes\x18\x02 \x01(\bR\x06writes\x12\x18\n" +
-	"\afetches\x18\x03 \x01(\bR\afetches\"\xca\x01\n" +
+	"\afetches\x18\x03 \x01(\bR\afetches\x12\x14\n" +
+	"\x05sends\x18\x04 \x01(\bR\x05sends\x12\"\n" +
+	"\firreversible\x18\x05 \x01(\bR\firreversible\x12\x1a\n" +
+	"\bexternal\x18\x06 \x01(\bR\bexternal\x12\x18\n" +
+	"\aprivate\x18\a \x01(\bR\aprivate\x12\x1a\n" +
+	"\bpersists\x18\b \x01(\bR\bpersists\x12 \n" +
+	"\vdescription\x18\t \x01(\tR\vdescription\"\xca\x01\n" +
 	"\x04Fact\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
@@ -2580,7 +2661,7 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\aorigins\x18\x03 \x03(\tR\aorigins\"7\n" +
 	"\x05Cycle\x12\x16\n" +
 	"\x06length\x18\x01 \x01(\x03R\x06length\x12\x16\n" +
-	"\x06rounds\x18\x02 \x01(\x03R\x06rounds\"\xfc\x02\n" +
+	"\x06rounds\x18\x02 \x01(\x03R\x06rounds\"\x96\x03\n" +
 	"\aSession\x12\x16\n" +
 	"\x06labels\x18\x01 \x03(\tR\x06labels\x12\x14\n" +
 	"\x05tools\x18\x02 \x03(\tR\x05tools\x12!\n" +
@@ -2595,7 +2676,8 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"cycleLevel\x12:\n" +
 	"\bsurprise\x18\n" +
 	" \x01(\v2\x1e.portcullis.policy.v1.SurpriseR\bsurprise\x12\x1c\n" +
-	"\tuntrusted\x18\v \x01(\bR\tuntrusted\"T\n" +
+	"\tuntrusted\x18\v \x01(\bR\tuntrusted\x12\x18\n" +
+	"\aprivate\x18\f \x01(\bR\aprivate\"T\n" +
 	"\bSurprise\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\tR\x05level\x12\x18\n" +
 	"\apercent\x18\x02 \x01(\x03R\apercent\x12\x18\n" +
