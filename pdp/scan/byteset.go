@@ -32,6 +32,16 @@ func (s *byteset) size() int {
 	return bits.OnesCount64(s[0]) + bits.OnesCount64(s[1]) + bits.OnesCount64(s[2]) + bits.OnesCount64(s[3])
 }
 
+// least is the first of them; the set must not be empty.
+func (s *byteset) least() byte {
+	for i, w := range s {
+		if w != 0 {
+			return byte(64*i + bits.TrailingZeros64(w))
+		}
+	}
+	return 0
+}
+
 // anyByte is also what stands where the text has ended: the gate pads with zero bytes.
 var anyByte = byteset{^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)}
 

@@ -24,7 +24,7 @@ const (
 type Scanner struct {
 	rules []*compiled // strongest first
 
-	grams      gramGate
+	grams      *gramGate
 	digits     digitGate
 	leads      leadGate
 	bytes      byteGate
@@ -82,7 +82,7 @@ func Compile(patterns []Pattern) (*Scanner, error) {
 // newScanner builds the gates for rules that have plans.
 func newScanner(rules []*compiled, pool *statePool) *Scanner {
 	s := &Scanner{rules: rules, pool: pool}
-	b := &gateBuilder{planner: newPlanner(), setIndex: make(map[byteset]uint32)}
+	b := &gateBuilder{planner: newPlanner(), gate: gramGate{bitmap: new([bitmapWords]uint64), buckets: new([buckets]gramBucket)}, setIndex: make(map[byteset]uint32)}
 	for i, c := range rules {
 		rule := int32(i)
 		for j := range c.plans {

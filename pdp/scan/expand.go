@@ -42,6 +42,9 @@ var aroundWords = func() (s byteset) {
 	return s
 }()
 
+// wordBytes are the others.
+var wordBytes = func() byteset { return aroundWords.complement() }()
+
 // cont is what of a pattern is still to come.
 type cont struct {
 	re   *syntax.Regexp

@@ -42,6 +42,7 @@ type Scratch struct {
 	cut        bool // the text is a later part of a stream
 	overran    bool // a match may begin in front of that part
 
+	grams  gramWork
 	memo   []memoEntry
 	dirty  []int32
 	visits []visit
@@ -202,18 +203,12 @@ func (f *Scratch) end() {
 
 // gates lets every gate look at the text once.
 func (s *Scanner) gates(f *Scratch, text string) {
-	if s.grams.bitmap != nil {
-		s.grams.scan(f, text, 0, len(text))
-		s.grams.edge(f, text)
-	}
+	s.grams.scan(f, &s.leads, text)
 	if len(s.digits.used) > 0 {
 		s.digits.scan(f, text, 0, len(text))
 	}
-	if s.leads.pairs != nil {
-		s.leads.scan(f, &s.grams, text, 0, len(text))
-	}
 	if len(s.bytes.probes) > 0 {
-		s.bytes.scan(f, &s.grams, text, 0, len(text))
+		s.bytes.scan(f, s.grams, text, 0, len(text))
 	}
 	if len(s.runs.rules) > 0 {
 		s.runs.scan(f, text, 0, len(text))

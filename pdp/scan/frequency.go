@@ -152,6 +152,18 @@ func foldSet(s byteset) *foldedSet {
 	return out
 }
 
+// bits are those that all bytes of the set have in common, and which those are.
+func (f *foldedSet) bits() (same, known byte) {
+	if len(f.bytes) == 0 {
+		return 0, 0
+	}
+	same, known = f.bytes[0], 0xFF
+	for _, b := range f.bytes {
+		known &^= b ^ same
+	}
+	return same & known, known
+}
+
 // gramTable are the most frequent grams of the same texts: four folded characters each (`_` as it is) and one that stands
 // for 2^(-(c-'0')/4), a share of all places. Grams that are not in it are rarer than commonGram.
 //

@@ -3,23 +3,20 @@ package scan
 import (
 	"encoding/binary"
 	"math/bits"
-	"slices"
+	"unicode/utf8"
 )
 
 // gramGate finds places where a gram of some rule stands: four bytes, folded, at every second place of the text. It is
 // the only thing that looks at all of a text, so it is kept to a handful of instructions a place: a multiplication, a
-// bit of a bitmap. What gets through is compared byte by byte with the route that the gram stands for.
+// bit of a bitmap. What gets through is compared with eight bytes around the gram, as far as they are known, and what then
+// is left with the rest of its pattern.
 type gramGate struct {
-	bitmap *[bitmapWords]uint64
-	// second is for what gets through the first: a word with the two bytes behind it, or before it, or by itself where
-	// neither pair is known.
-	second *[secondWords]uint64
-	// index[h>>shift] to index[h>>shift+1] are the entries of hash h and its neighbours.
-	index   []uint32
-	shift   uint
-	entries []gramEntry
+	bitmap  *[bitmapWords]uint64
+	buckets *[buckets]gramBucket // by hash
+	slots   []gramSlot
 	probes  []probe
 	sets    []byteset // distinct ones; probes refer to them
+	tails   tails
 }
 
 const (
@@ -27,82 +24,107 @@ const (
 	bitmapWords = 1 << bitmapBits / 64
 	hashFactor  = 0x9E3779B1
 
-	secondBits   = 20
-	secondWords  = 1 << secondBits / 64
-	secondFactor = 0x85EBCA6B
+	bucketBits = 15
+	buckets    = 1 << bucketBits
+	pairFactor = 0xC2B2AE3D27D4EB4F
 
 	foldWord = 0x20202020
 	foldWide = foldWord<<32 | foldWord
+
+	slotBytes = 8
 )
 
-type gramEntry struct {
-	word  uint32
-	probe int32
-	at    int16 // where in the probe's route the word begins; -1: one byte before
-	// The word so many bytes further on must be beside, as far as mask goes: most hits end here.
-	side         int16
-	beside, mask uint32
-	pair         uint32 // for the second bitmap
+// gramBucket has what is known of the grams whose hashes begin alike.
+type gramBucket struct {
+	// cell has two bits for each gram: by itself where the two bytes behind it are not known, else with each pair of them
+	// that there may be.
+	cell       uint64
+	first, end uint32 // its slots
+}
+
+// gramSlot is a gram of a route with what stands beside it: the eight bytes of the text, folded, of which the gram's are
+// some, must be bits as far as mask goes.
+type gramSlot struct {
+	bits, mask uint64
+	probe      int32
+	at         int16 // where in the probe's route the gram begins; -1: one byte before
+	back       int8  // how far before the gram the eight bytes begin
+	letters    bool  // they are all letters of the probe
 }
 
 // probe is a route of a rule, to compare the text with.
 type probe struct {
 	rule        int32
-	sets        []uint32 // index of each byte's set
+	tail        int32    // of its pattern, or noTail: the route is all there is
 	least, most int32    // how far after the begin of a match the route stands
+	sets        []uint32 // index of each byte's set
 	prefix      uint32   // index of the set of what may stand between
 	alone       bool     // no word character may stand before it
+	letters     uint8    // how many bytes the route begins with that folding leaves no choice about
 }
 
-func gramHash(word uint32) uint32 { return word * hashFactor >> (32 - bitmapBits) }
+func gramHash(word uint32) uint32 { return word * hashFactor }
 
-// Beside which bytes of a word the second bitmap was told of.
-const (
-	noPair    = 0
-	rightPair = 1 << 16
-	leftPair  = 2 << 16
-	startPair = 3 << 16 // no word character before
-)
+// gramBit is its bit of the bitmap.
+func gramBit(word uint32) uint32 { return word * hashFactor >> (32 - bitmapBits) }
 
-func secondHash(word, pair uint32) uint32 {
-	return (word ^ pair*hashFactor) * secondFactor >> (32 - secondBits)
+// has says whether one of the bucket's grams may have this hash, with this pair of bytes behind it: 1 if so, else 0.
+func (b *gramBucket) has(hash, pair uint32) int {
+	lone, with := pairHash(hash, nobody), pairHash(hash, pair)
+	return int((b.cell>>(lone&63)&(b.cell>>(lone>>6&63)) | b.cell>>(with&63)&(b.cell>>(with>>6&63))) & 1)
 }
 
-func (g *gramGate) passesSecond(word, pair uint32) bool {
-	h := secondHash(word, pair)
-	return g.second[h/64]>>(h%64)&1 != 0
-}
+// nobody is no pair of bytes.
+const nobody = 1 << 16
 
-// promising says whether an entry may be beside the bytes that it needs.
-func (g *gramGate) promising(text string, at int, word uint32) bool {
-	if at+gramBytes+2 <= len(text) && g.passesSecond(word, rightPair|uint32(text[at+4])|uint32(text[at+5])<<8|0x2020) {
-		return true
+func pairHash(hash, pair uint32) uint64 { return (uint64(hash) + uint64(pair)<<32) * pairFactor >> 52 }
+
+// add enters a gram, and the pairs that may stand behind it if they are known.
+func (g *gramGate) add(hash uint32, pairs []uint32) {
+	bit := hash >> (32 - bitmapBits)
+	g.bitmap[bit/64] |= 1 << (bit % 64)
+	if pairs == nil {
+		pairs = []uint32{nobody}
 	}
-	if at >= 2 && g.passesSecond(word, leftPair|uint32(text[at-2])|uint32(text[at-1])<<8|0x2020) {
-		return true
+	for _, pair := range pairs {
+		h := pairHash(hash, pair)
+		g.buckets[hash>>(32-bucketBits)].cell |= 1<<(h&63) | 1<<(h>>6&63)
 	}
-	if (at == 0 || !isWord(text[at-1])) && g.passesSecond(word, startPair) {
-		return true
-	}
-	return g.passesSecond(word, noPair)
 }
 
 // gateBuilder gathers what the gates need of all rules.
 type gateBuilder struct {
 	planner  *planner
 	setIndex map[byteset]uint32
+	hashes   []uint32 // of the slots
 	gate     gramGate
 }
 
 // probeOf registers a route and gives its probe's index.
-func (b *gateBuilder) probeOf(rule int32, p *plan, r *plannedRoute) int32 {
+func (b *gateBuilder) probeOf(rule int32, p *plan, r *plannedRoute, tail int32) int32 {
 	ids := make([]uint32, len(r.sets))
 	for i, s := range r.sets {
 		ids[i] = b.setID(s)
 	}
-	b.gate.probes = append(b.gate.probes, probe{rule, ids, int32(p.least), int32(p.most), b.setID(p.prefix), r.alone})
+	b.gate.probes = append(b.gate.probes, probe{
+		rule: rule, tail: tail, least: int32(p.least), most: int32(p.most), sets: ids, prefix: b.setID(p.prefix), alone: r.alone,
+		letters: b.letters(r.sets),
+	})
 	return int32(len(b.gate.probes) - 1)
 }
+
+// letters counts the ASCII at the begin of a route that is known once it is folded.
+func (b *gateBuilder) letters(sets []byteset) uint8 {
+	for i, s := range sets[:min(len(sets), maxLetters)] {
+		if len(b.planner.fold(s).bytes) != 1 || s.least() >= utf8.RuneSelf || s.intersects(aroundWords) && s.intersects(wordBytes) {
+			return uint8(i)
+		}
+	}
+	return uint8(min(len(sets), maxLetters))
+}
+
+// maxLetters is so small that most slots compare them all.
+const maxLetters = 6
 
 func (b *gateBuilder) setID(s byteset) uint32 {
 	id, known := b.setIndex[s]
@@ -115,9 +137,10 @@ func (b *gateBuilder) setID(s byteset) uint32 {
 }
 
 func (b *gateBuilder) addGrams(rule int32, p *plan) {
+	t := b.gate.tails.add(p.nodes)
 	for i := range p.routes {
 		r := &p.routes[i]
-		id := b.probeOf(rule, p, r)
+		id := b.probeOf(rule, p, r, t)
 		for _, at := range [...]int{r.even, r.odd} {
 			b.addWords(r, at, id)
 		}
@@ -137,158 +160,195 @@ func (b *gateBuilder) addWords(r *plannedRoute, at int, id int32) {
 		}
 		gram[i] = b.planner.fold(set)
 	}
-	e := gramEntry{probe: id, at: int16(at)}
-	e.setBeside(b.planner, sets)
-	if e.pair == noPair && at == 0 && r.alone {
-		e.pair = startPair
-	}
-	for _, e.word = range gramWords(gram) {
-		b.gate.entries = append(b.gate.entries, e)
+	slot := gramSlot{probe: id, at: int16(at)}
+	bits, mask := slot.setBeside(b.planner, sets)
+	first, letters := at-int(slot.back), int(b.gate.probes[id].letters)
+	slot.letters = letters > 0 && first <= 0 && first+slotBytes >= letters
+	pairs := b.planner.pairsAt(sets, at+gramBytes)
+	for _, word := range gramWords(gram) {
+		slot.bits = bits | uint64(word)<<(8*slot.back)
+		slot.mask = mask | 0xFFFFFFFF<<(8*slot.back)
+		h := gramHash(word)
+		b.hashes = append(b.hashes, h)
+		b.gate.slots = append(b.gate.slots, slot)
+		b.gate.add(h, pairs)
 	}
 }
 
-// setBeside chooses which of the neighbouring words to compare: the one of which more is known.
-func (e *gramEntry) setBeside(pl *planner, sets []byteset) {
-	for _, side := range [...]int{gramBytes, -gramBytes} {
-		var word, mask uint32
-		for i := range gramBytes {
-			if j := int(e.at) + side + i; j >= 0 && j < len(sets) {
-				if f := pl.fold(sets[j]); len(f.bytes) == 1 {
-					word |= uint32(f.bytes[0]) << (8 * i)
-					mask |= 0xFF << (8 * i)
-				}
+// setBeside chooses which eight bytes to compare: those of which most is known.
+func (s *gramSlot) setBeside(pl *planner, sets []byteset) (word, mask uint64) {
+	for back := range slotBytes - gramBytes + 1 {
+		var w, m uint64
+		for i := range slotBytes {
+			if j := int(s.at) - back + i; j >= 0 && j < len(sets) && (i < back || i >= back+gramBytes) {
+				same, known := pl.fold(sets[j]).bits()
+				w |= uint64(same) << (8 * i)
+				m |= uint64(known) << (8 * i)
 			}
 		}
-		if bits.OnesCount32(mask) > bits.OnesCount32(e.mask) {
-			e.side, e.beside, e.mask = int16(side), word, mask
+		if back == 0 || bits.OnesCount64(m) > bits.OnesCount64(mask) {
+			s.back, word, mask = int8(back), w, m
 		}
 	}
-	known := func(j int) (c uint32, ok bool) {
-		if j < 0 || j >= len(sets) {
-			return 0, false
-		}
-		f := pl.fold(sets[j])
-		return uint32(f.bytes[0]), len(f.bytes) == 1
-	}
-	for _, p := range [...]struct {
-		at   int
-		kind uint32
-	}{{int(e.at) + gramBytes, rightPair}, {int(e.at) - 2, leftPair}} {
-		a, first := known(p.at)
-		b, second := known(p.at + 1)
-		if first && second {
-			e.pair = p.kind | a | b<<8
-			return
-		}
-	}
+	return word, mask
 }
 
-// finish sorts the entries by hash.
-func (b *gateBuilder) finish() gramGate {
+// finish sorts the slots by hash.
+func (b *gateBuilder) finish() *gramGate {
 	g := &b.gate
-	if len(g.entries) == 0 {
-		return *g
+	g.tails.probes = len(g.probes)
+	for _, h := range b.hashes {
+		g.buckets[h>>(32-bucketBits)].end++
 	}
-	g.bitmap, g.second = new([bitmapWords]uint64), new([secondWords]uint64)
-	g.shift = bitmapBits - uint(min(bitmapBits, bits.Len(uint(len(g.entries)))))
-	slices.SortFunc(g.entries, func(a, b gramEntry) int { return int(gramHash(a.word)) - int(gramHash(b.word)) })
-	g.entries = slices.Clip(g.entries)
-	g.index = make([]uint32, 1<<(bitmapBits-g.shift)+1)
-	for _, e := range g.entries {
-		h := gramHash(e.word)
-		g.bitmap[h/64] |= 1 << (h % 64)
-		g.index[h>>g.shift+1]++
-		second := secondHash(e.word, e.pair)
-		g.second[second/64] |= 1 << (second % 64)
+	end := uint32(0)
+	for i := range g.buckets {
+		end += g.buckets[i].end
+		g.buckets[i].first, g.buckets[i].end = end, end
 	}
-	for i := range len(g.index) - 1 {
-		g.index[i+1] += g.index[i]
+	sorted := make([]gramSlot, len(g.slots))
+	for i, h := range b.hashes {
+		at := &g.buckets[h>>(32-bucketBits)].first
+		*at--
+		sorted[*at] = g.slots[i]
 	}
-	return *g
+	g.slots = sorted
+	return g
 }
 
-// scan looks for grams that begin at an even place of text[from:to], both even, and are within the text.
-func (g *gramGate) scan(f *Scratch, text string, from, to int) {
-	m := g.bitmap
-	i := from
-	for ; i+8 <= to && i+12 <= len(text); i += 8 {
-		t := text[i : i+12]
+// gramBatch is how many bytes of a text go through the stages of the gate at a time. Each stage goes through all that the
+// one before it let through: a processor that waits for memory on behalf of one place, or has guessed wrong whether it
+// gets through, is at work on the next ones by then.
+const gramBatch = 2048
+
+// gramWork is what is between the stages.
+type gramWork struct {
+	places [gramBatch]int32 // half as many are ever used; the index never leaves it
+	hits   []gramHit
+}
+
+type gramHit struct {
+	at   int32
+	slot uint32
+}
+
+// scan looks for grams, and for characters beyond ASCII, in all of a text.
+func (g *gramGate) scan(f *Scratch, leads *leadGate, text string) {
+	for from := 0; from < len(text) && f.budget >= 0; from += gramBatch {
+		end := min(from+gramBatch, len(text))
+		n, wide := g.mark(&f.grams, text, from, end)
+		f.budget -= n
+		n = g.sift(&f.grams, text, n)
+		g.compare(&f.grams, text, n)
+		for _, h := range f.grams.hits {
+			s := &g.slots[h.slot]
+			g.probe(f, text, int(h.at)-int(s.at), s.probe, s.letters)
+		}
+		if wide && leads.pairs != nil {
+			leads.scan(f, g, text, from, end)
+		}
+	}
+}
+
+// mark gathers the even places of text[from:to] at which the bitmap knows the gram, and says how many there are, and whether
+// not all of it is ASCII.
+func (g *gramGate) mark(w *gramWork, text string, from, to int) (n int, wide bool) {
+	m, places := g.bitmap, &w.places
+	i, all := from, uint64(0)
+	for ; i+8 <= to && i+10 <= len(text); i += 8 {
+		t := text[i : i+10]
 		x := load64(t) | foldWide
+		all |= x
 		w3 := uint32(x>>48) | (uint32(t[8])|uint32(t[9])<<8|0x2020)<<16
-		w0, w1, w2 := uint32(x), uint32(x>>16), uint32(x>>32)
-		h0, h1, h2, h3 := w0*hashFactor>>(32-bitmapBits), w1*hashFactor>>(32-bitmapBits), w2*hashFactor>>(32-bitmapBits), w3*hashFactor>>(32-bitmapBits)
-		b0, b1, b2, b3 := m[h0/64]>>(h0%64), m[h1/64]>>(h1%64), m[h2/64]>>(h2%64), m[h3/64]>>(h3%64)
-		if (b0|b1|b2|b3)&1 == 0 {
-			continue
-		}
-		if b0&1 != 0 {
-			g.hit(f, text, i, w0)
-		}
-		if b1&1 != 0 {
-			g.hit(f, text, i+2, w1)
-		}
-		if b2&1 != 0 {
-			g.hit(f, text, i+4, w2)
-		}
-		if b3&1 != 0 {
-			g.hit(f, text, i+6, w3)
-		}
+		k0, k1, k2, k3 := gramBit(uint32(x)), gramBit(uint32(x>>16)), gramBit(uint32(x>>32)), gramBit(w3)
+		// No branch: in ordinary text one would be wrong every other time.
+		places[n&(gramBatch-1)] = int32(i)
+		n += int(m[k0/64] >> (k0 % 64) & 1)
+		places[n&(gramBatch-1)] = int32(i + 2)
+		n += int(m[k1/64] >> (k1 % 64) & 1)
+		places[n&(gramBatch-1)] = int32(i + 4)
+		n += int(m[k2/64] >> (k2 % 64) & 1)
+		places[n&(gramBatch-1)] = int32(i + 6)
+		n += int(m[k3/64] >> (k3 % 64) & 1)
 	}
-	for ; i < to && i+gramBytes <= len(text); i += 2 {
-		g.test(f, text, i, load32(text[i:i+gramBytes])|foldWord)
+	for ; i < to; i += 2 {
+		x := loadAcross(text, i)
+		all |= x
+		k := gramBit(uint32(x) | foldWord)
+		places[n&(gramBatch-1)] = int32(i)
+		n += int(m[k/64] >> (k % 64) & 1)
 	}
+	return n, all&highBits != 0
 }
 
-func (g *gramGate) test(f *Scratch, text string, at int, word uint32) {
-	if h := gramHash(word); g.bitmap[h/64]>>(h%64)&1 != 0 {
-		g.hit(f, text, at, word)
-	}
-}
-
-// edge looks for grams that reach past the end of the text, for zero bytes there.
-func (g *gramGate) edge(f *Scratch, text string) {
-	n := len(text)
-	for i := max((n-gramBytes+1)+(n-gramBytes+1)&1, 0); i < n; i += 2 {
-		var end [gramBytes]byte
-		copy(end[:], text[i:])
-		g.test(f, text, i, binary.LittleEndian.Uint32(end[:])|foldWord)
-	}
-}
-
-// hit compares what stands at a place with the routes that have the word there.
-func (g *gramGate) hit(f *Scratch, text string, at int, word uint32) {
-	if f.budget--; f.budget < 0 || !g.promising(text, at, word) {
-		return
-	}
-	bucket := gramHash(word) >> g.shift
-	for i := g.index[bucket]; i < g.index[bucket+1]; i++ {
-		e := &g.entries[i]
-		if e.word != word {
-			continue
+// sift keeps of the first n places those where the bytes behind the gram are such as it has.
+func (g *gramGate) sift(w *gramWork, text string, n int) (kept int) {
+	for _, at := range w.places[:n] {
+		var x uint64
+		if i := int(at); i+8 <= len(text) {
+			x = load64(text[i:i+8]) | foldWide
+		} else {
+			x = loadAcross(text, i) | foldWide
 		}
-		if e.mask != 0 {
-			side := at + int(e.side)
-			if side >= 0 && side+gramBytes <= len(text) && (load32(text[side:side+gramBytes])|foldWord)&e.mask != e.beside {
-				f.budget--
-				continue
+		h := gramHash(uint32(x))
+		w.places[kept&(gramBatch-1)] = at
+		kept += g.buckets[h>>(32-bucketBits)].has(h, uint32(x>>32)&0xFFFF)
+	}
+	return kept
+}
+
+// compare finds the slots that the first n places are like.
+func (g *gramGate) compare(w *gramWork, text string, n int) {
+	w.hits = w.hits[:0]
+	for _, place := range w.places[:n] {
+		// The eight bytes of a slot are of these twelve.
+		at := int(place)
+		var low, high uint64
+		if from := at - slotBytes + gramBytes; from >= 0 && at+slotBytes <= len(text) {
+			low, high = load64(text[from:from+8])|foldWide, load64(text[at:at+8])|foldWide
+		} else {
+			low, high = loadAcross(text, from)|foldWide, loadAcross(text, at)|foldWide
+		}
+		b := &g.buckets[gramHash(uint32(high))>>(32-bucketBits)]
+		low &= 1<<32 - 1 // the four in front
+		slots := g.slots[b.first:b.end]
+		for i := range slots {
+			s := &slots[i]
+			shift := uint(s.back) * 8
+			if (high<<(shift&63)|low>>((32-shift)&63))&s.mask == s.bits {
+				w.hits = append(w.hits, gramHit{place, b.first + uint32(i)})
 			}
 		}
-		g.probe(f, text, at-int(e.at), e.probe)
 	}
 }
 
-// probe notes the places where a match may begin if the text at start is the probe's route.
-func (g *gramGate) probe(f *Scratch, text string, start int, id int32) {
+// loadAcross is load64 where not all bytes are of the text: the others are zero.
+func loadAcross(text string, from int) uint64 {
+	var b [slotBytes]byte
+	if from < 0 {
+		copy(b[-from:], text)
+	} else {
+		copy(b[:], text[min(from, len(text)):])
+	}
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// probe notes the places where a match may begin if the text at start is the probe's route, and goes on as its pattern does.
+// compared says that its letters are there.
+func (g *gramGate) probe(f *Scratch, text string, start int, id int32, compared bool) {
 	p := &g.probes[id]
 	if start < 0 || start+len(p.sets) > len(text) || p.alone && start > 0 && isWord(text[start-1]) {
 		return
 	}
-	t := text[start : start+len(p.sets)]
-	for i, id := range p.sets {
-		c := t[i]
-		if g.sets[id][c>>6]>>(c&63)&1 == 0 {
-			return
+	if !compared || p.tail == noTail {
+		t := text[start : start+len(p.sets)]
+		for i, id := range p.sets {
+			if !g.sets[id].has(t[i]) {
+				return
+			}
 		}
+	}
+	if p.tail != noTail && !g.tails.fits(f, g, text, start, id, compared) {
+		return
 	}
 	f.note(p.rule, f.reach(&g.sets[p.prefix], text, start, int(p.least), int(p.most)), start-int(p.least))
 }

@@ -120,33 +120,63 @@ func (pl *planner) grams(r *route) (g gramChoice) {
 				rest *= min(1, 4*s.common)
 			}
 		}
-		g.take(pl, [gramBytes]*foldedSet(folded[o+1:]), o, rest)
+		g.take(pl, folded[o+1:], o, len(r.sets), rest)
 	}
 	return g
 }
 
 // consider takes the grams of a route into account that end behind its first bytes.
 func (pl *planner) consider(r *route, known int) {
-	for o := max(known-gramBytes+1, 0); o+gramBytes <= len(r.sets); o++ {
-		var gram [gramBytes]*foldedSet
-		for i := range gram {
-			gram[i] = pl.fold(r.sets[o+i])
-		}
-		r.inside.take(pl, gram, o, 0)
+	var buf [expandBytes]*foldedSet
+	first := max(known-gramBytes-pairBytes+1, 0)
+	for i, s := range r.sets[first:] {
+		buf[i] = pl.fold(s)
+	}
+	for o := first; o+gramBytes <= len(r.sets); o++ {
+		r.inside.take(pl, buf[o-first:], o, len(r.sets), 0)
 	}
 }
 
-// take keeps a gram at place o if it is the cheapest of its parity. rest is how likely the rest of the route stands there
-// too.
-func (g *gramChoice) take(pl *planner, gram [gramBytes]*foldedSet, o int, rest float32) {
+// pairsAt are the pairs of folded bytes that a route may have at a place, or nil if they are unknown or too many.
+func (pl *planner) pairsAt(sets []byteset, at int) (pairs []uint32) {
+	if at < 0 || at+pairBytes > len(sets) {
+		return nil
+	}
+	first, second := pl.fold(sets[at]), pl.fold(sets[at+1])
+	if len(first.bytes)*len(second.bytes) > maxPairs {
+		return nil
+	}
+	for _, a := range first.bytes {
+		for _, b := range second.bytes {
+			pairs = append(pairs, uint32(a)|uint32(b)<<8)
+		}
+	}
+	return pairs
+}
+
+const (
+	pairBytes = 2  // behind a gram that the gate looks at too
+	maxPairs  = 12 // of one gram; more would fill its cell
+)
+
+// take keeps the gram that behind begins with if it is the cheapest of its parity; it stands at place o of a route of so
+// many bytes. rest is how likely the rest of the route stands there too.
+func (g *gramChoice) take(pl *planner, behind []*foldedSet, o, length int, rest float32) {
 	n := 1
-	for _, s := range gram {
+	for _, s := range behind[:gramBytes] {
 		n *= len(s.bytes)
 	}
 	if n > maxGrams {
 		return
 	}
-	c := perKB*(hitCost+passCost*rest)*pl.share(gram) + entryCost*float32(n)
+	share, bits := pl.share([gramBytes]*foldedSet(behind)), n
+	if o+gramBytes+pairBytes <= length {
+		if pairs := len(behind[gramBytes].bytes) * len(behind[gramBytes+1].bytes); pairs <= maxPairs {
+			share = min(share, pl.share([gramBytes]*foldedSet(behind[1:])), pl.share([gramBytes]*foldedSet(behind[2:])))
+			bits *= pairs
+		}
+	}
+	c := perKB*(hitCost+passCost*rest)*share + entryCost*float32(bits)
 	if k := o & 1; g.size[k] == 0 || c < g.cost[k] {
 		g.cost[k], g.at[k], g.size[k] = c, o, n
 	}

@@ -119,9 +119,10 @@ func (g *leadGate) add(b *gateBuilder, rule int32, p *plan) {
 		g.pairs = new([1 << 16 / 64]uint64)
 		g.entries = make(map[uint16][]leadEntry)
 	}
+	t := b.gate.tails.add(p.nodes)
 	for i := range p.routes {
 		w := &p.routes[i]
-		id := b.probeOf(rule, p, w)
+		id := b.probeOf(rule, p, w, t)
 		for first := range 256 {
 			for second := range 256 {
 				if w.sets[w.even].has(byte(first)) && w.sets[w.even+1].has(byte(second)) {
@@ -152,7 +153,7 @@ func (g *leadGate) scan(f *Scratch, grams *gramGate, text string, from, to int) 
 				continue
 			}
 			for _, e := range g.entries[pair] {
-				grams.probe(f, text, i-int(e.at), e.probe)
+				grams.probe(f, text, i-int(e.at), e.probe, false)
 			}
 			f.budget -= 4
 		}
@@ -163,9 +164,9 @@ func (g *leadGate) scan(f *Scratch, grams *gramGate, text string, from, to int) 
 type byteGate struct{ probes []int32 }
 
 func (g *byteGate) add(b *gateBuilder, rule int32, p *plan) {
-	for i := range p.routes {
-		g.probes = append(g.probes, b.probeOf(rule, p, &p.routes[i]))
-	}
+	// What all routes begin with; the tail tells the rest.
+	at := plannedRoute{sets: []byteset{rareByteSet}}
+	g.probes = append(g.probes, b.probeOf(rule, p, &at, b.gate.tails.add(p.nodes)))
 }
 
 // scan looks at text[from:to].
@@ -176,7 +177,7 @@ func (g *byteGate) scan(f *Scratch, grams *gramGate, text string, from, to int) 
 			return
 		}
 		for _, id := range g.probes {
-			grams.probe(f, text, from+i, id)
+			grams.probe(f, text, from+i, id, false)
 		}
 		f.budget -= len(g.probes)
 		from += i + 1

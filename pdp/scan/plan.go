@@ -11,6 +11,7 @@ import (
 type plan struct {
 	kind   planKind
 	routes []plannedRoute
+	nodes  []*syntax.Regexp // what of the pattern stands from the place on that the plan finds
 	// The place that the plan finds stands so many bytes after the begin of the match.
 	least, most int
 	prefix      byteset // the bytes that may stand between
@@ -180,6 +181,7 @@ func (pl *planner) cheapest(nodes []*syntax.Regexp) (best plan, found bool) {
 	var prefix byteset
 	for i, node := range nodes {
 		for _, p := range pl.tail(nodes[i:], i == 0) {
+			p.nodes = nodes[i:]
 			if p.kind == planRun {
 				p.runMost = wordRun(nodes, i, p.run)
 			}

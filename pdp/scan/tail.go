@@ -1,0 +1,313 @@
+package scan
+
+import (
+	"encoding/binary"
+	"regexp/syntax"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"unicode/utf8"
+)
+
+// tails is an automaton of what patterns want to stand from the places on that a gate finds. Most words that a gate finds are
+// not followed by what their pattern wants, and a few steps tell. What it says is that a match may be there, never that
+// there is one: it knows ASCII only, takes whatever stands before the place for what the pattern wants there, and gives up
+// after maxTail bytes. In return its states are rows of one table, so that a step is one look-up in memory that is next to
+// what was looked up before; and whichever texts come, it holds no more than maxTailStates of them.
+type tails struct {
+	table atomic.Pointer[tailTable]
+
+	// The rest only under the mutex.
+	mu     sync.Mutex
+	probes int                // of the gate
+	nodes  [][]*syntax.Regexp // by tail: what stands one after the other
+	starts []uint32           // by tail: its first instruction, or 0 if it was never asked for
+	insts  []tailInst
+	seen   []uint32 // by instruction: the pass in which follow was there
+	pass   uint32
+}
+
+// tailInst is an instruction; one that reads a byte has the ASCII that it takes.
+type tailInst struct {
+	op       syntax.InstOp
+	out, arg uint32
+	ascii    [2]uint64
+}
+
+// tailTable has the states that were built so far. It only grows; when it is full, a new one takes its place, and whoever
+// still works with the old one may do so.
+type tailTable struct {
+	next []atomic.Uint32 // by state and byte
+	// entries has the state behind the letters that the gate compared, by probe, and then that of each tail as a whole.
+	entries []atomic.Uint32
+	used    atomic.Uint32 // states
+	most    uint32
+
+	// Under the mutex of tails.
+	states  map[string]uint32
+	threads [][]uint32
+	before  []before
+}
+
+// What stands for no state of its own.
+const (
+	tailUnknown = iota // not built yet
+	tailDead           // no match begins like this
+	tailMaybe          // one may
+	tailStates         // the first real one
+)
+
+const (
+	// maxTail is how many bytes of a text are looked at. Whatever goes on further is left to the pattern's own automaton,
+	// which remembers what it saw of a long text.
+	maxTail       = 64
+	maxTailStates = 8192 // 4 MiB
+	noTail        = -1
+
+	// beforeAny is what stands before the begin of a tail: whatever its assertions want.
+	beforeAny = beforeWord + 1
+	allFlags  = ^syntax.EmptyOp(0)
+)
+
+// add registers a tail.
+func (t *tails) add(nodes []*syntax.Regexp) int32 {
+	if nodes == nil {
+		return noTail
+	}
+	t.nodes = append(t.nodes, nodes)
+	t.starts = append(t.starts, 0)
+	return int32(len(t.nodes) - 1)
+}
+
+// fits says whether text[start:] may be as the pattern of a probe wants it. compared says that the first letters of the
+// probe are there.
+func (t *tails) fits(f *Scratch, gate *gramGate, text string, start int, id int32, compared bool) bool {
+	table := t.table.Load()
+	if table == nil || table.used.Load() >= table.most {
+		table = t.renew(table)
+	}
+	p := &gate.probes[id]
+	pos := start
+	s := uint32(tailUnknown)
+	if compared {
+		pos += int(p.letters)
+		s = table.entries[id].Load()
+	}
+	if s == tailUnknown {
+		s = t.enter(table, gate, id, compared, &f.budget)
+	}
+	budget := f.budget - 2
+	for stop := min(start+maxTail, len(text)); s >= tailStates; pos++ {
+		if pos >= stop || text[pos] >= utf8.RuneSelf || budget < 0 {
+			s = tailMaybe
+			break
+		}
+		b := text[pos]
+		next := table.next[s<<7|uint32(b)].Load()
+		if next == tailUnknown {
+			next = t.step(table, s, b, &budget)
+		}
+		s = next
+	}
+	f.budget = budget - (pos - start)
+	return s == tailMaybe
+}
+
+// renew publishes an empty table in the place of one that is full.
+func (t *tails) renew(full *tailTable) *tailTable {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := t.table.Load(); now != full {
+		return now
+	}
+	most := min(maxTailStates, 64*len(t.nodes)+256)
+	table := &tailTable{
+		next:    make([]atomic.Uint32, most<<7),
+		entries: make([]atomic.Uint32, t.probes+len(t.nodes)),
+		states:  make(map[string]uint32),
+		threads: make([][]uint32, tailStates, most),
+		before:  make([]before, tailStates, most),
+		most:    uint32(most),
+	}
+	table.used.Store(tailStates)
+	t.table.Store(table)
+	return table
+}
+
+// enter is the state behind the first letters of a probe, or of a tail that nothing was compared of.
+func (t *tails) enter(table *tailTable, gate *gramGate, id int32, compared bool, budget *int) uint32 {
+	p := &gate.probes[id]
+	entry := &table.entries[id]
+	if !compared {
+		entry = &table.entries[t.probes+int(p.tail)]
+	}
+	if s := entry.Load(); s != tailUnknown {
+		return s
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.intern(table, []uint32{t.start(p.tail)}, beforeAny, budget)
+	for i := 0; compared && i < int(p.letters) && s >= tailStates; i++ {
+		s = t.stepLocked(table, s, gate.sets[p.sets[i]].least(), budget)
+	}
+	entry.Store(s)
+	return s
+}
+
+// start is the first instruction of a tail.
+func (t *tails) start(tail int32) uint32 {
+	if t.starts[tail] != 0 {
+		return t.starts[tail]
+	}
+	if len(t.insts) == 0 {
+		t.insts, t.seen = append(t.insts, tailInst{op: syntax.InstFail}), append(t.seen, 0) // so that no tail begins at 0
+	}
+	base := uint32(len(t.insts))
+	tree := &syntax.Regexp{Op: syntax.OpConcat, Sub: t.nodes[tail]}
+	prog, err := syntax.Compile(tree.Simplify())
+	if err != nil { // never, for the whole pattern compiles; if so, everything fits
+		t.insts, t.seen = append(t.insts, tailInst{op: syntax.InstMatch}), append(t.seen, 0)
+		t.starts[tail] = base
+		return base
+	}
+	for i := range prog.Inst {
+		in := &prog.Inst[i]
+		next := tailInst{op: in.Op, out: base + in.Out, arg: base + in.Arg}
+		switch in.Op {
+		case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
+			next.op = syntax.InstRune
+			for c := range rune(utf8.RuneSelf) {
+				if in.MatchRune(c) {
+					next.ascii[c>>6] |= 1 << (c & 63)
+				}
+			}
+		case syntax.InstEmptyWidth:
+			next.arg = in.Arg
+		default: // the others lead on, or nowhere
+		}
+		t.insts = append(t.insts, next)
+	}
+	t.seen = append(t.seen, make([]uint32, len(t.insts)-len(t.seen))...)
+	t.starts[tail] = base + uint32(prog.Start)
+	return t.starts[tail]
+}
+
+// step builds the transition of a state by a byte.
+func (t *tails) step(table *tailTable, s uint32, b byte, budget *int) uint32 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stepLocked(table, s, b, budget)
+}
+
+func (t *tails) stepLocked(table *tailTable, s uint32, b byte, budget *int) uint32 {
+	next := &table.next[s<<7|uint32(b)]
+	if known := next.Load(); known != tailUnknown {
+		return known
+	}
+	flags := allFlags
+	if table.before[s] != beforeAny {
+		flags = flagsBetween(table.before[s], rune(b))
+	}
+	w := t.walk(table.threads[s], flags)
+	to := uint32(tailMaybe)
+	if !w.matched {
+		var threads []uint32
+		for _, pc := range w.reads {
+			if in := &t.insts[pc]; in.ascii[b>>6]>>(b&63)&1 != 0 {
+				threads = append(threads, in.out)
+			}
+		}
+		slices.Sort(threads)
+		to = t.intern(table, slices.Compact(threads), after(rune(b)), budget)
+	}
+	next.Store(to)
+	return to
+}
+
+// intern gives the one state of these threads.
+func (t *tails) intern(table *tailTable, threads []uint32, b before, budget *int) uint32 {
+	if len(threads) == 0 {
+		return tailDead
+	}
+	sure := t.walk(threads, 0)
+	if sure.matched {
+		return tailMaybe
+	}
+	if !sure.asserts && b != beforeAny {
+		b = beforeOther
+	}
+	key := make([]byte, 1, 1+4*len(threads))
+	key[0] = byte(b)
+	for _, pc := range threads {
+		key = binary.LittleEndian.AppendUint32(key, pc)
+	}
+	if s, known := table.states[string(key)]; known {
+		*budget -= stateCost / 4
+		return s
+	}
+	*budget -= stateCost + len(threads)
+	s := table.used.Load()
+	if s >= table.most {
+		return tailMaybe // whoever comes next finds a new table
+	}
+	table.used.Store(s + 1)
+	table.states[string(key)] = s
+	table.threads = append(table.threads, threads)
+	table.before = append(table.before, b)
+	if most := t.walk(threads, allFlags); !most.matched {
+		var ascii [2]uint64
+		for _, pc := range most.reads {
+			ascii[0] |= t.insts[pc].ascii[0]
+			ascii[1] |= t.insts[pc].ascii[1]
+		}
+		for c := range uint32(utf8.RuneSelf) {
+			if ascii[c>>6]>>(c&63)&1 == 0 {
+				table.next[s<<7|c].Store(tailDead)
+			}
+		}
+	}
+	return s
+}
+
+// tailWalk is what threads come to without reading anything.
+type tailWalk struct {
+	reads   []uint32 // instructions that read a byte
+	matched bool
+	asserts bool // one has to do with what stands around
+}
+
+func (t *tails) walk(threads []uint32, flags syntax.EmptyOp) (w tailWalk) {
+	t.pass++
+	for _, pc := range threads {
+		t.follow(&w, pc, flags)
+	}
+	return w
+}
+
+func (t *tails) follow(w *tailWalk, pc uint32, flags syntax.EmptyOp) {
+	for t.seen[pc] != t.pass {
+		t.seen[pc] = t.pass
+		in := &t.insts[pc]
+		switch in.op {
+		case syntax.InstAlt, syntax.InstAltMatch:
+			t.follow(w, in.out, flags)
+			pc = in.arg
+		case syntax.InstCapture, syntax.InstNop:
+			pc = in.out
+		case syntax.InstEmptyWidth:
+			w.asserts = true
+			if syntax.EmptyOp(in.arg)&^flags != 0 {
+				return
+			}
+			pc = in.out
+		case syntax.InstMatch:
+			w.matched = true
+			return
+		case syntax.InstRune:
+			w.reads = append(w.reads, pc)
+			return
+		default: // InstFail
+			return
+		}
+	}
+}
