@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/breaker"
+	"github.com/portcullis-pdp/portcullis/pdp/decision"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
@@ -172,6 +174,29 @@ func (o office) SetKillSwitch(ctx context.Context, caller identity.Caller, s kil
 		})
 	}
 	return list, cancelled, err
+}
+
+// MintDelegation makes a first token in the name of an agent.
+func (o office) MintDelegation(_ context.Context, caller identity.Caller, tenant, issuer string, d decision.Delegation) (decision.Delegated, error) {
+	made, err := o.engine.Mint(caller, tenant, issuer, d)
+	o.acted(caller, "delegation_minted", decisionlog.Target{Tenant: tenant, Agent: issuer}, made.ID, 1, err)
+	return made, err
+}
+
+// RevokeDelegation ends a token.
+func (o office) RevokeDelegation(ctx context.Context, caller identity.Caller, tenant, id, reason string) (bool, error) {
+	fresh, err := o.revoked.Revoke(ctx, tenant, id)
+	affected := int64(0)
+	if fresh {
+		affected = 1
+	}
+	o.acted(caller, "delegation_revoked", decisionlog.Target{Tenant: tenant}, strings.TrimSpace(id+" "+reason), affected, err)
+	if fresh {
+		o.events.Publish(event.Event{
+			Type: event.Delegation, Tenant: tenant, Message: caller.Subject + " revoked the delegation " + id, Attributes: map[string]string{"id": id},
+		})
+	}
+	return fresh, err
 }
 
 func describe(t decisionlog.Target) string {

@@ -19,6 +19,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/decision"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
+	"github.com/portcullis-pdp/portcullis/pdp/delegation"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
@@ -51,6 +52,7 @@ type program struct {
 	approvals  *approval.Queue
 	notifier   *notify.Notifier
 	switches   *killswitch.Board
+	revoked    *delegation.Revocations
 	decisions  *decisionlog.Log
 	state      *embedded.KV
 	engine     *decision.Engine
@@ -100,7 +102,7 @@ func (c serveCmd) complete(ctx context.Context, at places, log *slog.Logger) (p 
 	p.engine, err = decision.New(decision.Config{DeniedPaths: c.denied(at)}, decision.Deps{
 		Policies: p.policies, Evaluator: p.evaluator, Limits: p.limits, Breakers: p.breakers,
 		Sessions:  sessions,
-		Approvals: p.approvals, Switches: p.switches, Records: p.state.Space("decision/"), Keys: at.keys,
+		Approvals: p.approvals, Switches: p.switches, Revocations: p.revoked, Records: p.state.Space("decision/"), Keys: at.keys,
 		Log: p.decisions, Events: p.events, Observer: p.metrics, Logger: log, Now: time.Now,
 	})
 	return p, err
@@ -141,6 +143,9 @@ func (p *program) openState(c serveCmd, at places) error {
 		return err
 	}
 	if p.switches, err = killswitch.Open(context.Background(), store, time.Now); err != nil {
+		return err
+	}
+	if p.revoked, err = delegation.OpenRevocations(context.Background(), store, time.Now); err != nil {
 		return err
 	}
 	return p.openNotifier(at)

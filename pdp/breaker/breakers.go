@@ -40,6 +40,11 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// half is where rows that yield make no more records.
+func (c Config) half() Config {
+	return Config{MaxPerTenant: max(c.MaxPerTenant/2, 1), MaxPerTenantAgent: max(c.MaxPerTenantAgent/2, 1)}
+}
+
 // Validate refuses a configuration that is not bounded.
 func (c Config) Validate() error {
 	c = c.withDefaults()
@@ -119,7 +124,7 @@ func (b *Breakers) Check(ctx context.Context, defs []Definition, who limit.Subje
 		if g.err != nil {
 			return nil, fmt.Errorf("%w: breaker %s %s: %w", limit.ErrUnavailable, g.def.Name, g.label(), g.err)
 		}
-		if g.raw == nil && b.census.full(v, who.Agent, b.cfg, 1) {
+		if g.raw == nil && !g.def.Yields && b.census.full(v, who.Agent, b.cfg, 1) {
 			return nil, fmt.Errorf("%w: too many breakers are not closed", limit.ErrStateFull)
 		}
 		if g.rec != nil && g.rec.state != Closed {
@@ -223,7 +228,7 @@ func (b *Breakers) Record(
 		if g.err != nil {
 			return nil, fmt.Errorf("%w: breaker %s %s: %w", limit.ErrUnavailable, g.def.Name, g.label(), g.err)
 		}
-		if g.raw == nil && outcome == Failure && b.census.full(v, who.Agent, b.cfg, 2) {
+		if g.raw == nil && outcome == Failure && !g.def.Yields && b.census.full(v, who.Agent, b.cfg, 2) {
 			return nil, fmt.Errorf("%w: too many breakers are not closed", limit.ErrStateFull)
 		}
 	}
@@ -233,6 +238,9 @@ func (b *Breakers) Record(
 	var errs []error
 	for i := range v.guards {
 		g := &v.guards[i]
+		if g.raw == nil && g.def.Yields && b.census.full(v, who.Agent, b.cfg.half(), 1) {
+			continue
+		}
 		changed, err := b.report(ctx, v, g, &report{decision: decisionID, owner: who.Agent, outcome: outcome})
 		errs = append(errs, err)
 		if changed && err == nil {
@@ -307,7 +315,7 @@ func (b *Breakers) confirm(ctx context.Context, v *view, g *guard, decisionID st
 // wait from before this part of the window.
 func (b *Breakers) due(v *view, g *guard) bool {
 	switch {
-	case g.rec == nil:
+	case g.rec == nil, g.def.inARow() == 0 && !g.def.rates():
 		return false
 	case g.rec.failures > 0 || !g.def.rates():
 		return true

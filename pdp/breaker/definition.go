@@ -28,11 +28,13 @@ const (
 const second = int64(1_000_000) // in microseconds, which the ledger counts
 
 // Definition is one row of the bundle's table of breakers. Numbers that are left out take the default. A row that names
-// neither ConsecutiveFailures nor FailureRatePercent opens by either default; one that names only one opens by that alone.
+// neither ConsecutiveFailures nor FailureRatePercent nor FailuresInWindow opens by the default of the first two; one that names some opens
+// by those alone. FailuresInWindow and FailureRatePercent together are one condition: so many failures, and such a share.
 type Definition struct {
 	Name                string            `json:"name"`                           // the stable id: records are kept under it
 	Scope               []limit.Dimension `json:"scope,omitempty"`                // who shares a breaker; default agent and tool
 	ConsecutiveFailures Number            `json:"consecutive_failures,omitempty"` // so many in a row open it; 5
+	FailuresInWindow    Number            `json:"failures_in_window,omitempty"`   // so many within the window open it, whatever went well between; none
 	FailureRatePercent  Number            `json:"failure_rate_percent,omitempty"` // so many of a hundred reports, or more, open it; 50
 	RateWindowSeconds   Number            `json:"rate_window_seconds,omitempty"`  // over which the rate counts; 60, at most an hour
 	MinimumCalls        Number            `json:"minimum_calls,omitempty"`        // reports in the window before the rate means anything; 10
@@ -42,6 +44,9 @@ type Definition struct {
 	Tools               []string          `json:"tools,omitempty"`                // only these; empty: all
 	Kinds               []string          `json:"kinds,omitempty"`                // only these; empty: all
 	Description         string            `json:"description,omitempty"`          // for people
+	// Yields is set by who reads the table, of rows that others stand beside: where an agent has half of its bound of records, such a row
+	// makes no new one. What it would have counted there goes uncounted, so that it can't starve the rows that must count.
+	Yields bool `json:"-"`
 }
 
 // Number is a positive integer that a row may leave out. Zero in a table is refused: whether it was meant as never, as at
@@ -67,6 +72,7 @@ func (d Definition) Validate() error {
 		most  Number
 	}{
 		{"consecutive_failures", d.ConsecutiveFailures, maxCount},
+		{"failures_in_window", d.FailuresInWindow, maxCount},
 		{"failure_rate_percent", d.FailureRatePercent, 100},
 		{"rate_window_seconds", d.RateWindowSeconds, maxRateWindowSeconds},
 		{"minimum_calls", d.MinimumCalls, maxCount},
@@ -80,8 +86,8 @@ func (d Definition) Validate() error {
 	if j := d.jitter(); j < 0 || j > maxJitterPercent {
 		errs = append(errs, fmt.Errorf("jitter_percent is 0 to %d, not %d", maxJitterPercent, j))
 	}
-	if !d.rates() && (d.RateWindowSeconds != 0 || d.MinimumCalls != 0) {
-		errs = append(errs, errors.New("rate_window_seconds and minimum_calls mean nothing without failure_rate_percent"))
+	if !d.windowed() && d.RateWindowSeconds != 0 || !d.rates() && d.MinimumCalls != 0 {
+		errs = append(errs, errors.New("rate_window_seconds means nothing without failure_rate_percent or failures_in_window, minimum_calls without the former"))
 	}
 	return errors.Join(errs...)
 }
@@ -96,14 +102,19 @@ func (d *Definition) row() limit.Row {
 
 // inARow is how many failures in a row open it; 0: none do.
 func (d *Definition) inARow() int64 {
-	if d.ConsecutiveFailures == 0 && d.FailureRatePercent != 0 {
+	if d.ConsecutiveFailures == 0 && (d.FailureRatePercent != 0 || d.FailuresInWindow != 0) {
 		return 0
 	}
 	return int64(cmp.Or(d.ConsecutiveFailures, defaultConsecutiveFailures))
 }
 
 // rates says whether a failure rate opens it.
-func (d *Definition) rates() bool { return d.FailureRatePercent != 0 || d.ConsecutiveFailures == 0 }
+func (d *Definition) rates() bool {
+	return d.FailureRatePercent != 0 || d.ConsecutiveFailures == 0 && d.FailuresInWindow == 0
+}
+
+// windowed says whether what is in a window opens it: a rate, or a number.
+func (d *Definition) windowed() bool { return d.rates() || d.FailuresInWindow != 0 }
 
 func (d *Definition) percent() int64 {
 	return int64(cmp.Or(d.FailureRatePercent, defaultFailureRatePercent))
@@ -142,11 +153,14 @@ func (d *Definition) trips(r *record) bool {
 	if n := d.inARow(); n > 0 && r.failures >= n {
 		return true
 	}
-	if !d.rates() {
+	if !d.windowed() {
 		return false
 	}
 	calls, failures := sum(r.parts)
-	return calls >= d.minimum() && failures > 0 && failures*100 >= calls*d.percent()
+	if failures < int64(d.FailuresInWindow) {
+		return false
+	}
+	return !d.rates() || calls >= d.minimum() && failures > 0 && failures*100 >= calls*d.percent()
 }
 
 // keyOf is the key of the breaker that guards what a subject does; false if none of this row does.

@@ -8,7 +8,7 @@
 // # What opens one
 //
 // So many failures in a row, or the share of failures among the reports of a sliding window that has at least so many of
-// them. Reports count when they come in, in the order in which the store takes them. One whose outcome is unknown is
+// them; or so many failures within the window, whatever went well between. Reports count when they come in, in the order in which the store takes them. One whose outcome is unknown is
 // neither a failure nor a success: it does not end a row, and has no part in a rate.
 //
 // # What a rate means with several replicas

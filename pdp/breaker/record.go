@@ -38,7 +38,16 @@ type moment struct{ earliest, latest int64 }
 
 // forgotten says whether a record is too old to mean anything. A store may drop it then, and need not.
 func (r *record) forgotten(now moment) bool {
-	return now.earliest-max(r.touched, r.until) > forgetAfter
+	return now.earliest-max(r.touched, r.until) > r.lasts()
+}
+
+// lasts is for how long a record means something after its last change, microseconds: one that is all window, no longer
+// than that.
+func (r *record) lasts() int64 {
+	if r != nil && r.state == Closed && r.failures == 0 {
+		return min(r.width*(parts+1), forgetAfter)
+	}
+	return forgetAfter
 }
 
 // holds says whether the breaker keeps an action back: it is open, or another probe is under way.

@@ -51,12 +51,14 @@ func (r *record) after(d *Definition, in *report, now moment) (next *record, cha
 func (r *record) count(d *Definition, in *report, now moment) {
 	r.touched = now.latest
 	if in.outcome == Failure {
-		r.failures++
+		if d.inARow() > 0 || d.rates() {
+			r.failures++
+		}
 		r.cause = in.decision
 	} else {
 		r.failures = 0
 	}
-	if !d.rates() {
+	if !d.windowed() {
 		r.width, r.parts = 0, nil
 		return
 	}

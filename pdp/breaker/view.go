@@ -179,7 +179,7 @@ func (b *Breakers) change(ctx context.Context, v *view, g *guard, next func(*rec
 }
 
 func (b *Breakers) swap(ctx context.Context, v *view, key string, old, raw []byte, to *record) ([]byte, bool, error) {
-	keep := forgetAfter
+	keep := to.lasts()
 	if to != nil {
 		keep += max(to.until-v.now.latest, 0)
 	}

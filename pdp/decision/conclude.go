@@ -41,7 +41,7 @@ func (e *Engine) allow(ctx context.Context, j *judgement) error {
 			ExpiresAt: j.approval.Expires, Quorum: j.approval.Quorum,
 		}
 	}
-	if s, stopped := e.Switches.Match(j.target()); stopped {
+	if s, stopped := e.stopped(j); stopped {
 		j.deny("KILL_SWITCH", "engine.kill_switch", killMessage(s.WholeTenant), "critical")
 		return nil
 	}
@@ -69,6 +69,9 @@ func (e *Engine) remember(ctx context.Context, j *judgement) {
 			step.MemoryGone = joined(a.Memory.Layer, a.Memory.Key)
 		case action.KindToolResult, action.KindModelOutput, action.KindMemoryRead, action.KindMessage, action.KindHTTPRequest:
 		}
+	}
+	if err := e.suspect(ctx, j); err != nil {
+		e.forgotten(j, "suspicion", err)
 	}
 	if err := e.Sessions.Record(ctx, j.sessionID(), step); err != nil {
 		e.forgotten(j, "session", err)
@@ -120,6 +123,9 @@ func (e *Engine) giveBack(ctx context.Context, j *judgement) {
 	if j.reserved {
 		j.reserved = false
 		e.Limits.Refund(&j.hold)
+	}
+	if err := e.unsuspect(ctx, j); err != nil {
+		e.Logger.Error("suspicion's probe not released; it times out", "decision_id", j.id, "error", err.Error())
 	}
 	if j.probing {
 		j.probing = false

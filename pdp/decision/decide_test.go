@@ -143,7 +143,7 @@ func TestThreat_A12_DelegationThatNothingCanVerifyDenies(t *testing.T) {
 	r := newRoom(t)
 	req := add()
 	req.Principal.Delegation = []string{"token"}
-	r.want(Deny, "DELEGATION_UNVERIFIED", req)
+	r.want(Deny, "DELEGATION_INVALID", req)
 }
 
 func TestThreat_I1_AFailingRoomDenies(t *testing.T) {

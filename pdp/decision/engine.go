@@ -13,6 +13,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
+	"github.com/portcullis-pdp/portcullis/pdp/delegation"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
@@ -121,13 +122,15 @@ type Deps struct {
 	// Notified says whether people of a tenant are told of asks in another way than by watching; nil: they are not.
 	Notified func(tenant string) bool
 	Switches *killswitch.Board
-	Records  Records
-	Keys     *seal.Keys
-	Log      Log
-	Events   *event.Hub
-	Observer Observer
-	Logger   *slog.Logger
-	Now      func() time.Time
+	// Revocations are the delegations that hold no more; nil if none ever is revoked.
+	Revocations *delegation.Revocations
+	Records     Records
+	Keys        *seal.Keys
+	Log         Log
+	Events      *event.Hub
+	Observer    Observer
+	Logger      *slog.Logger
+	Now         func() time.Time
 }
 
 // Engine decides. It is safe for concurrent use; all its state is in the rooms of Deps, but for the request ids of
@@ -217,6 +220,9 @@ func (e *Engine) open(caller identity.Caller, req Request, snapshot *policy.Snap
 	j := &judgement{
 		id: id, now: e.Now().UTC(), caller: caller, req: req, digest: digest, snapshot: snapshot,
 		profile: profile, knownAgent: known, took: map[string]time.Duration{},
+	}
+	if j.chain, j.chainErr = e.verify(caller, req.Principal, &snapshot.Tables); j.chain != nil {
+		j.askers = j.chain.Agents()
 	}
 	j.bill = estimated(&snapshot.Tables, caller, req.Action.Kind, j.tool(), req.Action.Estimate)
 	return j, nil

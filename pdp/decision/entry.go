@@ -9,6 +9,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
+	"github.com/portcullis-pdp/portcullis/pdp/delegation"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
@@ -20,6 +21,7 @@ func (j *judgement) entry(took time.Duration) decisionlog.Entry {
 		DecisionID: j.id, RequestID: j.req.RequestID, Caller: callerEntry(j.caller),
 		Principal: decisionlog.Principal{
 			Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Run: p.Run, User: p.User, Profile: j.profile,
+			Delegation: j.delegationEntry(),
 		},
 		Action: decisionlog.Action{
 			Kind: string(a.Kind), Tool: a.Tool, Server: a.Server, SchemaDigest: a.SchemaDigest, Digest: j.digest,
@@ -28,7 +30,7 @@ func (j *judgement) entry(took time.Duration) decisionlog.Entry {
 		},
 		Effect: string(j.effect), Findings: findingEntries(j.findings), Degraded: j.degraded,
 		BundleRevision: j.snapshot.Revision, DurationMicros: took.Microseconds(),
-		Breakers: breakerEntries(j.breakers), StageMicros: map[string]int64{},
+		Breakers: breakerEntries(slices.Concat(j.suspicion, j.breakers)), StageMicros: map[string]int64{},
 	}
 	for name, t := range j.took {
 		d.StageMicros[name] = t.Microseconds()
@@ -48,6 +50,16 @@ func (j *judgement) entry(took time.Duration) decisionlog.Entry {
 		d.Approval = &decisionlog.ApprovalRef{ID: j.ticket.ID, State: j.ticket.State, Redeemed: j.redeemed}
 	}
 	return decisionlog.Entry{Time: j.now, Type: decisionlog.TypeDecision, Decision: d}
+}
+
+func (j *judgement) delegationEntry() *decisionlog.Delegation {
+	switch {
+	case j.chainErr != nil:
+		return &decisionlog.Delegation{Cause: string(delegation.CauseOf(j.chainErr))}
+	case j.chain != nil:
+		return &decisionlog.Delegation{Agents: j.askers, IDs: j.chain.IDs()}
+	}
+	return nil
 }
 
 // refusedEntry is the line for a redemption that was refused: somebody tried to use an approval for something else, too

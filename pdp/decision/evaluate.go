@@ -21,9 +21,9 @@ func (e *Engine) evaluate(ctx context.Context, j *judgement) error {
 	defer cancel()
 	// First as if nobody had approved: an approval lifts only what asked when the person said yes. What asks now besides
 	// needs a person of its own, who is asked about all of it: that approval is used in this one's place.
-	answer, err := e.Evaluator.Evaluate(limited, j.snapshot, j.input(false))
+	answer, err := e.ask(limited, j, false)
 	if err == nil && j.approval != nil && !j.softNo && coveredBy(answer, j.approval.Rules) {
-		answer, err = e.Evaluator.Evaluate(limited, j.snapshot, j.input(true))
+		answer, err = e.ask(limited, j, true)
 	}
 	if err == nil {
 		answer, err = e.findGrant(limited, j, answer)
@@ -124,7 +124,8 @@ func (j *judgement) input(approved bool) policy.Input {
 	in := &policyv1.Input{
 		Principal: &policyv1.Principal{
 			Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Run: p.Run, User: p.User,
-			Profile: j.profile, Known: j.knownAgent, DelegationDepth: int32(len(p.Delegation)),
+			Profile: j.profile, Known: j.knownAgent, Trust: j.snapshot.Tables.Trust(p.Tenant, p.Agent),
+			DelegationDepth: int32(len(p.Delegation)), Delegation: j.delegationInput(),
 			AuthenticatedBy: j.caller.Method, Roles: roleNames(j.caller.Roles),
 		},
 		Action: &policyv1.Action{

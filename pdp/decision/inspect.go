@@ -11,16 +11,13 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
 
-// refuse answers what needs no look at the content: a kill switch, and delegation that nothing here can verify.
+// refuse answers what needs no look at the content: a kill switch, and what was delegated.
 func (e *Engine) refuse(_ context.Context, j *judgement) error {
-	if s, stopped := e.Switches.Match(j.target()); stopped {
+	if s, stopped := e.stopped(j); stopped {
 		j.deny("KILL_SWITCH", "engine.kill_switch", killMessage(s.WholeTenant), "critical")
 		return nil
 	}
-	if len(j.req.Principal.Delegation) > 0 {
-		j.deny("DELEGATION_UNVERIFIED", "engine.delegation",
-			"The request carries delegation tokens, which this server cannot verify, so the action is denied.", "high")
-	}
+	e.refuseDelegation(j)
 	return nil
 }
 
@@ -135,7 +132,7 @@ func (j *judgement) labels() []string {
 	} else if arrives(j.req.Action.Kind) && j.effect == Allow {
 		out = append(out, labelOther)
 	}
-	return append(out, j.memory.labels...)
+	return append(append(out, j.memory.labels...), j.delegatedLabels()...)
 }
 
 // arrives says whether an action of the kind brings something to the agent.

@@ -14,6 +14,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/breaker"
+	"github.com/portcullis-pdp/portcullis/pdp/delegation"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
@@ -34,8 +35,11 @@ type judgement struct {
 	profile    string
 	knownAgent bool
 	bill       bill
-	charged    string // reservation of an earlier allow to the same request id: do not charge again
-	replayed   bool   // an earlier answer to the same request id no longer stands: do not count again
+	chain      *delegation.Chain // what was delegated; nil if nothing was, or if it does not hold
+	chainErr   error             // why it does not
+	askers     []string          // for whom the agent acts, outermost first
+	charged    string            // reservation of an earlier allow to the same request id: do not charge again
+	replayed   bool              // an earlier answer to the same request id no longer stands: do not count again
 
 	// inspect
 	facts    []action.Fact
@@ -60,7 +64,9 @@ type judgement struct {
 	canonical   []byte             // the canonical action, where a grant was looked for
 	ungranted   *policyv1.Decision // what policy said before a grant was found; nil if there is none
 	breakers    []breaker.Status
-	hold        limit.Hold // what it has charged
+	suspicion   []breaker.Status // those of the table `suspicion`
+	suspected   bool             // the action is the probe of one of them
+	hold        limit.Hold       // what it has charged
 	reserved    bool
 	limits      []limit.Status
 	soft        []string // limits that ask and are exceeded, by name
@@ -179,6 +185,9 @@ func (j *judgement) response(allowFor time.Duration) Response {
 		r.Effective = effectiveOf(j.req.Action, *j.effective)
 		// A caller that does not look at what is to be done instead does not know this obligation, and must not act.
 		r.Obligations = append(slices.Clone(r.Obligations), Obligation{ID: "engine.redact", Type: obligationEffective})
+	}
+	if j.chain != nil && j.chain.ExpiresAt().Before(r.ExpiresAt) {
+		r.ExpiresAt = j.chain.ExpiresAt()
 	}
 	if j.ticket != nil && j.effect == RequireApproval {
 		r.ExpiresAt = j.ticket.ExpiresAt

@@ -26,8 +26,18 @@ func (e *Engine) lookUp(ctx context.Context, j *judgement) error {
 	if j.approval, err = e.findApproval(ctx, j); err != nil {
 		return e.approvalFailure(ctx, j, err)
 	}
+	if err := e.holdSuspected(ctx, j); err != nil {
+		e.stateFailure(j, "suspicion", err)
+		return nil
+	}
+	if j.effect == Deny {
+		return nil
+	}
 	if err := e.lookAtSession(ctx, j); err != nil {
 		e.stateFailure(j, "session", err)
+		return nil
+	}
+	if j.holdToChain(); j.effect == Deny {
 		return nil
 	}
 	j.memory = e.checkSeal(j)

@@ -33,7 +33,7 @@ func (e *Engine) checkSeal(j *judgement) memoryState {
 	case claims.Expired(j.now):
 		return memoryState{seal: "expired"}
 	}
-	return memoryState{seal: "valid", labels: claims.Labels}
+	return memoryState{seal: "valid", labels: slices.DeleteFunc(claims.Labels, ofSession)}
 }
 
 // sealItem makes the token for an allowed write, bound to what the session had seen by then.
@@ -46,7 +46,7 @@ func (e *Engine) sealItem(j *judgement) error {
 		return errors.New("memory write without an item")
 	}
 	labels := append(slices.Clone(j.session.Labels), j.labels()...)
-	labels = slices.DeleteFunc(labels, func(l string) bool { return strings.HasPrefix(l, observedPrefix) }) // the session's own affair
+	labels = slices.DeleteFunc(labels, ofSession)
 	slices.Sort(labels)
 	labels = slices.Compact(labels)
 	expires := j.now.Add(time.Duration(j.snapshot.Tables.Memory.TTLSeconds) * time.Second)
@@ -60,6 +60,11 @@ func (e *Engine) sealItem(j *judgement) error {
 	}
 	j.grant = &MemoryGrant{Seal: token, ExpiresAt: expires, Labels: labels}
 	return nil
+}
+
+// ofSession says whether a label is the session's own affair, which what it remembers does not hand on.
+func ofSession(label string) bool {
+	return strings.HasPrefix(label, observedPrefix) || strings.HasPrefix(label, labelDelegated)
 }
 
 // sequence numbers memory writes: always rising, also when the clock does not.

@@ -44,9 +44,12 @@ func (e *Engine) Observe(ctx context.Context, caller identity.Caller, o Observat
 		return false, err
 	}
 	if len(p.Delegation) > 0 {
-		return false, &Error{
-			Problem: PermissionDenied, Reason: "DELEGATION_UNVERIFIED", Field: "principal.delegation",
-			Detail: "this server cannot verify delegation tokens",
+		snapshot, err := e.Policies.Active()
+		if err != nil {
+			return false, &Error{Problem: Unavailable, Reason: "NO_BUNDLE", Detail: "no policy bundle is active"}
+		}
+		if _, err := e.verify(caller, p, &snapshot.Tables); err != nil {
+			return false, invalidChain()
 		}
 	}
 	if err := checkSpans(caller, o.Spans); err != nil {

@@ -141,7 +141,7 @@ func TestWhoMayObserve(t *testing.T) {
 		"memory":                   {watcher, Observation{mine, span(origin.Memory, "x")}, "ORIGIN_NOT_OBSERVABLE"},
 		"nothing":                  {watcher, Observation{mine, span(0, "x")}, "ORIGIN_NOT_OBSERVABLE"},
 		"too much":                 {watcher, Observation{mine, span(origin.User, strings.Repeat("x", maxObservedBytes+1))}, "TOO_LARGE"},
-		"with a delegation":        {watcher, Observation{Principal{Tenant: "default", Agent: "mailer", Session: "s1", Delegation: []string{"t"}}, span(origin.User, "x")}, "DELEGATION_UNVERIFIED"},
+		"with a delegation":        {watcher, Observation{Principal{Tenant: "default", Agent: "mailer", Session: "s1", Delegation: []string{"t"}}, span(origin.User, "x")}, "DELEGATION_INVALID"},
 		"the user, by a gateway":   {watcher, Observation{mine, span(origin.User, "x")}, ""},
 		"one bad span among good":  {watcher, Observation{mine, append(span(origin.User, "x"), Span{Origin: origin.Trusted, Text: "y"})}, "ORIGIN_NOT_OBSERVABLE"},
 		"an agent of other tenant": {watcher, Observation{Principal{Tenant: "other", Agent: "mailer", Session: "s1"}, span(origin.User, "x")}, "MISMATCH_TENANT"},

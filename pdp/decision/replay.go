@@ -124,7 +124,7 @@ func (r *replay) dropLocked(key string) {
 }
 
 // once gives the answer that the same request had, or judges it now. An answer of another bundle revision, or one
-// that a kill switch has overtaken, is judged again; what an allow reserved is not reserved twice.
+// that a kill switch or the end of a delegation has overtaken, is judged again; what an allow reserved is not reserved twice.
 func (e *Engine) once(ctx context.Context, j *judgement) (Response, error) {
 	p := j.req.Principal
 	agent := joined(p.Tenant, p.Agent)
@@ -143,7 +143,7 @@ func (e *Engine) once(ctx context.Context, j *judgement) (Response, error) {
 		if a.err != nil {
 			return Response{}, a.err
 		}
-		if _, stopped := e.Switches.Match(j.target()); !stopped && a.resp.BundleRevision == j.snapshot.Revision {
+		if _, stopped := e.stopped(j); !stopped && j.chainErr == nil && a.resp.BundleRevision == j.snapshot.Revision {
 			return a.resp, nil
 		}
 		j.charged, j.replayed = a.charged, true
@@ -165,9 +165,9 @@ func (e *Engine) once(ctx context.Context, j *judgement) (Response, error) {
 	return a.resp, nil
 }
 
-// passing reasons may be over at the next try: failures of the engine's own, and a kill switch.
+// passing reasons may be over at the next try: failures of the engine's own, a kill switch, and a chain that is renewed.
 func passing(r Reason) bool {
-	return r.Rule == "engine.state" || r.Rule == "engine.log" || r.Rule == "engine.policy" || r.Rule == "engine.kill_switch"
+	return r.Rule == "engine.state" || r.Rule == "engine.log" || r.Rule == "engine.policy" || r.Rule == "engine.kill_switch" || r.Rule == delegationRule
 }
 
 // joined makes one key of parts, each with its length: no two lists share a key.

@@ -52,6 +52,15 @@ type Principal struct {
 	Run     string `json:"run,omitempty"`
 	User    string `json:"user,omitempty"`
 	Profile string `json:"profile,omitempty"`
+	// Delegation is the chain under which the agent acted, if there is one.
+	Delegation *Delegation `json:"delegation,omitempty"`
+}
+
+// Delegation is a chain of tokens: who delegated and which tokens, outermost first; or why it does not hold.
+type Delegation struct {
+	Agents []string `json:"agents,omitempty"`
+	IDs    []string `json:"ids,omitempty"`
+	Cause  string   `json:"cause,omitempty"`
 }
 
 // Usage is money in millionths of a US dollar, and tokens.

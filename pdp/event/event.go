@@ -24,6 +24,7 @@ const (
 	Verdict    Type = "verdict"
 	KillSwitch Type = "kill_switch"
 	Ledger     Type = "ledger"
+	Delegation Type = "delegation"
 )
 
 // Event is one thing that happened. Message and Attributes hold no argument value.

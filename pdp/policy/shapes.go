@@ -392,7 +392,7 @@ func (s *shapes) controls(packages map[string]bool) {
 var shippedTables = []string{
 	"limits", "anomalies", "breakers", "estimates", "prices", "loops", "patterns", "agents", "memory", "profiles", "tools", "blocked",
 	"answers", "suppressions",
-	"sinks", "trusted_lookups", "risk", "approvals", "size", "controls", "effects", "meant", "paths", "urls", "commands", "degraded",
+	"sinks", "trusted_lookups", "suspicion", "risk", "approvals", "size", "controls", "effects", "meant", "paths", "urls", "commands", "degraded",
 }
 
 // checkRead refuses data that nobody reads: a misspelt folder would otherwise vanish without a word.

@@ -21,6 +21,10 @@ type Tables struct {
 	Limits   []limit.Definition
 	LimitSet *limit.Set // the same, ready to be charged
 	Breakers []breaker.Definition
+	// Suspicion are the breakers that what an agent tries opens, not what a tool fails at. None where the bundle has no such table.
+	Suspicion []breaker.Definition
+	// Innocent are the controls whose denials do not count there.
+	Innocent []string
 	Patterns []scan.Pattern
 	// Suppressions take findings back, each until its day.
 	Suppressions []Suppression
@@ -39,40 +43,16 @@ type Tables struct {
 	toolNames []string
 	knownTool map[string]bool
 	internal  map[string]bool // tools of which a row says that they reach nothing beyond the machine
-	profiles  map[string]bool
+	profiles  map[string]profileRow
+	blocked   map[string]bool
+	risk      riskTable
+	toolRisk  map[string]string
 }
 
 // MemoryTable is what the engine needs of the table `memory`.
 type MemoryTable struct {
 	// TTLSeconds is how long a sealed item may be loaded.
 	TTLSeconds int64 `json:"ttl_seconds"`
-}
-
-type agentsTable struct {
-	DefaultProfile string     `json:"default_profile"`
-	Agents         []agentRow `json:"agents"`
-}
-
-type agentRow struct {
-	Agent   string `json:"agent"`
-	Tenant  string `json:"tenant"`
-	Profile string `json:"profile"`
-}
-
-type profileRow struct {
-	Name  string   `json:"name"`
-	Tools []string `json:"tools"`
-}
-
-// Profile is the profile of an agent, and whether the table names it. An unknown agent gets the default, which the
-// bundle sets to the strictest.
-func (t *Tables) Profile(tenant, agent string) (profile string, known bool) {
-	for _, row := range t.agents.Agents {
-		if row.Agent == agent && (row.Tenant == "" || row.Tenant == tenant) {
-			return row.Profile, true
-		}
-	}
-	return t.agents.DefaultProfile, false
 }
 
 type lookupsTable struct {
@@ -109,14 +89,18 @@ func readTables(data map[string]any) (Tables, error) {
 		profiles struct{ Profiles []profileRow }
 		tools    struct {
 			Tools []struct {
-				Tool     string
-				External *bool
+				Tool, Risk string
+				External   *bool
 			}
 		}
 		blocked  struct{ Tools []string }
 		expected struct{ Estimates []estimateRow }
 		prices   pricesTable
 		lookups  lookupsTable
+		suspects struct {
+			Suspicion []breaker.Definition
+			Innocent  []string `json:"innocent_controls"`
+		}
 	)
 	err := errors.Join(
 		strict(tree, "limits", &limits), strict(tree, "anomalies", &alerts), strict(tree, "breakers", &breakers),
@@ -125,6 +109,12 @@ func readTables(data map[string]any) (Tables, error) {
 		loose(tree, "memory", &out.Memory), loose(tree, "profiles", &profiles),
 		loose(tree, "tools", &tools), loose(tree, "blocked", &blocked),
 	)
+	if _, there := tree["risk"]; there { // no tool has a level without
+		err = errors.Join(err, loose(tree, "risk", &out.risk))
+	}
+	if _, there := tree["suspicion"]; there { // nothing adds up without
+		err = errors.Join(err, strict(tree, "suspicion", &suspects))
+	}
 	if _, there := tree["trusted_lookups"]; there { // nothing is trusted without
 		err = errors.Join(err, strict(tree, "trusted_lookups", &lookups))
 	}
@@ -144,24 +134,28 @@ func readTables(data map[string]any) (Tables, error) {
 		out.lookups[[2]string{row.Server, row.Tool}] = true
 	}
 	out.Limits, out.Breakers = limits.Limits, breakers.Breakers
+	out.Suspicion, out.Innocent = suspects.Suspicion, suspects.Innocent
+	for i := range out.Suspicion { // there are as many as there are sessions
+		out.Suspicion[i].Yields = slices.Contains(out.Suspicion[i].Scope, limit.Session)
+	}
 	out.estimates = expected.Estimates
 	for _, row := range alerts.Anomalies {
 		out.Limits = append(out.Limits, row.Definition)
 	}
-	out.knownTool, out.profiles = map[string]bool{}, map[string]bool{}
+	out.knownTool, out.profiles, out.blocked, out.toolRisk = map[string]bool{}, map[string]profileRow{}, map[string]bool{}, map[string]string{}
 	for _, p := range profiles.Profiles {
-		out.profiles[p.Name] = true
+		out.profiles[p.Name] = p
 		for _, tool := range p.Tools {
 			out.knownTool[tool] = true
 		}
 	}
 	out.internal = map[string]bool{}
 	for _, row := range tools.Tools {
-		out.knownTool[row.Tool] = true
+		out.knownTool[row.Tool], out.toolRisk[row.Tool] = true, row.Risk
 		out.internal[row.Tool] = row.External != nil && !*row.External
 	}
 	for _, tool := range blocked.Tools {
-		out.knownTool[tool] = true
+		out.knownTool[tool], out.blocked[tool] = true, true
 	}
 	for tool := range out.knownTool {
 		out.toolNames = append(out.toolNames, tool)
@@ -194,34 +188,29 @@ func (t *Tables) validate() error {
 		seen[d.Name] = true
 		errs = append(errs, t.checkNarrowing("tables/limits or tables/anomalies: "+d.Name, d.Tools, d.Kinds))
 	}
-	if len(t.Limits) > limit.MaxDefinitions || len(t.Breakers) > limit.MaxDefinitions {
+	if len(t.Limits) > limit.MaxDefinitions || max(len(t.Breakers), len(t.Suspicion)) > limit.MaxDefinitions {
 		bad("tables/limits with tables/anomalies, and tables/breakers: %d and %d rows, at most %d each can be counted",
 			len(t.Limits), len(t.Breakers), limit.MaxDefinitions)
 	}
 	clear(seen)
-	for _, d := range t.Breakers {
-		if err := d.Validate(); err != nil {
-			bad("tables/breakers: %q: %w", d.Name, err)
+	for table, rows := range map[string][]breaker.Definition{"tables/breakers": t.Breakers, "tables/suspicion": t.Suspicion} {
+		for _, d := range rows {
+			if err := d.Validate(); err != nil {
+				bad("%s: %q: %w", table, d.Name, err)
+			}
+			if seen[d.Name] { // state is kept under the name, whatever the table
+				bad("tables/breakers or tables/suspicion: %q stands there twice", d.Name)
+			}
+			seen[d.Name] = true
+			errs = append(errs, t.checkNarrowing(table+": "+d.Name, d.Tools, d.Kinds))
 		}
-		if seen[d.Name] {
-			bad("tables/breakers: %q stands there twice", d.Name)
-		}
-		seen[d.Name] = true
-		errs = append(errs, t.checkNarrowing("tables/breakers: "+d.Name, d.Tools, d.Kinds))
 	}
 	errs = slices.Concat(errs, t.checkEstimates(), t.checkLoops(), t.checkAnswers())
 	if t.Memory.TTLSeconds < 1 || t.Memory.TTLSeconds > 366*86_400 {
 		bad("tables/memory: ttl_seconds is 1 second to a year, not %d", t.Memory.TTLSeconds)
 	}
-	if !t.profiles[t.agents.DefaultProfile] {
-		bad("tables/agents: default_profile %s is no profile", t.agents.DefaultProfile)
-	}
 	errs = append(errs, t.checkSuppressions())
-	for _, row := range t.agents.Agents {
-		if !t.profiles[row.Profile] {
-			bad("tables/agents: agent %s has the profile %s, which is none", row.Agent, row.Profile)
-		}
-	}
+	errs = append(errs, t.checkAgents())
 	return errors.Join(errs...)
 }
 

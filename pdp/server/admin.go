@@ -13,6 +13,7 @@ import (
 
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/breaker"
+	"github.com/portcullis-pdp/portcullis/pdp/decision"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
@@ -35,6 +36,10 @@ type Admin interface {
 	// SetKillSwitch turns a switch on or off; it returns those of the tenant that are on then, and how many approvals
 	// were cancelled.
 	SetKillSwitch(ctx context.Context, caller identity.Caller, s killswitch.Switch, on bool) (list []killswitch.Switch, cancelled int, err error)
+	// MintDelegation makes a first token in the name of an agent.
+	MintDelegation(ctx context.Context, caller identity.Caller, tenant, issuer string, d decision.Delegation) (decision.Delegated, error)
+	// RevokeDelegation ends a token, and says whether it had not been before.
+	RevokeDelegation(ctx context.Context, caller identity.Caller, tenant, id, reason string) (revoked bool, err error)
 	// Events is where events come from.
 	Events() *event.Hub
 }
@@ -226,6 +231,32 @@ func (s *adminService) SetKillSwitch(ctx context.Context, in *portcullisv1.SetKi
 		return nil, err
 	}
 	return &portcullisv1.SetKillSwitchResponse{KillSwitches: each(list, switchTo), ApprovalsCancelled: int32Of(cancelled)}, nil
+}
+
+func (s *adminService) MintDelegation(ctx context.Context, in *portcullisv1.MintDelegationRequest) (*portcullisv1.MintDelegationResponse, error) {
+	tenant, err := ownTenant(ctx, in.GetTenant())
+	if err != nil {
+		return nil, err
+	}
+	caller, _ := identity.FromContext(ctx)
+	made, err := s.admin.MintDelegation(ctx, caller, tenant, in.GetIssuer(), delegationFrom(in.GetHolder(), in.GetRights()))
+	if err != nil {
+		return nil, err
+	}
+	return &portcullisv1.MintDelegationResponse{Token: made.Token, Id: made.ID, ExpiresAt: timeTo(made.ExpiresAt)}, nil
+}
+
+func (s *adminService) RevokeDelegation(ctx context.Context, in *portcullisv1.RevokeDelegationRequest) (*portcullisv1.RevokeDelegationResponse, error) {
+	tenant, err := ownTenant(ctx, in.GetTenant())
+	if err != nil {
+		return nil, err
+	}
+	caller, _ := identity.FromContext(ctx)
+	revoked, err := s.admin.RevokeDelegation(ctx, caller, tenant, in.GetId(), cleanComment(in.GetReason()))
+	if err != nil {
+		return nil, err
+	}
+	return &portcullisv1.RevokeDelegationResponse{Revoked: revoked}, nil
 }
 
 // WatchEvents sends what concerns the caller's tenant, and what concerns everybody.

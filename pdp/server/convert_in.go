@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"google.golang.org/protobuf/proto"
@@ -13,6 +14,7 @@ import (
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/decision"
+	"github.com/portcullis-pdp/portcullis/pdp/delegation"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance/origin"
 )
 
@@ -46,6 +48,22 @@ func principalFrom(p *portcullisv1.Principal) decision.Principal {
 		Tenant: p.GetTenant(), Agent: p.GetAgent(), Session: p.GetSession(), Run: p.GetRun(), User: p.GetUser(),
 		Delegation: p.GetDelegation(),
 	}
+}
+
+func delegationFrom(holder string, r *portcullisv1.DelegatedRights) decision.Delegation {
+	out := decision.Delegation{
+		Holder: holder, Lifetime: time.Duration(r.GetLifetimeSeconds()) * time.Second,
+		Rights: delegation.Rights{
+			MaxRisk: r.GetMaxRisk(), MaxCostMicroUSD: r.GetMaxCostMicroUsd(), Session: r.GetSession(), User: r.GetUser(), Depth: int(r.GetDepth()),
+		},
+	}
+	if r.GetNotBefore().IsValid() {
+		out.NotBefore = r.GetNotBefore().AsTime()
+	}
+	for _, t := range r.GetTools() {
+		out.Rights.Tools = append(out.Rights.Tools, delegation.Tool{Name: t.GetTool(), Server: t.GetServer()})
+	}
+	return out
 }
 
 // observable are the origins that a caller may name. Any other is none, which the engine refuses.

@@ -18,6 +18,7 @@ type Engine interface {
 	DecideBatch(ctx context.Context, caller identity.Caller, reqs []decision.Request) []decision.Result
 	ReportOutcome(ctx context.Context, caller identity.Caller, outcome decision.Outcome) (decision.OutcomeResult, error)
 	Observe(ctx context.Context, caller identity.Caller, o decision.Observation) (whole bool, err error)
+	Delegate(ctx context.Context, caller identity.Caller, d decision.Delegation) (decision.Delegated, error)
 }
 
 // decisionService is what agents and gateways call.
@@ -110,4 +111,16 @@ func (s *decisionService) Observe(ctx context.Context, in *portcullisv1.ObserveR
 		return nil, err
 	}
 	return &portcullisv1.ObserveResponse{Whole: whole}, nil
+}
+
+// Delegate hands some of the caller's rights on to another agent.
+func (s *decisionService) Delegate(ctx context.Context, in *portcullisv1.DelegateRequest) (*portcullisv1.DelegateResponse, error) {
+	caller, _ := identity.FromContext(ctx)
+	wanted := delegationFrom(in.GetHolder(), in.GetRights())
+	wanted.Principal = principalFrom(in.GetPrincipal())
+	made, err := s.engine.Delegate(ctx, caller, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return &portcullisv1.DelegateResponse{Token: made.Token, Id: made.ID, ExpiresAt: timeTo(made.ExpiresAt)}, nil
 }

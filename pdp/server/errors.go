@@ -16,6 +16,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/decision"
+	"github.com/portcullis-pdp/portcullis/pdp/delegation"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
@@ -172,6 +173,8 @@ func fromRest(err error) *fault {
 		return invalid("NOTHING_TO_STOP", "", "name an agent, a session or a tool, or set whole_tenant")
 	case errors.Is(err, killswitch.ErrNoTenant):
 		return invalid("NO_TENANT", "tenant", "a kill switch needs a tenant")
+	case errors.Is(err, delegation.ErrTooManyRevoked):
+		return &fault{code: codes.ResourceExhausted, reason: "TOO_MANY_REVOKED", message: delegation.ErrTooManyRevoked.Error()}
 	case errors.Is(err, killswitch.ErrTooMany):
 		return &fault{code: codes.ResourceExhausted, reason: "TOO_MANY_KILL_SWITCHES", message: killswitch.ErrTooMany.Error()}
 	}

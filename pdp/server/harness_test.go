@@ -38,6 +38,8 @@ type fakeEngine struct {
 	decide  func(context.Context, identity.Caller, decision.Request) (decision.Response, error)
 	outcome func(context.Context, identity.Caller, decision.Outcome) (decision.OutcomeResult, error)
 	observe func(context.Context, identity.Caller, decision.Observation) (bool, error)
+	// delegations are those that were asked for.
+	delegations []decision.Delegation
 }
 
 func (e *fakeEngine) Decide(ctx context.Context, c identity.Caller, r decision.Request) (decision.Response, error) {
@@ -67,6 +69,11 @@ func (e *fakeEngine) Observe(ctx context.Context, c identity.Caller, o decision.
 		return e.observe(ctx, c, o)
 	}
 	return true, nil
+}
+
+func (e *fakeEngine) Delegate(_ context.Context, _ identity.Caller, d decision.Delegation) (decision.Delegated, error) {
+	e.delegations = append(e.delegations, d)
+	return decision.Delegated{Token: "t", ID: "i", ExpiresAt: time.Unix(1_800_000_000, 0)}, nil
 }
 
 // fakeAdmin remembers what it was asked.
@@ -106,6 +113,16 @@ func (a *fakeAdmin) RecoverLimits(_ context.Context, _ identity.Caller, tenant s
 func (a *fakeAdmin) ResetBreaker(_ context.Context, _ identity.Caller, tenant, _, _ string) (int, error) {
 	a.saw(tenant)
 	return 1, nil
+}
+
+func (a *fakeAdmin) MintDelegation(_ context.Context, _ identity.Caller, tenant, _ string, _ decision.Delegation) (decision.Delegated, error) {
+	a.saw(tenant)
+	return decision.Delegated{Token: "t", ID: "i"}, nil
+}
+
+func (a *fakeAdmin) RevokeDelegation(_ context.Context, _ identity.Caller, tenant, _, _ string) (bool, error) {
+	a.saw(tenant)
+	return true, nil
 }
 
 func (a *fakeAdmin) SetKillSwitch(_ context.Context, _ identity.Caller, s killswitch.Switch, _ bool) ([]killswitch.Switch, int, error) {

@@ -335,11 +335,7 @@ type Delegation struct {
 	// The tools that all tokens allow, sorted; `server/tool` where only one server's. At most 64.
 	Tools []string `protobuf:"bytes,2,rep,name=tools,proto3" json:"tools,omitempty"`
 	// The lowest of the highest risk levels that the tokens allow; empty: none says.
-	MaxRisk string `protobuf:"bytes,3,opt,name=max_risk,json=maxRisk,proto3" json:"max_risk,omitempty"`
-	// True if the agent may act only for others (table `agents`, `acts: delegated`).
-	Required bool `protobuf:"varint,4,opt,name=required,proto3" json:"required,omitempty"`
-	// True if the session has acted for an agent before that this chain lacks.
-	Dropped       bool `protobuf:"varint,5,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	MaxRisk       string `protobuf:"bytes,3,opt,name=max_risk,json=maxRisk,proto3" json:"max_risk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -393,20 +389,6 @@ func (x *Delegation) GetMaxRisk() string {
 		return x.MaxRisk
 	}
 	return ""
-}
-
-func (x *Delegation) GetRequired() bool {
-	if x != nil {
-		return x.Required
-	}
-	return false
-}
-
-func (x *Delegation) GetDropped() bool {
-	if x != nil {
-		return x.Dropped
-	}
-	return false
 }
 
 // Money and tokens.
@@ -2586,14 +2568,12 @@ const file_portcullis_policy_v1_policy_proto_rawDesc = "" +
 	"\n" +
 	"delegation\x18\v \x01(\v2 .portcullis.policy.v1.DelegationR\n" +
 	"delegation\x12\x14\n" +
-	"\x05trust\x18\f \x01(\tR\x05trust\"\x8b\x01\n" +
+	"\x05trust\x18\f \x01(\tR\x05trust\"U\n" +
 	"\n" +
 	"Delegation\x12\x16\n" +
 	"\x06agents\x18\x01 \x03(\tR\x06agents\x12\x14\n" +
 	"\x05tools\x18\x02 \x03(\tR\x05tools\x12\x19\n" +
-	"\bmax_risk\x18\x03 \x01(\tR\amaxRisk\x12\x1a\n" +
-	"\brequired\x18\x04 \x01(\bR\brequired\x12\x18\n" +
-	"\adropped\x18\x05 \x01(\bR\adropped\"E\n" +
+	"\bmax_risk\x18\x03 \x01(\tR\amaxRisk\"E\n" +
 	"\x05Usage\x12$\n" +
 	"\x0ecost_micro_usd\x18\x01 \x01(\x03R\fcostMicroUsd\x12\x16\n" +
 	"\x06tokens\x18\x02 \x01(\x03R\x06tokens\"\xaf\x01\n" +
