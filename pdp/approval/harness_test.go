@@ -16,7 +16,13 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/store/embedded"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if where := os.Getenv(deskVariable); where != "" {
+		desk(where)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const canary = "canary-argument-7391"
 
