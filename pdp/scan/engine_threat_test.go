@@ -3,6 +3,7 @@ package scan
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -245,4 +246,40 @@ func TestThreat_E2_PlacesToTryAreBounded(t *testing.T) {
 	if _, complete := s.Find(t.Context(), text, &f); complete || len(f.candidates) > 1024+len(text)/4 {
 		t.Errorf("complete %t with %d places in %d bytes", complete, len(f.candidates), len(text))
 	}
+}
+
+// What a table of a thousand rows takes to load, and holds: time is BenchmarkReload's.
+func TestThreat_E2_AThousandPatternsLoadWithinABudget(t *testing.T) {
+	rows := make([]Pattern, 1000)
+	for i := range rows {
+		name := syllables(i)
+		token := name + "_live_" + strings.Repeat("A1b2", 6)
+		rows[i] = Pattern{
+			ID: fmt.Sprintf("credential.kind-%d", i), Category: "credential", Severity: "high", Confidence: "high",
+			Regex:    fmt.Sprintf(`\b%s_(?:live|test)_[A-Za-z0-9]{24,40}\b`, name),
+			Examples: Examples{Match: []string{token, token + " ", "x=" + token}, NoMatch: []string{"a", "b", name}},
+		}
+	}
+	var before, loaded, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	s, err := Compile(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&loaded)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	const held, taken = 32 << 20, 256 << 20
+	if n := int64(after.HeapAlloc) - int64(before.HeapAlloc); n > held {
+		t.Errorf("a table of 1,000 patterns holds %d MB", n>>20)
+	}
+	if n := loaded.TotalAlloc - before.TotalAlloc; n > taken {
+		t.Errorf("to load 1,000 patterns takes %d MB in all", n>>20)
+	}
+	runtime.KeepAlive(s)
+	if _, err := Compile(make([]Pattern, maxPatterns+1)); err == nil {
+		t.Error("a table of any length loads")
+	}
+	t.Logf("holds %d MB, took %d MB", (int64(after.HeapAlloc)-int64(before.HeapAlloc))>>20, (loaded.TotalAlloc-before.TotalAlloc)>>20)
 }

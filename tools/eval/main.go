@@ -67,6 +67,7 @@ func run(ctx context.Context, out io.Writer, corpora, sample string, each int, s
 	}
 	r.personal(personal(ctx, scanner, labelled))
 	r.signal(crossValidate(texts))
+	r.disguised(misspelt(ctx, scanner, texts))
 	if r.below {
 		return errBelow
 	}

@@ -140,6 +140,11 @@ func fold(text string) int {
 
 // CrossValidate gives each sample the score of a model that was trained without it and its like.
 func CrossValidate(samples []Sample) []float64 {
+	return CrossValidateAs(samples, func(text string) string { return text })
+}
+
+// CrossValidateAs is CrossValidate for the texts as rewrite writes them, by models that have learnt from them as they are.
+func CrossValidateAs(samples []Sample, rewrite func(string) string) []float64 {
 	scores := make([]float64, len(samples))
 	for f := range folds {
 		var rest []Sample
@@ -151,7 +156,7 @@ func CrossValidate(samples []Sample) []float64 {
 		m := Train(rest)
 		for i, s := range samples {
 			if fold(s.Text) == f {
-				scores[i] = m.Score(s.Text)
+				scores[i] = m.Score(rewrite(s.Text))
 			}
 		}
 	}
