@@ -231,26 +231,13 @@ func BenchmarkHostile(b *testing.B) {
 	s := engine()
 	const size = 256 << 10
 	texts := scan.HostileTexts(size)
-	names := make([]string, 0, len(texts))
-	for name := range texts {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range sorted(texts) {
 		b.Run(strings.ReplaceAll(name, " ", "-"), func(b *testing.B) {
 			var f scan.Scratch
-			best, incomplete := time.Hour, 0.0
-			for b.Loop() {
-				start := time.Now()
+			hostile(b, size, func() bool {
 				_, complete := s.Find(context.Background(), texts[name], &f)
-				best = min(best, time.Since(start))
-				if !complete {
-					incomplete = 1
-				}
-			}
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(size/1e6/best.Seconds(), "MB/s")
-			b.ReportMetric(incomplete, "incomplete")
+				return complete
+			})
 		})
 	}
 }

@@ -1,6 +1,8 @@
 package scan
 
 import (
+	"context"
+	"fmt"
 	"math/rand/v2"
 	"regexp/syntax"
 )
@@ -37,4 +39,13 @@ func Trees(s *Scanner) (trees []*syntax.Regexp) {
 		trees = append(trees, tree)
 	}
 	return trees
+}
+
+// Overdrawn says by how much looking at a text overdraws its budget, if it does by more than one stretch of a run.
+func Overdrawn(s *Scanner, text string) string {
+	var f Scratch
+	if s.Find(context.Background(), text, &f); f.budget < -1<<20 {
+		return fmt.Sprintf("the budget is overdrawn by %d steps", -f.budget)
+	}
+	return ""
 }
