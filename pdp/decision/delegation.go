@@ -60,7 +60,7 @@ func (e *Engine) refuseDelegation(j *judgement) {
 		j.deny("DELEGATION_INVALID", delegationRule,
 			"The delegation tokens of this request do not hold, so the action is denied. Ask whoever delegated for new ones.", "high")
 	case j.snapshot.Tables.ActsDelegated(p.Tenant, append(j.askers, p.Agent)[0]): // who began it all
-		j.deny("DELEGATION_REQUIRED", delegationRule, "Who began this acts only for others, and nobody has delegated it.", "high")
+		j.deny("DELEGATION_REQUIRED", delegationRule, "The agent with whom this begins acts only for others, and nobody has delegated it.", "high")
 	case j.chain != nil:
 		if beyond := j.beyondChain(); beyond != "" {
 			j.deny("DELEGATION_EXCEEDED", delegationRule, "What was delegated does not include this action: "+beyond, "high")

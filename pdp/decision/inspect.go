@@ -132,6 +132,9 @@ func (j *judgement) labels() []string {
 	} else if arrives(j.req.Action.Kind) && j.effect == Allow {
 		out = append(out, labelOther)
 	}
+	if j.req.Action.Kind == action.KindMessage && j.effect == Allow {
+		out = append(out, labelMessage+j.knownSender())
+	}
 	return append(append(out, j.memory.labels...), j.delegatedLabels()...)
 }
 

@@ -145,7 +145,7 @@ func (e *Engine) absorb(j *judgement) {
 	case action.KindMemoryRead:
 		from = origin.Source{Kind: origin.Memory}
 	case action.KindMessage:
-		from = origin.Source{Kind: origin.Agent, Name: nonEmpty(a.FromAgent, "unknown")}
+		from = origin.Source{Kind: origin.Agent, Name: j.sender()}
 	default:
 	}
 	texts := []string{a.Content}

@@ -1472,7 +1472,8 @@ export const AdminService: GenService<{
   },
   /**
    * Makes the first token of a delegation in the name of an agent that does not ask for it itself. It is not kept: what is on record is that it was made.
-   * `FAILED_PRECONDITION` (`DELEGATION_REFUSED`) if the rights name a risk level that the bundle lacks, or end before they begin.
+   * `PERMISSION_DENIED` (`DELEGATION_WIDENS`) if the issuer's own profile lacks a tool, `FAILED_PRECONDITION` (`DELEGATION_REFUSED`) if the rights
+   * name a risk level that the bundle lacks, a tool by a wildcard, or end before they begin.
    *
    * @generated from rpc portcullis.v1.AdminService.MintDelegation
    */

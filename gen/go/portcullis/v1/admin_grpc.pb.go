@@ -55,7 +55,8 @@ type AdminServiceClient interface {
 	// Stops, or lets go again, everything that matches. Takes effect at once, for decisions and for redeeming approvals, and survives a restart.
 	SetKillSwitch(ctx context.Context, in *SetKillSwitchRequest, opts ...grpc.CallOption) (*SetKillSwitchResponse, error)
 	// Makes the first token of a delegation in the name of an agent that does not ask for it itself. It is not kept: what is on record is that it was made.
-	// `FAILED_PRECONDITION` (`DELEGATION_REFUSED`) if the rights name a risk level that the bundle lacks, or end before they begin.
+	// `PERMISSION_DENIED` (`DELEGATION_WIDENS`) if the issuer's own profile lacks a tool, `FAILED_PRECONDITION` (`DELEGATION_REFUSED`) if the rights
+	// name a risk level that the bundle lacks, a tool by a wildcard, or end before they begin.
 	MintDelegation(ctx context.Context, in *MintDelegationRequest, opts ...grpc.CallOption) (*MintDelegationResponse, error)
 	// Makes a token invalid, and every chain that it is part of, at once and for good. It is durable when this returns. The server keeps no list of tokens: an id that
 	// nobody made is taken too.
@@ -231,7 +232,8 @@ type AdminServiceServer interface {
 	// Stops, or lets go again, everything that matches. Takes effect at once, for decisions and for redeeming approvals, and survives a restart.
 	SetKillSwitch(context.Context, *SetKillSwitchRequest) (*SetKillSwitchResponse, error)
 	// Makes the first token of a delegation in the name of an agent that does not ask for it itself. It is not kept: what is on record is that it was made.
-	// `FAILED_PRECONDITION` (`DELEGATION_REFUSED`) if the rights name a risk level that the bundle lacks, or end before they begin.
+	// `PERMISSION_DENIED` (`DELEGATION_WIDENS`) if the issuer's own profile lacks a tool, `FAILED_PRECONDITION` (`DELEGATION_REFUSED`) if the rights
+	// name a risk level that the bundle lacks, a tool by a wildcard, or end before they begin.
 	MintDelegation(context.Context, *MintDelegationRequest) (*MintDelegationResponse, error)
 	// Makes a token invalid, and every chain that it is part of, at once and for good. It is durable when this returns. The server keeps no list of tokens: an id that
 	// nobody made is taken too.

@@ -148,7 +148,8 @@ class AdminServiceServicer:
 
     def MintDelegation(self, request, context):
         """Makes the first token of a delegation in the name of an agent that does not ask for it itself. It is not kept: what is on record is that it was made.
-        `FAILED_PRECONDITION` (`DELEGATION_REFUSED`) if the rights name a risk level that the bundle lacks, or end before they begin.
+        `PERMISSION_DENIED` (`DELEGATION_WIDENS`) if the issuer's own profile lacks a tool, `FAILED_PRECONDITION` (`DELEGATION_REFUSED`) if the rights
+        name a risk level that the bundle lacks, a tool by a wildcard, or end before they begin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
