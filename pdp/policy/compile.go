@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -81,7 +80,7 @@ func (t *Toolchain) compile(b *Bundle) (*ast.Compiler, error) {
 	if len(c.GetRulesExact(ast.MustParseRef(Entrypoint))) == 0 {
 		return nil, fmt.Errorf("no module defines %s", Entrypoint)
 	}
-	return c, feeds(c, modules)
+	return c, errors.Join(feeds(c, modules), checkApprover(c))
 }
 
 // feeds refuses every rule that nothing can reach from the entrypoint: a misspelt package or export would
@@ -99,7 +98,7 @@ func feeds(c *ast.Compiler, parsed map[string]*ast.Module) error {
 		case isControl && !slices.ContainsFunc(module.Rules, func(r *ast.Rule) bool { return isExport(r) }):
 			errs = append(errs, fmt.Errorf("%s: package %s exports none of %s", name, pkg, strings.Join(exports, ", ")))
 			continue
-		case !isControl && pkg != "data.portcullis" && !strings.HasPrefix(pkg, "data.portcullis.lib."):
+		case !isControl && pkg != "data.portcullis" && pkg != approverPackage && !strings.HasPrefix(pkg, "data.portcullis.lib."):
 			errs = append(errs, fmt.Errorf("%s: package %s feeds nothing: write data.portcullis.rules.<name> for a control or data.portcullis.lib.<name> for what controls share", name, pkg))
 			continue
 		}
@@ -122,7 +121,8 @@ func used(c *ast.Compiler, rule *ast.Rule, pkg string, isControl bool) bool {
 	if isControl && isExport(rule) {
 		return true
 	}
-	if pkg == "data.portcullis" && rule.Head.Ref().String() == "decision" {
+	switch head := rule.Head.Ref().String(); {
+	case pkg == "data.portcullis" && head == "decision", pkg == approverPackage && (head == "terms" || head == "vote"):
 		return true
 	}
 	for dependent := range c.Graph.Dependents(rule) {
@@ -134,40 +134,48 @@ func used(c *ast.Compiler, rule *ast.Rule, pkg string, isControl bool) bool {
 	return false
 }
 
-// inputPaths lists what the compiled policy can read of `input`, as dotted paths with `*` for a list element or
+// inputPaths lists what the compiled policy can read of `input` to decide, as dotted paths with `*` for a list element or
 // an unknown key; `input.findings` stands for all below it. Sorted, without those that another one covers.
 func inputPaths(c *ast.Compiler) [][]string {
-	found := map[string][]string{}
+	var found [][]string
 	for _, module := range c.Modules {
-		ast.WalkRefs(module, func(ref ast.Ref) bool {
-			if !ref.HasPrefix(ast.InputRootRef) {
-				return false
-			}
-			path := []string{}
-			for _, term := range ref[1:] {
-				switch v := term.Value.(type) {
-				case ast.String:
-					path = append(path, string(v))
-				case ast.Var, ast.Number:
-					path = append(path, "*")
-				default:
-					goto done // a computed key: everything below here may be read
-				}
-			}
-		done:
-			key, _ := json.Marshal(path)
-			found[string(key)] = path
-			return false
-		})
+		if module.Package.Path.String() != approverPackage { // evaluated by itself
+			found = append(found, pathsOf(module)...)
+		}
 	}
-	paths := slices.SortedFunc(maps.Values(found), slices.Compare)
+	slices.SortFunc(found, slices.Compare)
 	var out [][]string
-	for _, p := range paths {
+	for _, p := range found {
 		if !slices.ContainsFunc(out, func(q []string) bool { return covers(q, p) }) {
 			out = append(out, p)
 		}
 	}
 	return out
+}
+
+// pathsOf lists what one module reads of `input`.
+func pathsOf(module *ast.Module) [][]string {
+	var found [][]string
+	ast.WalkRefs(module, func(ref ast.Ref) bool {
+		if !ref.HasPrefix(ast.InputRootRef) {
+			return false
+		}
+		path := []string{}
+		for _, term := range ref[1:] {
+			switch v := term.Value.(type) {
+			case ast.String:
+				path = append(path, string(v))
+			case ast.Var, ast.Number:
+				path = append(path, "*")
+			default:
+				goto done // a computed key: everything below here may be read
+			}
+		}
+	done:
+		found = append(found, path)
+		return false
+	})
+	return found
 }
 
 // covers says whether everything that long stands for lies below short.

@@ -34,7 +34,7 @@ type Input struct {
 
 // value is what Rego sees. Every field is there, also where it is zero or empty: a policy that compares a missing
 // counter would see `undefined` and stay silent. Only `views` is left out when empty, because `findings` stands in
-// for it, and `action.arguments` where no rule reads it.
+// for it, `review` where nobody is asked or votes, and `action.arguments` where no rule reads it.
 func (in Input) value(withArguments bool) (ast.Value, error) {
 	v := messageValue(in.ProtoReflect())
 	if !withArguments {
@@ -55,6 +55,7 @@ func (in Input) value(withArguments bool) (ast.Value, error) {
 
 var (
 	viewsField     = (&policyv1.Input{}).ProtoReflect().Descriptor().Fields().ByName("views")
+	reviewField    = (&policyv1.Input{}).ProtoReflect().Descriptor().Fields().ByName("review")
 	argumentsField = (&policyv1.Action{}).ProtoReflect().Descriptor().Fields().ByName("arguments")
 )
 
@@ -63,7 +64,7 @@ func messageValue(m protoreflect.Message) ast.Value {
 	pairs := make([][2]*ast.Term, 0, fields.Len())
 	for i := range fields.Len() {
 		field := fields.Get(i)
-		if field == argumentsField || field == viewsField && !m.Has(field) {
+		if field == argumentsField || (field == viewsField || field == reviewField) && !m.Has(field) {
 			continue
 		}
 		pairs = append(pairs, [2]*ast.Term{fieldTerms[field.FullName()], fieldTerm(m, field)})

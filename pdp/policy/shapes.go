@@ -26,6 +26,29 @@ type (
 			Name string `json:"name"`
 			approvalTerms
 		} `json:"levels"`
+		Rows     []approvalRow  `json:"rows"`
+		Fallback *approvalStage `json:"fallback"`
+	}
+	approvalStage struct {
+		AfterSeconds *int64   `json:"after_seconds"`
+		Quorum       *int64   `json:"quorum"`
+		Groups       []string `json:"groups"`
+		Roles        []string `json:"roles"`
+	}
+	approvalRow struct {
+		Name                string   `json:"name"`
+		Tools               []string `json:"tools"`
+		Risks               []string `json:"risks"`
+		Kinds               []string `json:"kinds"`
+		Tenants             []string `json:"tenants"`
+		Agents              []string `json:"agents"`
+		Rules               []string `json:"rules"`
+		AmountAtLeast       *int64   `json:"amount_at_least"`
+		CostMicroUSDAtLeast *int64   `json:"cost_micro_usd_at_least"`
+		approvalTerms
+		Groups []string        `json:"groups"`
+		Roles  []string        `json:"roles"`
+		Stages []approvalStage `json:"stages"`
 	}
 	riskShape struct {
 		Levels []struct {
@@ -195,32 +218,6 @@ func (s *shapes) risk() {
 	s.once("risk", names)
 	s.oneOf("risk", "default_level", "level", t.DefaultLevel, names...)
 	s.oneOf("risk", "provable_up_to", "level", t.ProvableUpTo, names...)
-}
-
-func (s *shapes) approvals() {
-	var t approvalsShape
-	if !s.table("approvals", &t) {
-		return
-	}
-	check := func(row string, a approvalTerms, whole bool) {
-		if whole && (a.TTLSeconds == nil || a.Quorum == nil) {
-			s.bad("approvals", "%s: ttl_seconds and quorum must be given", row)
-		}
-		if a.TTLSeconds != nil && (*a.TTLSeconds < 1 || *a.TTLSeconds > 86_400) {
-			s.bad("approvals", "%s: ttl_seconds is 1 to 86400, not %d", row, *a.TTLSeconds)
-		}
-		if a.Quorum != nil && (*a.Quorum < 1 || *a.Quorum > 10) {
-			s.bad("approvals", "%s: quorum is 1 to 10, not %d", row, *a.Quorum)
-		}
-	}
-	check("default", t.Default, true)
-	var names []string
-	for _, l := range t.Levels {
-		names = append(names, l.Name)
-		check(l.Name, l.approvalTerms, false)
-		s.oneOf("approvals", l.Name, "level", l.Name, s.known()...)
-	}
-	s.once("approvals", names)
 }
 
 func (s *shapes) known() []string { return slices.Sorted(maps.Keys(s.levels)) }

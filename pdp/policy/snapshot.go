@@ -25,6 +25,7 @@ type Snapshot struct {
 	Scanner  *scan.Scanner
 
 	query         rego.PreparedEvalQuery
+	terms, vote   *rego.PreparedEvalQuery // nil if the bundle does not say
 	paths         projection
 	readsArgs     bool
 	generation    uint64
@@ -72,13 +73,13 @@ func Load(ctx context.Context, b *Bundle, opt LoadOptions) (*Snapshot, error) {
 			return nil, fmt.Errorf("bundle %s: %w", b.Source, err)
 		}
 	}
-	query, err := rego.New(
-		rego.Query(Entrypoint),
+	options := []func(*rego.Rego){
 		rego.Compiler(compiler),
 		rego.Store(inmem.NewFromObjectWithOpts(b.Data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))),
 		rego.StrictBuiltinErrors(true),
 		rego.Capabilities(opt.Toolchain.capabilities),
-	).PrepareForEval(ctx)
+	}
+	query, err := rego.New(append(slices.Clip(options), rego.Query(Entrypoint))...).PrepareForEval(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("bundle %s: prepare %s: %w", b.Source, Entrypoint, err)
 	}
@@ -91,6 +92,9 @@ func Load(ctx context.Context, b *Bundle, opt LoadOptions) (*Snapshot, error) {
 		modulesByPath: b.Modules, testsByPath: b.Tests,
 	}
 	s.paths = newProjection(paths)
+	if err := s.prepareApprover(ctx, compiler, slices.Clip(options)...); err != nil {
+		return nil, fmt.Errorf("bundle %s: %w", b.Source, err)
+	}
 	// One decision on an empty input, which must come out as a deny: the entrypoint is there, evaluates, and does not
 	// allow what it knows nothing about.
 	limited, cancel := context.WithTimeout(ctx, trialTimeout)
@@ -101,6 +105,9 @@ func Load(ctx context.Context, b *Bundle, opt LoadOptions) (*Snapshot, error) {
 	}
 	if answer.GetEffect() == "allow" {
 		return nil, fmt.Errorf("bundle %s: trial decision: an empty input is allowed", b.Source)
+	}
+	if err := s.tryApprover(limited); err != nil {
+		return nil, fmt.Errorf("bundle %s: %w", b.Source, err)
 	}
 	return s, nil
 }

@@ -14,7 +14,6 @@
 package portcullis
 
 import data.portcullis.lib.reason
-import data.portcullis.lib.tool
 
 # METADATA
 # title: The answer that the engine reads
@@ -23,7 +22,6 @@ decision := {
 	"effect": effect,
 	"reasons": [r | some r in sort(denials | open_asks)],
 	"obligations": [o | some o in sort(obligations)],
-	"approval": approval,
 	"passed": sort(passed),
 }
 
@@ -125,11 +123,3 @@ obligations contains o if {
 	some o in data.portcullis.rules[name].obligation
 	not name in uncalled
 }
-
-# How a person is asked: by the risk level of the tool.
-approval := {"ttl_seconds": terms.ttl_seconds, "quorum": terms.quorum}
-
-terms := object.union(data.tables.approvals.default, row) if {
-	some row in data.tables.approvals.levels
-	row.name == tool.level_name
-} else := data.tables.approvals.default

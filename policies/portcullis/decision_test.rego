@@ -7,12 +7,6 @@ tables := {
 		{"control": "first", "kinds": ["TOOL_CALL", "MESSAGE"]},
 		{"control": "second", "kinds": ["TOOL_CALL"]},
 	]},
-	"approvals": {
-		"default": {"ttl_seconds": 300, "quorum": 1},
-		"levels": [{"name": "HIGH", "ttl_seconds": 60, "quorum": 2}],
-	},
-	"tools": {"tools": [{"tool": "mail", "risk": "HIGH"}, {"tool": "add", "risk": "LOW"}]},
-	"risk": {"default_level": "LOW"},
 }
 
 action(kind) := {"action": {"kind": kind, "tool": "add"}, "approval": {"state": "none"}}
@@ -148,10 +142,4 @@ test_obligations_are_handed_on if {
 	rules := {"first": object.union(silent, {"obligation": {duty}}), "second": silent}
 	decide(rules, call).obligations == [duty]
 	decide(object.union(rules, {"first": {"obligation": set()}}), call).obligations == []
-}
-
-test_the_risk_level_says_how_to_ask if {
-	decide({"first": silent, "second": silent}, call).approval == {"ttl_seconds": 300, "quorum": 1}
-	mail := {"action": {"kind": "TOOL_CALL", "tool": "mail"}, "approval": {"state": "none"}}
-	decide({"first": silent, "second": silent}, mail).approval == {"ttl_seconds": 60, "quorum": 2}
 }
