@@ -19,15 +19,30 @@ type desk struct {
 
 // SubmitVerdict gives a verdict. It is durable before it is logged, and logged before it is answered.
 func (d desk) SubmitVerdict(ctx context.Context, id string, who approval.Voter, b approval.Ballot) (approval.Result, error) {
-	result, err := d.Queue.SubmitVerdict(ctx, id, who, b)
+	result, err := d.engine.SubmitVerdict(ctx, id, who, b)
 	if err != nil {
 		return result, err
 	}
 	a := result.Approval
+	d.record(decisionlog.Entry{Type: decisionlog.TypeVerdict, Verdict: verdictLine(id, who, b, result)})
+	d.events.Publish(event.Event{
+		Type: event.Verdict, Tenant: a.Tenant,
+		Message: who.Named() + " said " + string(b.Verdict) + " to " + a.Tool + " of agent " + a.Agent,
+		Attributes: map[string]string{
+			"approval_id": id, "verdict": string(b.Verdict), "state": string(a.State), "agent": a.Agent, "tool": a.Tool,
+		},
+	})
+	return result, nil
+}
+
+// verdictLine is what the decision log keeps of a verdict.
+func verdictLine(id string, who approval.Voter, b approval.Ballot, result approval.Result) *decisionlog.Verdict {
+	a := result.Approval
 	line := &decisionlog.Verdict{
 		ApprovalID: id, DecisionID: a.DecisionID, Principal: principalOf(a), Tool: a.Tool, ActionDigest: a.Digest,
-		Caller:  decisionlog.Caller{Subject: who.Subject},
+		Caller: decisionlog.Caller{Subject: who.Subject}, Person: who.Named(),
 		Verdict: string(b.Verdict), Applied: result.Applied, Reason: result.Reason, State: string(a.State), Comment: b.Comment,
+		Edited: b.EditedArguments != "", EditedDigest: a.EditedDigest,
 	}
 	if t := b.Terms; t != nil {
 		line.Grant = &decisionlog.Grant{Uses: int32(t.Uses), Seconds: int64(t.For / time.Second), AnySession: t.AnySession, Vary: t.Vary}
@@ -35,15 +50,7 @@ func (d desk) SubmitVerdict(ctx context.Context, id string, who approval.Voter, 
 	for _, r := range who.Roles {
 		line.Caller.Roles = append(line.Caller.Roles, string(r))
 	}
-	d.record(decisionlog.Entry{Type: decisionlog.TypeVerdict, Verdict: line})
-	d.events.Publish(event.Event{
-		Type: event.Verdict, Tenant: a.Tenant,
-		Message: who.Subject + " said " + string(b.Verdict) + " to " + a.Tool + " of agent " + a.Agent,
-		Attributes: map[string]string{
-			"approval_id": id, "verdict": string(b.Verdict), "state": string(a.State), "agent": a.Agent, "tool": a.Tool,
-		},
-	})
-	return result, nil
+	return line
 }
 
 // RecordReveal writes down who looked at what is masked. What could not be written down is not shown.

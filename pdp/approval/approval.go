@@ -78,6 +78,8 @@ type Ask struct {
 	// people (0 is 1), any approvers.
 	Stages []Stage
 	Quorum int
+	// Credential is the one that asked.
+	Credential Credential
 	// Grantable says what a grant may cover.
 	Grantable Grantable
 	// Rate bounds how much is asked.
@@ -91,6 +93,14 @@ type Ask struct {
 type Rate struct {
 	Window               time.Duration
 	PerAgent, PerSession int
+}
+
+// Credential is what is known of the credential that asked: an action with a reviewer's arguments is decided as that of
+// the same caller.
+type Credential struct {
+	ID     string          `json:"id,omitempty"`
+	Method string          `json:"method,omitempty"`
+	Roles  []identity.Role `json:"roles,omitempty"`
 }
 
 // Ballot is what a person hands in, and what policy says about it.
@@ -169,9 +179,10 @@ type Approval struct {
 	Stage  int     `json:"stage,omitempty"`
 	// EditedDigest is the digest of the action with a reviewer's arguments, EditedBy that reviewer: Rules, Reasons, Stages
 	// and ActionBytes are that action's then, and it is what is done. Edits is how often arguments were changed.
-	EditedDigest string `json:"edited_digest,omitempty"`
-	EditedBy     string `json:"edited_by,omitempty"`
-	Edits        int    `json:"edits,omitempty"`
+	EditedDigest string     `json:"edited_digest,omitempty"`
+	EditedBy     string     `json:"edited_by,omitempty"`
+	Edits        int        `json:"edits,omitempty"`
+	Credential   Credential `json:"credential,omitzero"`
 	// Grantable says what a grant may cover; Grant is set of an approved one that covers later asks too.
 	Grantable Grantable `json:"grantable,omitzero"`
 	Grant     *Grant    `json:"grant,omitempty"`

@@ -62,6 +62,8 @@ var (
 	ErrDigest = &Error{Problem: FailedPrecondition, Reason: "DIGEST_MISMATCH", Field: "expected_digest", Detail: "the approval covers another action than the one that was reviewed"}
 	// ErrUnseenEdit: the arguments were changed, and the voter does not say which action they looked at.
 	ErrUnseenEdit = &Error{Problem: FailedPrecondition, Reason: "DIGEST_NEEDED", Field: "expected_digest", Detail: "a reviewer has changed the arguments, or wants to: name the digest that you looked at"}
+	// ErrDigestNeeded: a verdict among several has to name what it is for.
+	ErrDigestNeeded = &Error{Problem: Invalid, Reason: "DIGEST_NEEDED", Field: "expected_digest", Detail: "name the digest that you looked at"}
 	// ErrStage: no stage that is open is for this voter.
 	ErrStage = &Error{Problem: Denied, Reason: "NO_OPEN_STAGE", Detail: "none of the stages that are open now is for this voter"}
 	// ErrMoved: it has changed since policy looked at it. pdp/decision looks again.
@@ -70,6 +72,10 @@ var (
 	ErrTooManyEdits = &Error{Problem: Exhausted, Reason: "TOO_MANY_EDITS", Detail: "the arguments were changed too often"}
 	// ErrTooBroad: a grant cannot cover this.
 	ErrTooBroad = &Error{Problem: Invalid, Reason: "GRANT_TOO_BROAD", Field: "grant", Detail: "a grant cannot cover this"}
+	// ErrNotAsked: policy asks others. A policy may say so in its own words.
+	ErrNotAsked = &Error{Problem: Denied, Reason: "NOT_ASKED", Detail: "the policy asks other people than this voter"}
+	// ErrPolicyChanged: the ask is of another policy than the one that is live. Nobody could use a yes to it.
+	ErrPolicyChanged = &Error{Problem: FailedPrecondition, Reason: "POLICY_CHANGED", Detail: "the policy has changed since this was asked: the agent has to ask again"}
 	// ErrNotSeen: a yes to an action that is longer than what one page shows, from someone who does not say to have read all.
 	ErrNotSeen = &Error{Problem: FailedPrecondition, Reason: "NOT_SEEN_IN_FULL", Field: "seen_in_full", Detail: "the action is longer than one page: read all of it, and say so"}
 	// ErrEnded: the action is erased.
@@ -99,6 +105,9 @@ func mismatch(field string) error {
 func invalid(field, format string, args ...any) error {
 	return &Error{Problem: Invalid, Reason: "INVALID", Field: field, Detail: fmt.Sprintf(format, args...)}
 }
+
+// Damaged is the error where what was kept cannot be read.
+func Damaged(err error) error { return failed("read the action", err) }
 
 // Unrecorded is the error where what somebody did could not be put on record.
 func Unrecorded(err error) error { return failed("put it on record", err) }

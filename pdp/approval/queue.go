@@ -85,7 +85,7 @@ func (q *Queue) Create(ctx context.Context, ask Ask) (Approval, error) {
 		RequestedBy: ask.RequestedBy, RequestedByPerson: ask.RequestedByPerson, Owner: ask.Owner, Kind: ask.Kind, Tool: ask.Tool, Server: ask.Server, SchemaDigest: ask.SchemaDigest,
 		Digest: ask.Digest, BundleRevision: ask.BundleRevision, DecisionID: ask.DecisionID,
 		Reasons: slices.Clone(ask.Reasons), Rules: slices.Clone(ask.Rules), ActionBytes: int64(len(ask.Action)),
-		Grantable:            ask.Grantable,
+		Credential: ask.Credential, Grantable: ask.Grantable,
 		EstimateCostMicroUSD: ask.EstimateCostMicroUSD, EstimateTokens: ask.EstimateTokens,
 		Quorum: ask.Quorum, Stages: slices.Clone(ask.Stages), Created: now, Expires: now.Add(ask.TTL),
 	}

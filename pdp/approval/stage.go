@@ -21,7 +21,7 @@ type Stage struct {
 	Roles  []string `json:"roles,omitempty"`
 }
 
-// Open says whether the stage is for every approver.
+// anybody says whether the stage is for every approver.
 func (s Stage) anybody() bool { return len(s.Groups) == 0 && len(s.Roles) == 0 }
 
 // AllStages are the stages; an ask that names none has one, of everybody.
@@ -68,6 +68,18 @@ func (a *Approval) Counted(stage int) int {
 		}
 	}
 	return len(people)
+}
+
+// Counting are the votes for what would be done now, each with who it is from and what it counts for.
+func (a *Approval) Counting() []Vote {
+	var out []Vote
+	for _, v := range a.Votes {
+		if v.counts(a) {
+			v.Person, v.Stages = v.person(), v.stages()
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // complete says whether enough people of one open stage have approved.

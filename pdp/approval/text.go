@@ -9,9 +9,10 @@ import (
 )
 
 // samePerson compares subjects as people write them: without regard to case, width and surrounding space.
-func samePerson(a, b string) bool { return fold(a) == fold(b) }
+func samePerson(a, b string) bool { return Fold(a) == Fold(b) }
 
-func fold(subject string) string {
+// Fold spells a name as it is compared.
+func Fold(subject string) string {
 	s := norm.NFKC.String(strings.TrimSpace(subject))
 	return norm.NFKC.String(cases.Fold().String(s))
 }

@@ -47,7 +47,7 @@ func (q *Queue) SubmitVerdict(ctx context.Context, id string, voter Voter, b Bal
 		}
 		before := *rec
 		if refused == nil && b.Edit != nil && a.State == Pending {
-			refused = rec.edit(b.Edit, sealed, voter.person(), now)
+			refused = rec.edit(b.Edit, sealed, voter.Named(), now)
 		}
 		if refused != nil {
 			return
@@ -102,7 +102,8 @@ func (v Voter) mayVote() bool {
 		!slices.Contains(v.Roles, identity.RoleAgent) && !slices.Contains(v.Roles, identity.RoleGateway)
 }
 
-func (v Voter) person() string { return cmp.Or(v.Person, v.Subject) }
+// Named is who that is, whatever they sign in with.
+func (v Voter) Named() string { return cmp.Or(v.Person, v.Subject) }
 
 // refused says why this person may not vote on this approval. The agent that wants to act, the person behind the
 // credential that asked for it and the person who runs the agent are as much a party as that credential.
@@ -111,7 +112,7 @@ func (v Voter) refused(a *Approval, b *Ballot) error {
 		return ErrNotFound
 	}
 	for _, party := range []string{a.RequestedBy, a.RequestedByPerson, a.Owner, a.Agent} {
-		if party != "" && (samePerson(v.Subject, party) || samePerson(v.person(), party)) {
+		if party != "" && (samePerson(v.Subject, party) || samePerson(v.Named(), party)) {
 			return ErrSelfApproval
 		}
 	}

@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -52,7 +53,12 @@ func (e *Engine) askPerson(ctx context.Context, j *judgement) {
 			return
 		}
 	}
-	created, err := e.Approvals.Create(ctx, j.question(canonical))
+	question := j.question(canonical)
+	if err := e.layDown(ctx, j, &question); err != nil {
+		e.approverFailure(j, err)
+		return
+	}
+	created, err := e.Approvals.Create(ctx, question)
 	switch {
 	case errors.Is(err, approval.ErrTooManyPending):
 		j.deny("APPROVALS_FULL", "engine.approval", "This agent asks for too many approvals. Wait for those that are open, and ask for fewer.", "medium")
@@ -79,13 +85,14 @@ func (j *judgement) question(canonical []byte) approval.Ask {
 	return approval.Ask{
 		Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Run: p.Run, User: p.User,
 		RequestedBy: j.caller.Subject, RequestedByPerson: j.caller.Person, Owner: j.caller.Owner, DecisionID: j.id,
-		Kind: string(a.Kind), Tool: j.tool(), Server: a.Server, SchemaDigest: a.SchemaDigest,
+		Credential: approval.Credential{ID: j.caller.CredentialID, Method: j.caller.Method, Roles: j.caller.Roles},
+		Kind:       string(a.Kind), Tool: j.tool(), Server: a.Server, SchemaDigest: a.SchemaDigest,
 		Digest: j.digest, BundleRevision: j.snapshot.Revision,
 		Reasons: reasons, Rules: j.ask.rules, Action: canonical,
 		View:                 review.New(j.snapshot.Scanner, canonical, j.findings, j.req.Says).Encode(),
 		EstimateCostMicroUSD: j.bill.estimate.CostMicroUSD, EstimateTokens: j.bill.estimate.Tokens,
-		TTL: j.ask.ttl, Quorum: j.ask.quorum, Grantable: j.grantable(),
-		Rate: approval.Rate{Window: time.Duration(rate.WindowSeconds) * time.Second, PerAgent: rate.PerAgent, PerSession: rate.PerSession},
+		Grantable: j.grantable(),
+		Rate:      approval.Rate{Window: time.Duration(rate.WindowSeconds) * time.Second, PerAgent: rate.PerAgent, PerSession: rate.PerSession},
 	}
 }
 
@@ -138,7 +145,7 @@ func (e *Engine) suppressed(j *judgement, why string) {
 // findGrant looks for a grant that covers what policy asks about, and evaluates as if it had been approved. Limits are
 // charged already, so what goes past one is never granted.
 func (e *Engine) findGrant(ctx context.Context, j *judgement, answer *policyv1.Decision) (*policyv1.Decision, error) {
-	if effectOf(answer.GetEffect()) != RequireApproval || j.approval != nil || j.softNo || len(j.soft) > 0 {
+	if effectOf(answer.GetEffect()) != RequireApproval || j.anew || j.approval != nil || j.softNo || len(j.soft) > 0 {
 		return answer, nil
 	}
 	canonical, err := j.req.Action.Canonical()
@@ -164,8 +171,8 @@ func (e *Engine) findGrant(ctx context.Context, j *judgement, answer *policyv1.D
 func approversOf(a *approval.Approval) []string {
 	var names []string
 	for _, v := range a.Votes {
-		if v.Verdict == approval.Approve && v.Applied {
-			names = append(names, v.Subject)
+		if v.Verdict == approval.Approve && v.Applied && v.EditedDigest == a.EditedDigest {
+			names = append(names, cmp.Or(v.Person, v.Subject))
 		}
 	}
 	slices.Sort(names)

@@ -38,7 +38,7 @@ func (e *Engine) allow(ctx context.Context, j *judgement) error {
 		j.redeemed = true
 		j.ticket = &Ticket{
 			ID: j.approval.ID, State: string(j.approval.State),
-			ExpiresAt: j.approval.Expires, Quorum: j.approval.Quorum,
+			ExpiresAt: j.approval.Expires, Quorum: j.approval.Quorum, EditedDigest: j.approval.EditedDigest,
 		}
 	}
 	if s, stopped := e.stopped(j); stopped {

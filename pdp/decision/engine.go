@@ -36,6 +36,9 @@ type Config struct {
 	ReplayMax   int           // request ids remembered at once; 200,000
 	ReplayAgent int           // of them by one tenant and agent; 5,000
 	Scan        scan.Budget
+	// VerdictsMax verdicts of one person VerdictsWithin a time are no alert; 30 in 5 min.
+	VerdictsMax    int
+	VerdictsWithin time.Duration
 	// DeniedPaths are folders that no action may name: where the PDP keeps its data and its keys.
 	DeniedPaths []string
 }
@@ -51,6 +54,10 @@ func (c Config) withDefaults() Config {
 	span(&c.AllowFor, time.Minute)
 	span(&c.SettleFor, 24*time.Hour)
 	span(&c.ReplayFor, 10*time.Minute)
+	span(&c.VerdictsWithin, 5*time.Minute)
+	if c.VerdictsMax == 0 {
+		c.VerdictsMax = 30
+	}
 	if c.Scan.MaxFindings == 0 {
 		c.Scan.MaxFindings = 50 // an answer and its line in the log stay small; more is scan_incomplete
 	}
@@ -68,7 +75,7 @@ func (c Config) Validate() error {
 	c = c.withDefaults()
 	for name, d := range map[string]time.Duration{
 		"eval timeout": c.EvalTimeout, "scan timeout": c.ScanTimeout, "allow for": c.AllowFor,
-		"settle for": c.SettleFor, "replay for": c.ReplayFor,
+		"settle for": c.SettleFor, "replay for": c.ReplayFor, "verdicts within": c.VerdictsWithin,
 	} {
 		if d < 0 {
 			return fmt.Errorf("%s is negative", name)
@@ -139,6 +146,7 @@ type Engine struct {
 	cfg    Config
 	Deps                     // rooms
 	replay *replay           // request ids of the last minutes
+	tempi  *tempi            // verdicts of the last minutes
 	claims [64]chan struct{} // one outcome of a decision at a time
 
 	lastSequence atomic.Uint64 // of memory writes
@@ -157,6 +165,7 @@ func New(cfg Config, deps Deps) (*Engine, error) {
 		e.Outflow = outflow.New(outflow.Config{}, deps.Now)
 	}
 	e.replay = newReplay(e.cfg, deps.Now)
+	e.tempi = &tempi{most: e.cfg.VerdictsMax, window: e.cfg.VerdictsWithin, people: map[string][]time.Time{}}
 	for i := range e.claims {
 		e.claims[i] = make(chan struct{}, 1)
 	}
@@ -226,6 +235,14 @@ func (e *Engine) open(caller identity.Caller, req Request, snapshot *policy.Snap
 	}
 	j.bill = estimated(&snapshot.Tables, caller, req.Action.Kind, j.tool(), req.Action.Estimate)
 	return j, nil
+}
+
+// judged is the digest of what is decided: that of the edited action where there is one.
+func (j *judgement) judged() string {
+	if j.proposed != nil {
+		return j.approval.EditedDigest
+	}
+	return j.digest
 }
 
 // contentDigest names a text without holding it.

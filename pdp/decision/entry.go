@@ -47,7 +47,7 @@ func (j *judgement) entry(took time.Duration) decisionlog.Entry {
 		d.Limits = append(d.Limits, decisionlog.Limit{Name: s.Name, Used: s.Used, Max: s.Max, Exceeded: s.Exceeded})
 	}
 	if j.ticket != nil {
-		d.Approval = &decisionlog.ApprovalRef{ID: j.ticket.ID, State: j.ticket.State, Redeemed: j.redeemed}
+		d.Approval = &decisionlog.ApprovalRef{ID: j.ticket.ID, State: j.ticket.State, Redeemed: j.redeemed, EditedDigest: j.ticket.EditedDigest}
 	}
 	return decisionlog.Entry{Time: j.now, Type: decisionlog.TypeDecision, Decision: d}
 }

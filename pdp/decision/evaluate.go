@@ -130,7 +130,7 @@ func (j *judgement) input(approved bool) policy.Input {
 		},
 		Action: &policyv1.Action{
 			Kind: string(a.Kind), Tool: a.Tool, Server: a.Server,
-			ContentBytes: int64(len(a.Content)), ArgumentsBytes: int64(a.ArgumentsBytes), Digest: j.digest,
+			ContentBytes: int64(len(a.Content)), ArgumentsBytes: int64(a.ArgumentsBytes), Digest: j.judged(),
 			Estimate:       &policyv1.Usage{CostMicroUsd: j.bill.estimate.CostMicroUSD, Tokens: j.bill.estimate.Tokens},
 			Price:          string(j.bill.price),
 			Memory:         &policyv1.Memory{Seal: j.memory.seal, Labels: j.memory.labels},

@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,8 @@ type judgement struct {
 	repliedTo   *record // the decision that a result belongs to, if this session made it
 	approval    *approval.Approval
 	approvers   []string
+	proposed    *action.Action     // what was proposed, where a reviewer's arguments are judged in its place
+	anew        bool               // a reviewer's arguments are decided; nothing is carried out
 	canonical   []byte             // the canonical action, where a grant was looked for
 	ungranted   *policyv1.Decision // what policy said before a grant was found; nil if there is none
 	breakers    []breaker.Status
@@ -104,15 +107,20 @@ type stage struct {
 
 // stages are the way of a decision, in order. A stage that settles the answer (a deny of the engine's own) skips the
 // rest.
-var stages = []stage{
-	{"refuse", (*Engine).refuse},     // kill switches and claims that cannot be checked: cheap, first
-	{"inspect", (*Engine).inspect},   // facts and findings of the content
-	{"look_up", (*Engine).lookUp},    // session, memory, breakers, the decision replied to, the approval
-	{"trace", (*Engine).trace},       // where the values came from
-	{"reserve", (*Engine).reserve},   // limits: all or none
-	{"evaluate", (*Engine).evaluate}, // Rego
+var stages = slices.Concat(deciding, []stage{
 	{"redact", (*Engine).redact},     // what policy wants replaced
 	{"conclude", (*Engine).conclude}, // ask a person, redeem, or give back
+})
+
+// deciding are those that find the answer, and carry nothing out.
+var deciding = []stage{
+	{"refuse", (*Engine).refuse},      // kill switches and claims that cannot be checked: cheap, first
+	{"approval", (*Engine).redeeming}, // the approval to redeem, and the action that it is for
+	{"inspect", (*Engine).inspect},    // facts and findings of the content
+	{"look_up", (*Engine).lookUp},     // session, memory, breakers, the decision replied to, the approval
+	{"trace", (*Engine).trace},        // where the values came from
+	{"reserve", (*Engine).reserve},    // limits: all or none
+	{"evaluate", (*Engine).evaluate},  // Rego
 }
 
 // judge takes a judgement all the way. A decision that has begun is finished even if the caller hangs up: what was
@@ -181,10 +189,16 @@ func (j *judgement) response(allowFor time.Duration) Response {
 		ActionDigest: j.digest, BundleRevision: j.snapshot.Revision, Findings: j.findings,
 		ExpiresAt: j.now.Add(allowFor), Estimate: j.bill.estimate,
 	}
-	if j.effect == Allow && j.effective != nil {
-		r.Effective = effectiveOf(j.req.Action, *j.effective)
-		// A caller that does not look at what is to be done instead does not know this obligation, and must not act.
-		r.Obligations = append(slices.Clone(r.Obligations), Obligation{ID: "engine.redact", Type: obligationEffective})
+	if j.effect == Allow && (j.effective != nil || j.proposed != nil) {
+		r.Effective = effectiveOf(*cmp.Or(j.proposed, &j.req.Action), *cmp.Or(j.effective, &j.req.Action))
+		// A caller that does not look at what is to be done instead does not know these obligations, and must not act.
+		r.Obligations = slices.Clone(r.Obligations)
+		if j.proposed != nil {
+			r.Obligations = append(r.Obligations, Obligation{ID: "engine.edit", Type: obligationEffective})
+		}
+		if j.effective != nil {
+			r.Obligations = append(r.Obligations, Obligation{ID: "engine.redact", Type: obligationEffective})
+		}
 	}
 	if j.chain != nil && j.chain.ExpiresAt().Before(r.ExpiresAt) {
 		r.ExpiresAt = j.chain.ExpiresAt()

@@ -18,14 +18,11 @@ import (
 const anomalyPrefix = "anomaly."
 
 // lookUp fetches what was there before: the session, the memory item, the breakers, the decision that a result
-// belongs to, and the approval to redeem.
+// belongs to.
 func (e *Engine) lookUp(ctx context.Context, j *judgement) error {
 	ctx, cancel := timely(ctx)
 	defer cancel()
 	var err error
-	if j.approval, err = e.findApproval(ctx, j); err != nil {
-		return e.approvalFailure(ctx, j, err)
-	}
 	if err := e.holdSuspected(ctx, j); err != nil {
 		e.stateFailure(j, "suspicion", err)
 		return nil

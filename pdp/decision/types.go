@@ -58,6 +58,8 @@ type Ticket struct {
 	State     string // as pdp/approval names it
 	ExpiresAt time.Time
 	Quorum    int
+	// EditedDigest is the digest of what is to be done, where a reviewer changed the arguments.
+	EditedDigest string
 }
 
 // MemoryGrant is what the answer says about a memory item.

@@ -113,6 +113,8 @@ type ApprovalRef struct {
 	ID       string `json:"id"`
 	State    string `json:"state"`
 	Redeemed bool   `json:"redeemed"`
+	// EditedDigest is the action with a reviewer's arguments, where it was that which was allowed.
+	EditedDigest string `json:"edited_digest,omitempty"`
 }
 
 // Limit is where one limit stood after the decision.
@@ -185,7 +187,10 @@ type Verdict struct {
 	// Comment is what the person wrote, already cut and cleaned by the approval service.
 	Comment string `json:"comment,omitempty"`
 	Edited  bool   `json:"edited,omitempty"`
-	Grant   *Grant `json:"grant,omitempty"`
+	// EditedDigest is the digest of what the verdict is for, where a reviewer changed the arguments. Person is who the caller is.
+	EditedDigest string `json:"edited_digest,omitempty"`
+	Person       string `json:"person,omitempty"`
+	Grant        *Grant `json:"grant,omitempty"`
 }
 
 // Outcome is what became of an allowed action.

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"log/slog"
 	"strings"
 	"time"
 
+	"buf.build/go/protovalidate"
 	"google.golang.org/grpc"
 
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
@@ -39,8 +41,10 @@ const defaultPageSize = 50
 type approvalService struct {
 	portcullisv1.UnimplementedApprovalServiceServer
 	approvals Approvals
+	rules     protovalidate.Validator
 	heartbeat time.Duration
 	stall     time.Duration
+	log       *slog.Logger
 }
 
 func (s *approvalService) ListApprovals(ctx context.Context, in *portcullisv1.ListApprovalsRequest) (*portcullisv1.ListApprovalsResponse, error) {
@@ -121,9 +125,6 @@ func ofTenant(ctx context.Context, approvals Approvals, tenant, id string) (appr
 }
 
 func (s *approvalService) SubmitVerdict(ctx context.Context, in *portcullisv1.SubmitVerdictRequest) (*portcullisv1.SubmitVerdictResponse, error) {
-	if in.GetEditedArgumentsJson() != "" {
-		return nil, invalid("NOT_SUPPORTED", "edited_arguments_json", "this server does not change arguments: reject, and let the agent ask again")
-	}
 	caller, _ := identity.FromContext(ctx)
 	verdict := approval.Reject
 	if in.GetVerdict() == portcullisv1.Verdict_VERDICT_APPROVE {
@@ -138,12 +139,44 @@ func (s *approvalService) SubmitVerdict(ctx context.Context, in *portcullisv1.Su
 			return nil, err
 		}
 	}
-	result, err := s.approvals.SubmitVerdict(ctx, in.GetApprovalId(), voterFrom(caller),
-		approval.Ballot{Verdict: verdict, Comment: cleanComment(in.GetComment()), ExpectedDigest: in.GetExpectedDigest(), Terms: termsFrom(in.GetGrant())})
+	result, err := s.approvals.SubmitVerdict(ctx, in.GetApprovalId(), voterFrom(caller), approval.Ballot{
+		Verdict: verdict, Comment: cleanComment(in.GetComment()), ExpectedDigest: in.GetExpectedDigest(), Terms: termsFrom(in.GetGrant()),
+		EditedArguments: in.GetEditedArgumentsJson(),
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &portcullisv1.SubmitVerdictResponse{Applied: result.Applied, Approval: approvalTo(result.Approval), Reason: result.Reason}, nil
+	return &portcullisv1.SubmitVerdictResponse{
+		Applied: result.Applied, Approval: approvalTo(result.Approval), Reason: result.Reason, Reasons: each(result.Reasons, approvalReasonTo),
+	}, nil
+}
+
+// SubmitVerdicts gives verdicts one after another, each as if it had been alone. A verdict on many that does not name what
+// it is for would be a yes to whatever is there.
+func (s *approvalService) SubmitVerdicts(ctx context.Context, in *portcullisv1.SubmitVerdictsRequest) (*portcullisv1.SubmitVerdictsResponse, error) {
+	out := &portcullisv1.SubmitVerdictsResponse{}
+	for _, verdict := range in.GetVerdicts() {
+		if err := ctx.Err(); err != nil {
+			return nil, err // those before stand: giving them again changes nothing
+		}
+		var resp *portcullisv1.SubmitVerdictResponse
+		err := fromRules(s.rules.Validate(verdict))
+		if err == nil && verdict.GetExpectedDigest() == "" {
+			err = approval.ErrDigestNeeded
+		}
+		if err == nil {
+			resp, err = s.SubmitVerdict(ctx, verdict)
+		}
+		if err != nil {
+			f := report(ctx, s.log, portcullisv1.ApprovalService_SubmitVerdicts_FullMethodName, err)
+			out.Results = append(out.Results, &portcullisv1.VerdictResult{Result: &portcullisv1.VerdictResult_Error{Error: &portcullisv1.VerdictError{
+				Code: codeName(f.code), Reason: f.reason, Message: f.Error(),
+			}}})
+			continue
+		}
+		out.Results = append(out.Results, &portcullisv1.VerdictResult{Result: &portcullisv1.VerdictResult_Response{Response: resp}})
+	}
+	return out, nil
 }
 
 // CancelApproval withdraws what is pending, or approved and not used up.

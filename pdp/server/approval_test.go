@@ -2,11 +2,13 @@ package server
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
@@ -124,7 +126,6 @@ func TestSubmitVerdictRefusals(t *testing.T) {
 		code          codes.Code
 		reason, field string
 	}{
-		{"an edit", "approver", &portcullisv1.SubmitVerdictRequest{ApprovalId: askID, Verdict: approve, EditedArgumentsJson: "{}"}, codes.InvalidArgument, "NOT_SUPPORTED", "edited_arguments_json"},
 		{"no verdict", "approver", &portcullisv1.SubmitVerdictRequest{ApprovalId: askID}, codes.InvalidArgument, "INVALID_FIELD", "verdict"},
 		{"no id", "approver", &portcullisv1.SubmitVerdictRequest{Verdict: approve}, codes.InvalidArgument, "INVALID_FIELD", "approval_id"},
 		{"unknown", "approver", &portcullisv1.SubmitVerdictRequest{ApprovalId: "0190-no", Verdict: approve}, codes.NotFound, "APPROVAL_NOT_FOUND", "approval_id"},
@@ -294,5 +295,52 @@ func TestApprovalErrorsBecomeCodes(t *testing.T) {
 		if f.code != c.code || f.reason != c.reason || strings.Contains(f.Error(), "secret") {
 			t.Errorf("%v became %v %s %q", c.reason, f.code, f.reason, f.Error())
 		}
+	}
+}
+
+// TestManyVerdictsEachForItself: each is bound to its digest and has its own result; one that fails changes nothing for the
+// others.
+func TestManyVerdictsEachForItself(t *testing.T) {
+	r := start(t, nil)
+	r.approvals.add("0190-a")
+	r.approvals.add("0190-b")
+	r.approvals.add("0190-c", func(a *approval.Approval) { a.Tenant = "other" })
+	approve := portcullisv1.Verdict_VERDICT_APPROVE
+	one := func(id, digest string) *portcullisv1.SubmitVerdictRequest {
+		return &portcullisv1.SubmitVerdictRequest{ApprovalId: id, Verdict: approve, ExpectedDigest: digest}
+	}
+	many := &portcullisv1.SubmitVerdictsRequest{Verdicts: []*portcullisv1.SubmitVerdictRequest{
+		one("0190-a", "pc1:aa"), one("0190-b", "pc1:other"), one("0190-b", ""), one("0190-c", "pc1:aa"), one("0190-nothing", "pc1:aa"),
+		{ApprovalId: "0190-b", ExpectedDigest: "pc1:aa"}, one("0190-b", "pc1:aa"), one("0190-b", "pc1:aa"),
+	}}
+	client := r.reviews()
+	out, err := client.SubmitVerdicts(r.as("approver"), many)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, result := range out.GetResults() {
+		if e := result.GetError(); e != nil {
+			got = append(got, e.GetCode()+" "+e.GetReason())
+			continue
+		}
+		got = append(got, fmt.Sprint(result.GetResponse().GetApplied()))
+	}
+	want := []string{
+		"true", "FAILED_PRECONDITION DIGEST_MISMATCH", "INVALID_ARGUMENT DIGEST_NEEDED", "NOT_FOUND APPROVAL_NOT_FOUND",
+		"NOT_FOUND APPROVAL_NOT_FOUND", "INVALID_ARGUMENT INVALID_FIELD", "true", "false",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+	for name, verdicts := range map[string][]*portcullisv1.SubmitVerdictRequest{
+		"none": nil, "too many": slices.Repeat([]*portcullisv1.SubmitVerdictRequest{one("0190-a", "pc1:aa")}, 101),
+	} {
+		if _, err := client.SubmitVerdicts(r.as("approver"), &portcullisv1.SubmitVerdictsRequest{Verdicts: verdicts}); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := client.SubmitVerdicts(r.as("agent"), many); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("an agent: %v", err)
 	}
 }

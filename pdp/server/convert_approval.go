@@ -15,15 +15,22 @@ func approvalTo(a approval.Approval) *portcullisv1.Approval {
 		Id: a.ID, State: stateTo(string(a.State)), DecisionId: a.DecisionID, Sequence: a.Sequence,
 		Principal: &portcullisv1.Principal{Tenant: a.Tenant, Agent: a.Agent, Session: a.Session, Run: a.Run, User: a.User},
 		Kind:      kindTo(a.Kind), Tool: a.Tool, Server: a.Server, ActionDigest: a.Digest, BundleRevision: a.BundleRevision,
-		Reasons: each(a.Reasons, func(r approval.Reason) *portcullisv1.Reason {
-			return &portcullisv1.Reason{Code: r.Code, Rule: r.Rule, Message: r.Message, Severity: severityTo(r.Severity)}
-		}),
+		Reasons:   each(a.Reasons, approvalReasonTo),
 		CreatedAt: timeTo(a.Created), ExpiresAt: timeTo(a.Expires), EndedAt: timeTo(a.EndedAt),
 		Quorum: int32Of(a.Quorum), Votes: each(a.Votes, voteTo),
 		RedeemedAt: timeTo(a.RedeemedAt), RedeemedBy: a.RedeemedBy,
 		Estimate: &portcullisv1.Usage{CostMicroUsd: a.EstimateCostMicroUSD, Tokens: a.EstimateTokens},
 		Grant:    grantTo(a.Grant), Joined: int32Of(a.Joined), Withdrawn: a.Use == approval.Revoked,
+		Stages: each(a.AllStages(), stageTo), Stage: int32Of(a.Stage), EditedDigest: a.EditedDigest, ApprovalsMissing: int32Of(a.Missing()),
 	}
+}
+
+func approvalReasonTo(r approval.Reason) *portcullisv1.Reason {
+	return &portcullisv1.Reason{Code: r.Code, Rule: r.Rule, Message: r.Message, Severity: severityTo(r.Severity)}
+}
+
+func stageTo(s approval.Stage) *portcullisv1.ApprovalStage {
+	return &portcullisv1.ApprovalStage{AfterSeconds: int64(s.After / time.Second), Quorum: int32Of(s.Quorum), Groups: s.Groups, Roles: s.Roles}
 }
 
 func grantTo(g *approval.Grant) *portcullisv1.GrantStatus {
@@ -47,6 +54,7 @@ func termsFrom(g *portcullisv1.Grant) *approval.Terms {
 func voteTo(v approval.Vote) *portcullisv1.Vote {
 	out := &portcullisv1.Vote{
 		Subject: v.Subject, Verdict: portcullisv1.Verdict_VERDICT_REJECT, Comment: cleanComment(v.Comment), At: timeTo(v.At), Applied: v.Applied,
+		Person: v.Person, EditedDigest: v.EditedDigest, Stages: each(v.Stages, int32Of),
 	}
 	if v.Verdict == approval.Approve {
 		out.Verdict = portcullisv1.Verdict_VERDICT_APPROVE

@@ -38,7 +38,7 @@ func responseTo(r decision.Response) *portcullisv1.DecideResponse {
 	}
 	if t := r.Approval; t != nil {
 		out.Approval = &portcullisv1.ApprovalTicket{
-			Id: t.ID, ActionDigest: r.ActionDigest, ExpiresAt: timeTo(t.ExpiresAt), Quorum: int32Of(t.Quorum), State: stateTo(t.State),
+			Id: t.ID, ActionDigest: r.ActionDigest, ExpiresAt: timeTo(t.ExpiresAt), Quorum: int32Of(t.Quorum), State: stateTo(t.State), EditedDigest: t.EditedDigest,
 		}
 	}
 	if m := r.Memory; m != nil {

@@ -168,7 +168,7 @@ func newGRPC(cfg Config, c *chain, deps Deps, v *vitals, workers int) (*grpc.Ser
 	}
 	g := grpc.NewServer(options...)
 	portcullisv1.RegisterDecisionServiceServer(g, &decisionService{engine: deps.Engine, approvals: deps.Approvals, rules: c.validator, heartbeat: cfg.Heartbeat, stall: cfg.WriteTimeout, log: deps.Logger})
-	portcullisv1.RegisterApprovalServiceServer(g, &approvalService{approvals: deps.Approvals, heartbeat: cfg.Heartbeat, stall: cfg.WriteTimeout})
+	portcullisv1.RegisterApprovalServiceServer(g, &approvalService{approvals: deps.Approvals, rules: c.validator, log: deps.Logger, heartbeat: cfg.Heartbeat, stall: cfg.WriteTimeout})
 	portcullisv1.RegisterAdminServiceServer(g, &adminService{admin: deps.Admin, vitals: v, heartbeat: cfg.Heartbeat, stall: cfg.WriteTimeout})
 	healthpb.RegisterHealthServer(g, v.grpc)
 	reflection.Register(g)

@@ -135,10 +135,11 @@ func (s *validatedStream) RecvMsg(m any) error {
 	return validate(s.validator, m)
 }
 
-// batchQuestions keeps the rules of single questions out of the check of a batch: each has its own result, so the
+// batchQuestions keeps the rules of single questions and verdicts out of the check of a batch: each has its own result, so the
 // handler checks them one by one.
 var batchQuestions = protovalidate.WithFilter(protovalidate.FilterFunc(func(m protoreflect.Message, _ protoreflect.Descriptor) bool {
-	return m.Descriptor().FullName() != "portcullis.v1.DecideRequest"
+	name := m.Descriptor().FullName()
+	return name != "portcullis.v1.DecideRequest" && name != "portcullis.v1.SubmitVerdictRequest"
 }))
 
 // validate refuses what could not be decoded and what breaks a rule of the contract.
@@ -154,9 +155,10 @@ func validate(v protovalidate.Validator, req any) error {
 		return nil // health and reflection have no rules of ours
 	}
 	var err error
-	if _, batch := m.(*portcullisv1.DecideBatchRequest); batch {
+	switch m.(type) {
+	case *portcullisv1.DecideBatchRequest, *portcullisv1.SubmitVerdictsRequest:
 		err = v.Validate(m, batchQuestions)
-	} else {
+	default:
 		err = v.Validate(m)
 	}
 	return fromRules(err)
