@@ -617,7 +617,10 @@ type ReviewView struct {
 	// like the action, matches masked, at most 2,000 characters. Empty if it said nothing.
 	AgentSays string `protobuf:"bytes,8,opt,name=agent_says,json=agentSays,proto3" json:"agent_says,omitempty"`
 	// Where the values of the action came from, as far as the session has seen them; sinks first. At most 64.
-	Origins       []*ValueOrigin `protobuf:"bytes,9,rep,name=origins,proto3" json:"origins,omitempty"`
+	Origins []*ValueOrigin `protobuf:"bytes,9,rep,name=origins,proto3" json:"origins,omitempty"`
+	// What inspection has seen in what the session took in before: categories of findings, such as `injection` or `suspicion`,
+	// sorted. An agent that has read such may not act for its user.
+	SessionSaw    []string `protobuf:"bytes,10,rep,name=session_saw,json=sessionSaw,proto3" json:"session_saw,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -711,6 +714,13 @@ func (x *ReviewView) GetAgentSays() string {
 func (x *ReviewView) GetOrigins() []*ValueOrigin {
 	if x != nil {
 		return x.Origins
+	}
+	return nil
+}
+
+func (x *ReviewView) GetSessionSaw() []string {
+	if x != nil {
+		return x.SessionSaw
 	}
 	return nil
 }
@@ -1994,7 +2004,7 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\x05stage\x18\x17 \x01(\x05R\x05stage\x12#\n" +
 	"\redited_digest\x18\x18 \x01(\tR\feditedDigest\x12+\n" +
 	"\x11approvals_missing\x18\x19 \x01(\x05R\x10approvalsMissing\x12\x1c\n" +
-	"\twithdrawn\x18\x1a \x01(\bR\twithdrawn\"\xc8\x02\n" +
+	"\twithdrawn\x18\x1a \x01(\bR\twithdrawn\"\xe9\x02\n" +
 	"\n" +
 	"ReviewView\x12\x1f\n" +
 	"\vaction_json\x18\x01 \x01(\tR\n" +
@@ -2008,7 +2018,10 @@ const file_portcullis_v1_approval_proto_rawDesc = "" +
 	"\x06masked\x18\a \x01(\x05R\x06masked\x12\x1d\n" +
 	"\n" +
 	"agent_says\x18\b \x01(\tR\tagentSays\x124\n" +
-	"\aorigins\x18\t \x03(\v2\x1a.portcullis.v1.ValueOriginR\aorigins\"U\n" +
+	"\aorigins\x18\t \x03(\v2\x1a.portcullis.v1.ValueOriginR\aorigins\x12\x1f\n" +
+	"\vsession_saw\x18\n" +
+	" \x03(\tR\n" +
+	"sessionSaw\"U\n" +
 	"\vValueOrigin\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\tR\apointer\x12\x12\n" +
 	"\x04sink\x18\x02 \x01(\bR\x04sink\x12\x18\n" +

@@ -124,7 +124,7 @@ class Approval(_message.Message):
     def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[ApprovalState, str]] = ..., principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., kind: _Optional[_Union[_types_pb2.ActionKind, str]] = ..., tool: _Optional[str] = ..., server: _Optional[str] = ..., action_digest: _Optional[str] = ..., bundle_revision: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[_types_pb2.Reason, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quorum: _Optional[int] = ..., votes: _Optional[_Iterable[_Union[Vote, _Mapping]]] = ..., sequence: _Optional[int] = ..., redeemed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision_id: _Optional[str] = ..., estimate: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., redeemed_by: _Optional[str] = ..., grant: _Optional[_Union[GrantStatus, _Mapping]] = ..., joined: _Optional[int] = ..., stages: _Optional[_Iterable[_Union[ApprovalStage, _Mapping]]] = ..., stage: _Optional[int] = ..., edited_digest: _Optional[str] = ..., approvals_missing: _Optional[int] = ..., withdrawn: _Optional[bool] = ...) -> None: ...
 
 class ReviewView(_message.Message):
-    __slots__ = ("action_json", "action_bytes", "truncated", "findings", "offset", "next_offset", "masked", "agent_says", "origins")
+    __slots__ = ("action_json", "action_bytes", "truncated", "findings", "offset", "next_offset", "masked", "agent_says", "origins", "session_saw")
     ACTION_JSON_FIELD_NUMBER: _ClassVar[int]
     ACTION_BYTES_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
@@ -134,6 +134,7 @@ class ReviewView(_message.Message):
     MASKED_FIELD_NUMBER: _ClassVar[int]
     AGENT_SAYS_FIELD_NUMBER: _ClassVar[int]
     ORIGINS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_SAW_FIELD_NUMBER: _ClassVar[int]
     action_json: str
     action_bytes: int
     truncated: bool
@@ -143,7 +144,8 @@ class ReviewView(_message.Message):
     masked: int
     agent_says: str
     origins: _containers.RepeatedCompositeFieldContainer[ValueOrigin]
-    def __init__(self, action_json: _Optional[str] = ..., action_bytes: _Optional[int] = ..., truncated: _Optional[bool] = ..., findings: _Optional[_Iterable[_Union[_types_pb2.Finding, _Mapping]]] = ..., offset: _Optional[int] = ..., next_offset: _Optional[int] = ..., masked: _Optional[int] = ..., agent_says: _Optional[str] = ..., origins: _Optional[_Iterable[_Union[ValueOrigin, _Mapping]]] = ...) -> None: ...
+    session_saw: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, action_json: _Optional[str] = ..., action_bytes: _Optional[int] = ..., truncated: _Optional[bool] = ..., findings: _Optional[_Iterable[_Union[_types_pb2.Finding, _Mapping]]] = ..., offset: _Optional[int] = ..., next_offset: _Optional[int] = ..., masked: _Optional[int] = ..., agent_says: _Optional[str] = ..., origins: _Optional[_Iterable[_Union[ValueOrigin, _Mapping]]] = ..., session_saw: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ValueOrigin(_message.Message):
     __slots__ = ("pointer", "sink", "origins")
