@@ -40,6 +40,8 @@ type remote struct {
 	OperatorDir string `help:"Operator's directory of a development server, where approver and admin tokens are. Default: portcullis in the user's configuration directory."`
 	Token       string `help:"Credential to use instead; or PORTCULLIS_TOKEN." env:"PORTCULLIS_TOKEN"`
 	TLSCA       string `name:"tls-ca" type:"existingfile" help:"Use TLS, and trust the authorities in this PEM file."`
+	TLSCert     string `name:"tls-cert" type:"existingfile" help:"Show this client certificate (PEM); needs --tls-key and --tls-ca."`
+	TLSKey      string `name:"tls-key" type:"existingfile" help:"Its private key (PEM)."`
 	JSON        bool   `help:"Print JSON, for scripts."`
 }
 
@@ -65,7 +67,7 @@ func operatorDir(given string) (string, error) {
 
 // token finds the credential: given, or the development server's file.
 func (r remote) token(as who) (string, error) {
-	if r.Token != "" {
+	if r.Token != "" || r.TLSCert != "" { // a certificate is a credential, too
 		return r.Token, nil
 	}
 	dir := r.DataDir
@@ -99,7 +101,15 @@ func (r remote) connect(as who) (*grpc.ClientConn, error) {
 		if !pool.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("%s holds no certificate", r.TLSCA)
 		}
-		transport = credentials.NewTLS(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13})
+		secure := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}
+		if r.TLSCert != "" || r.TLSKey != "" {
+			cert, err := tls.LoadX509KeyPair(r.TLSCert, r.TLSKey)
+			if err != nil {
+				return nil, fmt.Errorf("client certificate: %w", err)
+			}
+			secure.Certificates = []tls.Certificate{cert}
+		}
+		transport = credentials.NewTLS(secure)
 	} else if !isLoopback(r.Addr) {
 		return nil, fmt.Errorf("%s is not on loopback: a credential is sent over TLS only, give --tls-ca", r.Addr)
 	}
@@ -121,6 +131,9 @@ func (r remote) connect(as who) (*grpc.ClientConn, error) {
 }
 
 func withToken(ctx context.Context, token string) context.Context {
+	if token == "" {
+		return ctx
+	}
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 }
 

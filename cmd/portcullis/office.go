@@ -70,6 +70,15 @@ func (p *program) approvalsHealth() error {
 	return err
 }
 
+// callersHealth says why the newest file of credentials, or the keys of an issuer, could not be taken. Those who could call
+// before still can.
+func (p *program) callersHealth() error {
+	if p.callers == nil {
+		return nil
+	}
+	return server.Tolerable(p.callers.Health())
+}
+
 func (p *program) recoverLedger(ctx context.Context, tenant string) (bool, error) {
 	return p.ledger.Recover(ctx, tenant)
 }
@@ -246,6 +255,7 @@ func (p *program) checks() []server.Check {
 		condition{"state", func(context.Context) error { return p.state.Health() }},
 		condition{"limits", func(context.Context) error { return p.limitsHealth() }},
 		condition{"decision_log", func(context.Context) error { return p.decisions.Health().Err }},
+		condition{"identity", func(context.Context) error { return p.callersHealth() }},
 		condition{"approvals", func(context.Context) error { return p.approvalsHealth() }},
 	}
 }

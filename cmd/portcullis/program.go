@@ -21,6 +21,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/delegation"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
@@ -56,6 +57,7 @@ type program struct {
 	decisions  *decisionlog.Log
 	state      *embedded.KV
 	engine     *decision.Engine
+	callers    *identity.Live // nil in development mode
 	tracing    *tracing
 	closers    []func() error
 }
@@ -71,7 +73,7 @@ const sweepEvery = time.Minute
 
 // complete builds the rooms.
 func (c serveCmd) complete(ctx context.Context, at places, log *slog.Logger) (p *program, err error) {
-	p = &program{log: log, started: time.Now(), events: event.NewHub(time.Now), metrics: metrics.New()}
+	p = &program{log: log, started: time.Now(), events: event.NewHub(time.Now), metrics: metrics.New(), callers: at.live}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -102,7 +104,7 @@ func (c serveCmd) complete(ctx context.Context, at places, log *slog.Logger) (p 
 	p.engine, err = decision.New(decision.Config{DeniedPaths: c.denied(at)}, decision.Deps{
 		Policies: p.policies, Evaluator: p.evaluator, Limits: p.limits, Breakers: p.breakers,
 		Sessions:  sessions,
-		Approvals: p.approvals, Switches: p.switches, Revocations: p.revoked, Records: p.state.Space("decision/"), Keys: at.keys,
+		Approvals: p.approvals, Notified: at.notify.Covers, Switches: p.switches, Revocations: p.revoked, Records: p.state.Space("decision/"), Keys: at.keys,
 		Log: p.decisions, Events: p.events, Observer: p.metrics, Logger: log, Now: time.Now,
 	})
 	return p, err
@@ -113,7 +115,7 @@ func (c serveCmd) complete(ctx context.Context, at places, log *slog.Logger) (p 
 func (c serveCmd) denied(at places) []string {
 	out := []string{at.data, at.operator, filepath.Dir(at.keyFile)}
 	for _, name := range append([]string{
-		c.Credentials, c.TLSKey, string(c.Config), c.Notify, c.Shared.RedisPasswordFile, c.Shared.RedisSentinelPasswordFile, c.Shared.RedisKey,
+		c.Credentials, c.TLSKey, c.TLSCert, c.ClientCA, string(c.Config), c.Notify, c.Shared.RedisPasswordFile, c.Shared.RedisSentinelPasswordFile, c.Shared.RedisKey,
 	}, slices.Concat(c.Bundle, at.notify.Files())...) {
 		if name == "" || strings.Contains(name, "://") {
 			continue
@@ -329,7 +331,7 @@ func (c serveCmd) serverConfig() server.Config {
 		hold = -1
 	}
 	return server.Config{
-		Listen: c.Listen, CertFile: c.TLSCert, KeyFile: c.TLSKey, DevMode: c.Dev, Hold: hold, Drain: c.Drain,
+		Listen: c.Listen, CertFile: c.TLSCert, KeyFile: c.TLSKey, ClientCAFile: c.ClientCA, DevMode: c.Dev, Hold: hold, Drain: c.Drain,
 	}
 }
 
@@ -357,6 +359,9 @@ func (p *program) run(ctx context.Context, srv *server.Server, ready func(addr s
 	wg.Go(func() { p.approvals.Run(background) })
 	wg.Go(func() { p.followApprovals(background) })
 	wg.Go(func() { p.notifier.Run(background) })
+	if p.callers != nil {
+		wg.Go(func() { p.callers.Run(background) })
+	}
 	wg.Go(func() { p.followLedger(background) })
 	wg.Go(func() { p.sweep(background) })
 	wg.Go(func() {

@@ -24,10 +24,11 @@ type serveCmd struct {
 	OperatorDir string        `help:"Where approver and admin tokens and the key are kept in development mode. Default: portcullis in the user's configuration directory."`
 	Bundle      []string      `help:"Bundle: a folder, an archive or a URL; again for overlays, lowest first. Default: the built-in policies."`
 	Config      configFile    `help:"YAML file with these flags by their names; flags on the command line win."`
-	Credentials string        `help:"YAML file of credentials (hashes only). Needed without --dev."`
+	Credentials string        `help:"YAML file that says who may call: keys (hashes only), certificates, issuers of tokens. Read again when it changes. Needed without --dev."`
 	KeyFile     string        `help:"File with the keys that seal memory items and approvals; made on first start. Keep it outside the data directory. Needed without --dev."`
 	TLSCert     string        `name:"tls-cert" help:"PEM certificate chain. Needed off loopback."`
-	TLSKey      string        `name:"tls-key" help:"PEM private key."`
+	TLSKey      string        `name:"tls-key" help:"PEM private key. Both files are read again when they change."`
+	ClientCA    string        `name:"client-ca" help:"PEM authorities whose client certificates are taken (mTLS). Read again when it changes."`
 	AddrFile    string        `help:"Write the address that was bound to this file, for scripts that listen on port 0."`
 	Hold        time.Duration `default:"0s" help:"On shutdown, stay NOT_SERVING for so long before draining, so that load balancers notice."`
 	Drain       time.Duration `default:"10s" help:"On shutdown, wait at most so long for calls under way."`
@@ -47,7 +48,7 @@ func (c serveCmd) Run(ctx context.Context, io streams) error {
 		log = slog.New(slog.NewJSONHandler(io.err, nil))
 	}
 	tuneMemory()
-	paths, err := c.prepare()
+	paths, err := c.prepare(log)
 	if err != nil {
 		return &exitError{2, err}
 	}
@@ -79,6 +80,7 @@ type places struct {
 	data, operator string
 	keyFile        string
 	auth           identity.Authenticator
+	live           *identity.Live // who may call, as its file has it; nil in development mode
 	keys           *seal.Keys
 	dev            identity.Paths
 	redis          *redis.Config // nil: limits are counted alone
@@ -86,7 +88,7 @@ type places struct {
 }
 
 // prepare makes directories and reads credentials and keys.
-func (c serveCmd) prepare() (out places, err error) {
+func (c serveCmd) prepare(log *slog.Logger) (out places, err error) {
 	if out.data, err = filepath.Abs(c.DataDir); err != nil {
 		return out, fmt.Errorf("data directory: %w", err)
 	}
@@ -110,9 +112,10 @@ func (c serveCmd) prepare() (out places, err error) {
 		if c.Credentials == "" || c.KeyFile == "" {
 			return out, errors.New("give --credentials and --key-file, or --dev to try things out on loopback")
 		}
-		if out.auth, err = identity.LoadFile(c.Credentials, time.Now); err != nil {
+		if out.live, err = identity.Open(c.Credentials, time.Now, log); err != nil {
 			return out, err
 		}
+		out.auth = out.live
 	}
 	if c.KeyFile != "" {
 		if out.keyFile, err = filepath.Abs(c.KeyFile); err != nil {

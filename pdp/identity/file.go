@@ -2,11 +2,12 @@ package identity
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"path/filepath"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -15,74 +16,93 @@ import (
 // maxFileBytes bounds a credentials file.
 const maxFileBytes = 4 << 20
 
-// fileCredential is one entry of a credentials file.
-type fileCredential struct {
-	ID            string   `yaml:"id"`
-	SHA256        string   `yaml:"sha256"`
-	Subject       string   `yaml:"subject"`
-	Roles         []Role   `yaml:"roles"`
-	Tenant        string   `yaml:"tenant"`
-	Agents        []string `yaml:"agents"`
-	ObserveAsUser bool     `yaml:"observe_as_user"`
-	NotAfter      string   `yaml:"not_after"`
+// The rows of a credentials file. docs/identity.md explains them.
+type (
+	fileCaller struct {
+		ID            string   `yaml:"id"`
+		Subject       string   `yaml:"subject"`
+		Roles         []Role   `yaml:"roles"`
+		Tenant        string   `yaml:"tenant"`
+		Agents        []string `yaml:"agents"`
+		ObserveAsUser bool     `yaml:"observe_as_user"`
+		Owner         string   `yaml:"owner"`
+		Groups        []string `yaml:"groups"`
+	}
+	fileCredential struct {
+		fileCaller `yaml:",inline"`
+		SHA256     string `yaml:"sha256"`
+		NotAfter   string `yaml:"not_after"`
+	}
+	fileCertificate struct {
+		fileCaller `yaml:",inline"`
+		SPIFFE     string `yaml:"spiffe"`
+	}
+	fileIssuer struct {
+		ID           string   `yaml:"id"`
+		Issuer       string   `yaml:"issuer"`
+		Audience     string   `yaml:"audience"`
+		Algorithms   []string `yaml:"algorithms"`
+		JWKSURL      string   `yaml:"jwks_url"`
+		JWKSFile     string   `yaml:"jwks_file"`
+		Tenant       string   `yaml:"tenant"`
+		SubjectClaim string   `yaml:"subject_claim"`
+		GroupsClaim  string   `yaml:"groups_claim"`
+		Rules        []Rule   `yaml:"rules"`
+	}
+	fileContents struct {
+		Credentials  []fileCredential  `yaml:"credentials"`
+		Certificates []fileCertificate `yaml:"certificates"`
+		Revoked      []Revocation      `yaml:"revoked"`
+		Issuers      []fileIssuer      `yaml:"issuers"`
+		People       []Person          `yaml:"people"`
+	}
+)
+
+func (c fileCaller) caller() Caller {
+	return Caller{
+		Subject: c.Subject, Roles: c.Roles, Tenant: c.Tenant, Agents: c.Agents, CredentialID: c.ID,
+		ObserveAsUser: c.ObserveAsUser, Owner: c.Owner, Groups: c.Groups,
+	}
 }
 
-// LoadFile reads a YAML or JSON file with one key, `credentials`: a list of
-// {id, sha256, subject, roles, tenant, agents, observe_as_user, not_after}. `sha256` is the token's digest in
-// hex, `not_after` is RFC 3339. Unknown keys are refused, and so is a file that others than its owner may
-// write, since who writes it may approve.
-func LoadFile(path string, now func() time.Time) (*Tokens, error) {
-	f, err := os.Open(path)
+// LoadFile reads a YAML or JSON file of credentials, certificates, issuers and people. Unknown keys are refused, and so is
+// a file that others than its owner may write, since who writes it may approve.
+func LoadFile(path string, now func() time.Time) (*Directory, error) {
+	raw, err := readFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("identity: credentials: %w", err)
+		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("identity: credentials: %w", err)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("identity: %s is not a regular file", path)
-	case info.Mode().Perm()&0o022 != 0:
-		return nil, fmt.Errorf("identity: %s can be written by others than its owner: chmod go-w it", path)
-	case info.Size() > maxFileBytes:
-		return nil, fmt.Errorf("identity: %s has %d bytes, at most %d", path, info.Size(), maxFileBytes)
-	}
-	raw, err := io.ReadAll(io.LimitReader(f, maxFileBytes))
-	if err != nil {
-		return nil, fmt.Errorf("identity: credentials: %w", err)
-	}
-	creds, err := parseFile(raw)
+	return load(path, raw, now)
+}
+
+func load(path string, raw []byte, now func() time.Time) (*Directory, error) {
+	contents, err := parseFile(raw, filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("identity: %s: %w", path, err)
 	}
-	tokens, err := NewTokens(creds, now)
+	d, err := NewDirectory(contents, now)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return tokens, nil
+	return d, nil
 }
 
-func parseFile(raw []byte) ([]Credential, error) {
-	var doc struct {
-		Credentials []fileCredential `yaml:"credentials"`
-	}
+// parseFile reads the rows. Files of key sets are named relative to dir.
+func parseFile(raw []byte, dir string) (Contents, error) {
+	var doc fileContents
 	dec := yaml.NewDecoder(bytes.NewReader(raw))
 	dec.KnownFields(true)
 	if err := dec.Decode(&doc); err != nil {
-		return nil, err
+		return Contents{}, err
 	}
 	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one document")
+		return Contents{}, errors.New("more than one document")
 	}
 	var errs []error
-	creds := make([]Credential, len(doc.Credentials))
+	out := Contents{Revoked: doc.Revoked, People: doc.People, Credentials: make([]Credential, len(doc.Credentials))}
 	for i, in := range doc.Credentials {
-		c := &creds[i]
-		c.Caller = Caller{
-			Subject: in.Subject, Roles: in.Roles, Tenant: in.Tenant, Agents: in.Agents,
-			CredentialID: in.ID, ObserveAsUser: in.ObserveAsUser,
-		}
+		c := &out.Credentials[i]
+		c.Caller = in.caller()
 		// The text is not put into the error: a token that was pasted instead of its digest must not be logged.
 		if n, err := hex.Decode(c.SHA256[:], firstBytes(in.SHA256, 2*len(c.SHA256))); err != nil || n != len(c.SHA256) || len(in.SHA256) != 2*n {
 			errs = append(errs, fmt.Errorf("credential %d (%q): sha256 must be 64 hex digits", i+1, in.ID))
@@ -95,7 +115,34 @@ func parseFile(raw []byte) ([]Credential, error) {
 			errs = append(errs, fmt.Errorf("credential %d (%q): not_after must be RFC 3339, as in 2027-01-31T00:00:00Z", i+1, in.ID))
 		}
 	}
-	return creds, errors.Join(errs...)
+	for _, in := range doc.Certificates {
+		out.Certificates = append(out.Certificates, Certificate{SPIFFE: in.SPIFFE, Caller: in.caller()})
+	}
+	for i, in := range doc.Issuers {
+		keys, err := in.keys(dir)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("issuer %d (%q): %w", i+1, in.ID, err))
+			continue
+		}
+		out.Issuers = append(out.Issuers, &Issuer{
+			ID: in.ID, Issuer: in.Issuer, Audience: in.Audience, Algorithms: in.Algorithms, Tenant: in.Tenant,
+			SubjectClaim: cmp.Or(in.SubjectClaim, "sub"), GroupsClaim: in.GroupsClaim, Rules: in.Rules, Keys: keys,
+		})
+	}
+	return out, errors.Join(errs...)
+}
+
+func (in fileIssuer) keys(dir string) (*KeySet, error) {
+	switch {
+	case (in.JWKSURL == "") == (in.JWKSFile == ""):
+		return nil, errors.New("give jwks_url or jwks_file")
+	case in.JWKSURL != "":
+		return FetchedKeys(in.JWKSURL)
+	case filepath.IsAbs(in.JWKSFile):
+		return FileKeys(in.JWKSFile)
+	default:
+		return FileKeys(filepath.Join(dir, in.JWKSFile))
+	}
 }
 
 func firstBytes(s string, n int) []byte { return []byte(s[:min(len(s), n)]) }

@@ -20,7 +20,7 @@ type Authenticator interface {
 
 const (
 	// maxHeaderBytes bounds what is hashed for somebody who has not proved anything yet.
-	maxHeaderBytes = 4 << 10
+	maxHeaderBytes = 10 << 10
 	// maxCredentials bounds the comparison, which always looks at all of them.
 	maxCredentials = 1000
 	// maxAgents bounds the agents of one credential.

@@ -297,3 +297,11 @@ func (t *Target) secrets() ([]secret, error) {
 func (t *Target) wants(kind Kind, tenant string) bool {
 	return slices.Contains(t.Events, kind) && (slices.Contains(t.Tenants, "*") || slices.Contains(t.Tenants, tenant))
 }
+
+// Covers says whether anybody is told of the asks of a tenant.
+func (c Config) Covers(tenant string) bool {
+	return slices.ContainsFunc(c.Targets, func(t Target) bool {
+		told := len(t.Events) == 0 || slices.Contains(t.Events, Asked)
+		return told && (slices.Contains(t.Tenants, tenant) || slices.Contains(t.Tenants, "*"))
+	})
+}

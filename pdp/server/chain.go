@@ -30,11 +30,12 @@ import (
 //	admission          the cap of the whole server
 //	authentication     from the credential to a caller
 //	authorisation      the access table
+//	recheck            ends streams whose credential is good no more
 //	tenant_admission   the cap of the caller's tenant
 //	validation         undecodable messages, and the contract's own rules
 var chainNames = []string{
 	"recovery", "metrics", "logging", "status", "drain", "admission",
-	"authentication", "authorisation", "tenant_admission", "validation",
+	"authentication", "authorisation", "recheck", "tenant_admission", "validation",
 }
 
 // step is one interceptor in both its forms.
@@ -52,6 +53,7 @@ type chain struct {
 	metrics   *grpcprom.ServerMetrics
 	calls     *admission
 	streams   *admission
+	streaming *rechecks
 	cfg       Config
 	// draining ends with errDraining as its cause when the server drains.
 	draining context.Context
@@ -82,6 +84,7 @@ func (c *chain) steps() []step {
 			selector.StreamServerInterceptor(auth.StreamServerInterceptor(c.authenticate), authenticated),
 		},
 		c.aroundStep("authorisation", c.authorise),
+		c.aroundStep("recheck", c.recheck),
 		c.aroundStep("tenant_admission", c.admitTenant),
 		{"validation", c.validateUnary, c.validateStream},
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -14,8 +13,10 @@ import (
 type Config struct {
 	// Listen is the address: 127.0.0.1:7070.
 	Listen string
-	// CertFile and KeyFile turn TLS 1.3 on. Both or none.
+	// CertFile and KeyFile turn TLS 1.3 on. Both or none. They are read again when they change.
 	CertFile, KeyFile string
+	// ClientCAFile has the authorities whose client certificates are taken; empty: none is asked for. Read again likewise.
+	ClientCAFile string
 	// DevMode is a server whose credentials lie in files for trying things out. It never leaves loopback.
 	DevMode bool
 	// AllowedHosts are further names that an HTTP request may use in its Host header.
@@ -99,6 +100,9 @@ func (c Config) Validate() error {
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		return errors.New("tls: a certificate needs its key, and a key its certificate")
 	}
+	if c.ClientCAFile != "" && c.CertFile == "" {
+		return errors.New("tls: authorities of clients are of no use without a certificate and key of the server's own")
+	}
 	for name, d := range map[string]time.Duration{
 		"heartbeat": c.Heartbeat, "health interval": c.HealthEvery, "call timeout": c.CallTimeout, "peek timeout": c.PeekTimeout,
 		"read timeout": c.ReadTimeout, "write timeout": c.WriteTimeout, "drain": c.Drain,
@@ -145,20 +149,4 @@ func isLoopback(host string) bool {
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.Unmap().IsLoopback()
-}
-
-// tlsConfig is nil without TLS.
-func (c Config) tlsConfig() (*tls.Config, error) {
-	if c.CertFile == "" {
-		return nil, nil //nolint:nilnil // no TLS is a valid answer
-	}
-	cert, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("tls: load certificate and key: %w", err)
-	}
-	return &tls.Config{
-		Certificates: []tls.Certificate{cert},
-		MinVersion:   tls.VersionTLS13,
-		NextProtos:   []string{"h2", "http/1.1"},
-	}, nil
 }

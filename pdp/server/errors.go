@@ -136,6 +136,8 @@ func fromIdentity(err error) *fault {
 		return &fault{code: codes.Unauthenticated, reason: "NO_CREDENTIAL", message: "no credential: send `authorization: Bearer ...`"}
 	case errors.Is(err, identity.ErrBadCredential):
 		return &fault{code: codes.Unauthenticated, reason: "BAD_CREDENTIAL", message: "the credential is not valid"}
+	case errors.Is(err, identity.ErrKeysUnavailable):
+		return &fault{code: codes.Unavailable, reason: "IDENTITY_UNAVAILABLE", message: "tokens of this issuer cannot be checked now", retry: time.Second}
 	}
 	return nil
 }

@@ -67,7 +67,11 @@ func guardMetrics(next http.Handler, who identity.Authenticator, cfg Config) htt
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		caller, err := who.Authenticate(r.Context(), r.Header.Get("Authorization"))
+		ctx := r.Context()
+		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+			ctx = identity.WithCertificate(ctx, r.TLS.VerifiedChains[0][0])
+		}
+		caller, err := who.Authenticate(ctx, r.Header.Get("Authorization"))
 		switch {
 		case err != nil:
 			plain(w, http.StatusUnauthorized, "a credential is needed\n")

@@ -56,6 +56,7 @@ func (s *Server) Run(ctx context.Context) error {
 	ended := make(chan error, 3)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.vitals.run(looking) })
+	wg.Go(func() { s.follow(looking) })
 	wg.Go(func() { s.split.serve(ln); ended <- nil })
 	wg.Go(func() { ended <- quiet(s.native.Serve(s.split.grpc)) })
 	wg.Go(func() { ended <- quiet(s.http.Serve(s.split.http)) })

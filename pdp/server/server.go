@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,6 +68,7 @@ type Server struct {
 	http          *http.Server
 	split         *splitter
 	drain         context.CancelCauseFunc
+	follow        func(context.Context) // the files of TLS, and who may still listen
 	ran           atomic.Bool
 	listening     chan struct{}
 	addr          net.Addr // written before listening is closed
@@ -85,7 +87,7 @@ func Complete(cfg Config, deps Deps) (*Server, error) {
 }
 
 func build(cfg Config, deps Deps) (_ *Server, err error) {
-	tlsConfig, err := cfg.tlsConfig()
+	secrets, err := newSecrets(cfg, deps.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +109,15 @@ func build(cfg Config, deps Deps) (_ *Server, err error) {
 	c := &chain{
 		log: deps.Logger, auth: deps.Authenticator, validator: validator, metrics: metrics, cfg: cfg, draining: draining,
 		calls:   newAdmission("calls", cfg.MaxCalls, cfg.MaxCallsPerTenant),
-		streams: newAdmission("streams", cfg.MaxStreams, cfg.MaxStreamsPerTenant),
+		streams: newAdmission("streams", cfg.MaxStreams, cfg.MaxStreamsPerTenant), streaming: newRechecks(),
+	}
+	s.follow = func(ctx context.Context) {
+		var wg sync.WaitGroup
+		wg.Go(func() { c.streaming.run(ctx, deps.Authenticator) })
+		if secrets != nil {
+			wg.Go(func() { secrets.run(ctx, cfg.HealthEvery) })
+		}
+		wg.Wait()
 	}
 	defer func() {
 		if err != nil {
@@ -131,7 +141,7 @@ func build(cfg Config, deps Deps) (_ *Server, err error) {
 		}
 	}
 	s.http = newHTTP(newMux(rpc, s.vitals, deps.Metrics, deps.Authenticator, cfg), cfg, deps.Logger)
-	s.split = newSplitter(cfg, tlsConfig, deps.Logger, refused)
+	s.split = newSplitter(cfg, secrets.config(), deps.Logger, refused)
 	return s, nil
 }
 
@@ -152,6 +162,7 @@ func newGRPC(cfg Config, c *chain, deps Deps, v *vitals, workers int) (*grpc.Ser
 		return nil, err
 	}
 	options = append(options,
+		grpc.Creds(secured{}),
 		grpc.ForceServerCodecV2(newProtoCodec()),
 		grpc.MaxRecvMsgSize(cfg.MaxMessageBytes), grpc.MaxSendMsgSize(2*cfg.MaxMessageBytes),
 		grpc.MaxHeaderListSize(maxHeaderBytes),

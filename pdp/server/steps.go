@@ -97,18 +97,50 @@ func (c *chain) authenticate(ctx context.Context) (context.Context, error) {
 	if len(header) > 1 { // which of them would be meant is the sender's secret
 		return nil, identity.ErrBadCredential
 	}
-	var caller identity.Caller
-	var err error
-	if len(header) == 0 {
-		return nil, identity.ErrNoCredential
-	}
-	if caller, err = c.auth.Authenticate(ctx, header[0]); err != nil {
+	caller, err := c.auth.Authenticate(withCertificate(ctx), first(header))
+	if err != nil {
 		return nil, err
 	}
 	if r, ok := ctx.Value(recordKey{}).(*record); ok {
 		r.subject, r.credential, r.tenant = caller.Subject, caller.CredentialID, caller.Tenant
 	}
 	return identity.WithCaller(ctx, caller), nil
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
+
+// recheck ends a stream whose credential is not good any more, or is somebody else's.
+func (c *chain) recheck(ctx context.Context, method string, stream bool) (context.Context, ended, error) {
+	if !stream || !needsCredential(method, c.cfg.DevMode) {
+		return ctx, pass, nil
+	}
+	caller, _ := identity.FromContext(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	leave := c.streaming.add(func() {
+		again, err := c.authenticate(context.WithoutCancel(ctx))
+		if err == nil {
+			now, _ := identity.FromContext(again)
+			if now.Subject != caller.Subject || now.Tenant != caller.Tenant || authorise(now, method, c.cfg.DevMode) != nil {
+				err = identity.ErrBadCredential
+			}
+		}
+		if err != nil {
+			cancel(err)
+		}
+	})
+	return ctx, func(err error) error {
+		leave()
+		if cause := context.Cause(ctx); err != nil && errors.Is(cause, identity.ErrBadCredential) {
+			err = cause
+		}
+		cancel(nil)
+		return err
+	}, nil
 }
 
 func (c *chain) validateUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {

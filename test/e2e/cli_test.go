@@ -17,6 +17,8 @@ var commands = map[string][]string{
 	"approvals grants": nil, "approvals revoke": {"x"}, "approvals live": nil, "approvals reveal": {"x", "-m", "y"},
 	"approvals watch": nil, "status": nil, "limits show": nil, "limits recover": nil, "kill": nil, "breaker reset": {"x"}, "delegation mint": {"--issuer", "a", "--holder", "b", "--tool", "x"},
 	"delegation attenuate": {"--agent", "a", "--session", "s", "--holder", "b", "--tool", "x"}, "delegation show": {"-"}, "delegation revoke": {"x"}, "bundle build": {"-o", "x"},
+	"keys new": {"--id", "x", "--role", "agent"}, "keys hash": nil, "approvals grants": nil, "approvals revoke": {"x"}, "approvals live": nil, "approvals reveal": {"x", "-m", "y"},
+	"approvals watch": nil, "status": nil, "limits show": nil, "limits recover": nil, "kill": nil, "breaker reset": {"x"}, "bundle build": {"-o", "x"},
 	"bundle check": nil, "bundle import": {"-"}, "bundle test": nil, "log query": nil, "log tail": nil, "inspect": {"-"}, "scan": {"-"}, "observe": {"-"}, "trace": {"x"}, "bench": nil,
 }
 

@@ -1,0 +1,199 @@
+package identity
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// Bounds of tokens that issuers sign.
+const (
+	maxTokenBytes = 8 << 10
+	maxKidBytes   = 256
+	leeway        = 30 * time.Second
+	// maxLifetime is how long a token may be valid for: what lasts longer is a password.
+	maxLifetime = 24 * time.Hour
+)
+
+// algorithms are those that a key pair signs with. There is no `none`, and nothing that is checked with a secret: a public
+// key is no secret.
+var algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+
+// Issuer signs tokens (JWT, as OpenID Connect has them) that stand for callers of one tenant.
+type Issuer struct {
+	// ID begins the subjects of its tokens: `ID:` and the claim. So no issuer can name another's people.
+	ID string
+	// Issuer and Audience are what `iss` and `aud` must say, exactly.
+	Issuer, Audience string
+	// Algorithms that are taken.
+	Algorithms []string
+	Tenant     string
+	// SubjectClaim names the account (`sub`), GroupsClaim its groups (empty: none).
+	SubjectClaim, GroupsClaim string
+	Rules                     []Rule
+	Keys                      *KeySet
+}
+
+// Rule gives roles to tokens with a claim that equals a text, or is a list which holds it.
+type Rule struct {
+	Claim         string   `yaml:"claim"`
+	Equals        string   `yaml:"equals"`
+	Roles         []Role   `yaml:"roles"`
+	Agents        []string `yaml:"agents"`
+	Owner         string   `yaml:"owner"`
+	ObserveAsUser bool     `yaml:"observe_as_user"`
+}
+
+func (i *Issuer) check() error {
+	switch {
+	case !name.MatchString(i.ID) || strings.Contains(i.ID, ":"):
+		return errors.New("id must be 1 to 128 letters, digits or ._@/-")
+	case i.Issuer == "" || len(i.Issuer) > 2048:
+		return errors.New("issuer is needed")
+	case i.Audience == "" || len(i.Audience) > 2048:
+		return errors.New("audience is needed: a token for somebody else would be good here")
+	case len(i.Algorithms) == 0:
+		return errors.New("algorithms are needed, such as [RS256]")
+	case !name.MatchString(i.Tenant):
+		return errors.New("tenant must be 1 to 128 letters, digits or ._:@/-")
+	case len(i.Rules) == 0:
+		return errors.New("no rules: no token would have a role")
+	case i.Keys == nil:
+		return errors.New("jwks_url or jwks_file is needed")
+	}
+	for _, a := range i.Algorithms {
+		if !slices.Contains(algorithms, a) {
+			return fmt.Errorf("algorithm %q is not one of %s", a, strings.Join(algorithms, ", "))
+		}
+	}
+	for n, rule := range i.Rules {
+		if rule.Claim == "" || rule.Equals == "" {
+			return fmt.Errorf("rule %d: claim and equals are needed", n+1)
+		}
+		who := Caller{Subject: "s", CredentialID: "i", Tenant: i.Tenant, Roles: rule.Roles, Agents: rule.Agents, Owner: rule.Owner, ObserveAsUser: rule.ObserveAsUser}
+		if err := who.check(); err != nil {
+			return fmt.Errorf("rule %d: %w", n+1, err)
+		}
+	}
+	return nil
+}
+
+// claimedIssuer reads who a token says it is from, before anything is verified; empty if it is no token of this kind.
+func claimedIssuer(token string) string {
+	parts := strings.Split(token, ".")
+	if len(token) > maxTokenBytes || len(parts) != 3 {
+		return ""
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return ""
+	}
+	var claims struct {
+		Issuer string `json:"iss"`
+	}
+	if json.Unmarshal(raw, &claims) != nil {
+		return ""
+	}
+	return claims.Issuer
+}
+
+// caller verifies a token: signature, issuer, audience, time; then its roles, by the rules.
+func (i *Issuer) caller(ctx context.Context, token string, now time.Time) (Caller, error) {
+	taken := make([]jose.SignatureAlgorithm, len(i.Algorithms))
+	for n, a := range i.Algorithms {
+		taken[n] = jose.SignatureAlgorithm(a)
+	}
+	parsed, err := jwt.ParseSigned(token, taken)
+	if err != nil || len(parsed.Headers) != 1 || len(parsed.Headers[0].KeyID) > maxKidBytes {
+		return Caller{}, ErrBadCredential
+	}
+	header := parsed.Headers[0]
+	var said jwt.Claims
+	var claims map[string]any
+	verified := false
+	keys, err := i.Keys.named(ctx, header.KeyID, now)
+	if err != nil {
+		return Caller{}, err
+	}
+	for _, key := range keys {
+		// A key that says what it is for is for nothing else.
+		if key.Algorithm != "" && key.Algorithm != header.Algorithm || key.Use != "" && key.Use != "sig" {
+			continue
+		}
+		if parsed.Claims(key.Key, &said, &claims) == nil {
+			verified = true
+			break
+		}
+	}
+	if !verified || said.Expiry == nil || said.Expiry.Time().Sub(now) > maxLifetime+leeway {
+		return Caller{}, ErrBadCredential
+	}
+	if said.ValidateWithLeeway(jwt.Expected{Issuer: i.Issuer, AnyAudience: jwt.Audience{i.Audience}, Time: now}, leeway) != nil {
+		return Caller{}, ErrBadCredential
+	}
+	return i.ruled(claims)
+}
+
+// ruled is the caller that the claims of a good token make. What no rule names has no role.
+func (i *Issuer) ruled(claims map[string]any) (Caller, error) {
+	account, _ := claims[i.SubjectClaim].(string)
+	if account == "" {
+		return Caller{}, ErrBadCredential
+	}
+	who := Caller{Subject: i.ID + ":" + account, CredentialID: i.ID + ":" + account, Tenant: i.Tenant, Method: methodJWT}
+	for _, g := range listed(claims[i.GroupsClaim]) {
+		if name.MatchString(g) && len(who.Groups) < maxGroups && !slices.Contains(who.Groups, g) {
+			who.Groups = append(who.Groups, g)
+		}
+	}
+	for _, rule := range i.Rules {
+		if !slices.Contains(listed(claims[rule.Claim]), rule.Equals) {
+			continue
+		}
+		who.Roles = union(who.Roles, rule.Roles)
+		who.Agents = union(who.Agents, rule.Agents)
+		who.ObserveAsUser = who.ObserveAsUser || rule.ObserveAsUser
+		if rule.Owner != "" {
+			who.Owner = rule.Owner
+		}
+	}
+	// Rules that are right one by one may make a machine that is a person, too.
+	if who.check() != nil {
+		return Caller{}, ErrBadCredential
+	}
+	return who, nil
+}
+
+// listed are the texts of a claim: one, or a list of them.
+func listed(claim any) []string {
+	switch v := claim.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		var out []string
+		for _, item := range v {
+			if s, ok := item.(string); ok {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+func union[T comparable](a, b []T) []T {
+	for _, v := range b {
+		if !slices.Contains(a, v) {
+			a = append(a, v)
+		}
+	}
+	return a
+}
