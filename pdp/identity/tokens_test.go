@@ -140,7 +140,7 @@ func TestLoadFile(t *testing.T) {
 	if err != nil || bob.Subject != "bob" || !bob.Has(RoleApprover) || !bob.Has(RoleAuditor) || bob.Has(RoleAdmin) {
 		t.Errorf("got %+v, %v", bob, err)
 	}
-	tokens.now = clockAt(time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC))
+	tokens.tokens.now = clockAt(time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC))
 	if _, err := tokens.Authenticate(t.Context(), "Bearer t1"); !errors.Is(err, ErrBadCredential) {
 		t.Errorf("not_after does not end it: %v", err)
 	}

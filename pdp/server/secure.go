@@ -178,16 +178,16 @@ type plainInfo struct{ credentials.CommonAuthInfo }
 func (plainInfo) AuthType() string { return "none" }
 
 // withCertificate hands on the certificate with which the caller has proved itself, if TLS verified one.
-func withCertificate(ctx context.Context) context.Context {
+func withCertificate(ctx context.Context) (proved context.Context, shown bool) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
-		return ctx
+		return ctx, false
 	}
 	info, ok := p.AuthInfo.(credentials.TLSInfo)
 	if !ok || len(info.State.VerifiedChains) == 0 || len(info.State.VerifiedChains[0]) == 0 {
-		return ctx
+		return ctx, false
 	}
-	return identity.WithCertificate(ctx, info.State.VerifiedChains[0][0])
+	return identity.WithCertificate(ctx, info.State.VerifiedChains[0][0]), true
 }
 
 // rechecks are the open streams, each of which is asked for again when those who may call have changed: a credential that

@@ -97,7 +97,11 @@ func (c *chain) authenticate(ctx context.Context) (context.Context, error) {
 	if len(header) > 1 { // which of them would be meant is the sender's secret
 		return nil, identity.ErrBadCredential
 	}
-	caller, err := c.auth.Authenticate(withCertificate(ctx), first(header))
+	proved, shown := withCertificate(ctx)
+	if len(header) == 0 && !shown {
+		return nil, identity.ErrNoCredential
+	}
+	caller, err := c.auth.Authenticate(proved, strings.Join(header, ""))
 	if err != nil {
 		return nil, err
 	}
@@ -105,13 +109,6 @@ func (c *chain) authenticate(ctx context.Context) (context.Context, error) {
 		r.subject, r.credential, r.tenant = caller.Subject, caller.CredentialID, caller.Tenant
 	}
 	return identity.WithCaller(ctx, caller), nil
-}
-
-func first(list []string) string {
-	if len(list) == 0 {
-		return ""
-	}
-	return list[0]
 }
 
 // recheck ends a stream whose credential is not good any more, or is somebody else's.
