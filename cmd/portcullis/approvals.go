@@ -322,17 +322,17 @@ func grantRow(a *pb.Approval) string {
 	if g.GetAnySession() {
 		where = "any session"
 	}
-	row := fmt.Sprintf("%s  %-16s %-20s %s, %s left, %s", a.GetId(), plain(a.GetPrincipal().GetAgent()), plain(a.GetTool()), uses,
-		time.Until(a.GetExpiresAt().AsTime()).Round(time.Second), where)
+	parts := []string{fmt.Sprintf("%s  %-16s %-20s %s, %s left, %s", a.GetId(), plain(a.GetPrincipal().GetAgent()), plain(a.GetTool()), uses,
+		time.Until(a.GetExpiresAt().AsTime()).Round(time.Second), where)}
 	for _, v := range g.GetVary() {
-		row += ", any " + plain(v)
+		parts = append(parts, "any "+plain(v))
 	}
 	for _, v := range a.GetVotes() {
 		if v.GetApplied() {
-			row += ", by " + plain(v.GetSubject())
+			parts = append(parts, "by "+plain(v.GetSubject()))
 		}
 	}
-	return row
+	return strings.Join(parts, ", ")
 }
 
 type approvalsRevokeCmd struct {

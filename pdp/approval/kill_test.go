@@ -180,7 +180,9 @@ func checkSaid(t *testing.T, q *approval.Queue, id string, s *said) string {
 	if err != nil {
 		t.Fatalf("%s was acknowledged, and is lost: %v", id, err)
 	}
-	bad := func(what string) { t.Fatalf("%s %s: done %v, tried %v; stored %s %q, %d votes", id, what, s.done, s.maybe, a.State, a.Use, len(a.Votes)) }
+	bad := func(what string) {
+		t.Fatalf("%s %s: done %v, tried %v; stored %s %q, %d votes", id, what, s.done, s.maybe, a.State, a.Use, len(a.Votes))
+	}
 	switch {
 	case s.done["used"] > 1:
 		bad("was used twice")

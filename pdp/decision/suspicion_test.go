@@ -51,7 +51,7 @@ func TestThreat_A7_TwentyMutatedDeniesOpenTheSessionsBreaker(t *testing.T) {
 		t.Errorf("heard of %v and %v", r.heard.anomalies, r.heard.breakers)
 	}
 	r.want(Allow, "", within("s2", add())) // another session of the same agent goes on
-	r.want(Allow, "", answerOf(t, r))    // what arrives for a call that was allowed is still judged by itself
+	r.want(Allow, "", answerOf(t, r))      // what arrives for a call that was allowed is still judged by itself
 
 	if n, err := r.rooms.Breakers.Reset(t.Context(), "default", "demo-basic", ""); err != nil || n != 1 {
 		t.Fatalf("reset: %d, %v", n, err)

@@ -29,7 +29,7 @@ const (
 	fetchEvery = 10 * time.Second
 )
 
-// ErrKeysUnavailable: the keys of an issuer could not be had, so nothing that it signed can be checked.
+// ErrKeysUnavailable says that the keys of an issuer could not be had, so nothing that it signed can be checked.
 var ErrKeysUnavailable = errors.New("identity: the keys of the issuer are not available")
 
 // KeySet is the public keys of an issuer (JWKS), from a file or from an address. It is safe for concurrent use.

@@ -84,46 +84,46 @@ func checkCredential(c Credential) error {
 const maxGroups = 100
 
 // check finds what no caller may be, however it is authenticated.
-func (who *Caller) check() error {
+func (c *Caller) check() error {
 	machine, person := false, false
-	for i, r := range who.Roles {
-		if !r.known() || slices.Contains(who.Roles[:i], r) {
+	for i, r := range c.Roles {
+		if !r.known() || slices.Contains(c.Roles[:i], r) {
 			return fmt.Errorf("role %q is unknown or stands twice", r)
 		}
 		machine, person = machine || r.machine(), person || r.person()
 	}
 	switch {
-	case !name.MatchString(who.CredentialID):
+	case !name.MatchString(c.CredentialID):
 		return errors.New("id must be 1 to 128 letters, digits or ._:@/-")
-	case !name.MatchString(who.Subject):
+	case !name.MatchString(c.Subject):
 		return errors.New("subject must be 1 to 128 letters, digits or ._:@/-")
-	case !name.MatchString(who.Tenant):
+	case !name.MatchString(c.Tenant):
 		return errors.New("tenant must be 1 to 128 letters, digits or ._:@/-")
-	case who.Owner != "" && (!name.MatchString(who.Owner) || !machine):
+	case c.Owner != "" && (!name.MatchString(c.Owner) || !machine):
 		return errors.New("owner is for an agent or gateway, 1 to 128 letters, digits or ._:@/-")
-	case len(who.Groups) > maxGroups:
-		return fmt.Errorf("%d groups, at most %d", len(who.Groups), maxGroups)
-	case len(who.Roles) == 0:
+	case len(c.Groups) > maxGroups:
+		return fmt.Errorf("%d groups, at most %d", len(c.Groups), maxGroups)
+	case len(c.Roles) == 0:
 		return errors.New("no roles")
 	case machine && person:
 		return errors.New("an agent or gateway can't also be approver, admin or auditor: it could approve itself")
-	case machine && len(who.Agents) == 0:
+	case machine && len(c.Agents) == 0:
 		return errors.New("no agents that it may speak for")
-	case person && len(who.Agents) > 0:
+	case person && len(c.Agents) > 0:
 		return errors.New("only an agent or gateway speaks for agents")
-	case len(who.Agents) > maxAgents:
-		return fmt.Errorf("%d agents, at most %d", len(who.Agents), maxAgents)
-	case slices.Contains(who.Agents, AnyAgent) && !who.Has(RoleGateway):
+	case len(c.Agents) > maxAgents:
+		return fmt.Errorf("%d agents, at most %d", len(c.Agents), maxAgents)
+	case slices.Contains(c.Agents, AnyAgent) && !c.Has(RoleGateway):
 		return errors.New(`agents "*" needs the role gateway`)
-	case who.ObserveAsUser && !who.Has(RoleGateway):
+	case c.ObserveAsUser && !c.Has(RoleGateway):
 		return errors.New("observe_as_user needs the role gateway: an agent would vouch for itself")
 	}
-	for _, g := range who.Groups {
+	for _, g := range c.Groups {
 		if !name.MatchString(g) {
 			return fmt.Errorf("group %q must be 1 to 128 letters, digits or ._:@/-", g)
 		}
 	}
-	for _, a := range who.Agents {
+	for _, a := range c.Agents {
 		if a != AnyAgent && !name.MatchString(a) {
 			return fmt.Errorf(`agent %q must be 1 to 128 letters, digits or ._:@/-, or "*"`, a)
 		}

@@ -166,6 +166,7 @@ func (secured) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, e
 func (secured) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	return nil, nil, errors.New("server: not for clients")
 }
+
 func (secured) Info() credentials.ProtocolInfo {
 	return credentials.ProtocolInfo{SecurityProtocol: "portcullis"}
 }
