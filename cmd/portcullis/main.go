@@ -34,6 +34,7 @@ type cli struct {
 	Kill       killCmd       `cmd:"" help:"Stop a tenant, an agent, a session or a tool, or let it go again."`
 	Breaker    breakerCmd    `cmd:"" help:"Close circuit breakers by hand."`
 	Delegation delegationCmd `cmd:"" help:"Let one agent act for another: make, hand on, show and revoke tokens."`
+	Keys       keysCmd       `cmd:"" help:"Make keys for callers, and their rows in the file of credentials."`
 	Bundle     bundleCmd     `cmd:"" help:"Build, check and test policy bundles."`
 	Log        logCmd        `cmd:"" help:"Look into the decision log."`
 	Inspect    inspectCmd    `cmd:"" help:"Show an action's canonical form, digest and facts, without a server."`
@@ -41,22 +42,6 @@ type cli struct {
 	Trace      traceCmd      `cmd:"" help:"Play recorded agent traffic against a running server and count the answers."`
 	Bench      benchCmd      `cmd:"" help:"Measure decisions against a bare gRPC echo in the same run."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
-	Serve     serveCmd     `cmd:"" help:"Run the server."`
-	Decide    decideCmd    `cmd:"" help:"Ask for one decision: a DecideRequest as JSON."`
-	Observe   observeCmd   `cmd:"" help:"Tell what entered a session without a decision: an ObserveRequest as JSON."`
-	Approvals approvalsCmd `cmd:"" help:"List, show, approve, reject and watch approvals."`
-	Status    statusCmd    `cmd:"" help:"Show how the server is; --watch streams events."`
-	Limits    limitsCmd    `cmd:"" help:"Show live usage of limits; accept a loss of the shared store."`
-	Kill      killCmd      `cmd:"" help:"Stop a tenant, an agent, a session or a tool, or let it go again."`
-	Breaker   breakerCmd   `cmd:"" help:"Close circuit breakers by hand."`
-	Keys      keysCmd      `cmd:"" help:"Make keys for callers, and their rows in the file of credentials."`
-	Bundle    bundleCmd    `cmd:"" help:"Build, check and test policy bundles."`
-	Log       logCmd       `cmd:"" help:"Look into the decision log."`
-	Inspect   inspectCmd   `cmd:"" help:"Show an action's canonical form, digest and facts, without a server."`
-	Scan      scanCmd      `cmd:"" help:"Show what inspection finds in a text, without a server."`
-	Trace     traceCmd     `cmd:"" help:"Play recorded agent traffic against a running server and count the answers."`
-	Bench     benchCmd     `cmd:"" help:"Measure decisions against a bare gRPC echo in the same run."`
-	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 type versionCmd struct{}

@@ -14,11 +14,9 @@ import (
 // commands are all sub-commands, with arguments that they need.
 var commands = map[string][]string{
 	"serve": nil, "decide": {"-"}, "approvals list": nil, "approvals show": {"x"}, "approvals approve": {"x"}, "approvals reject": {"x"},
-	"approvals grants": nil, "approvals revoke": {"x"}, "approvals live": nil, "approvals reveal": {"x", "-m", "y"},
+	"keys new": {"--id", "x", "--role", "agent"}, "keys hash": nil, "approvals grants": nil, "approvals revoke": {"x"}, "approvals live": nil, "approvals reveal": {"x", "-m", "y"},
 	"approvals watch": nil, "status": nil, "limits show": nil, "limits recover": nil, "kill": nil, "breaker reset": {"x"}, "delegation mint": {"--issuer", "a", "--holder", "b", "--tool", "x"},
 	"delegation attenuate": {"--agent", "a", "--session", "s", "--holder", "b", "--tool", "x"}, "delegation show": {"-"}, "delegation revoke": {"x"}, "bundle build": {"-o", "x"},
-	"keys new": {"--id", "x", "--role", "agent"}, "keys hash": nil, "approvals grants": nil, "approvals revoke": {"x"}, "approvals live": nil, "approvals reveal": {"x", "-m", "y"},
-	"approvals watch": nil, "status": nil, "limits show": nil, "limits recover": nil, "kill": nil, "breaker reset": {"x"}, "bundle build": {"-o", "x"},
 	"bundle check": nil, "bundle import": {"-"}, "bundle test": nil, "log query": nil, "log tail": nil, "inspect": {"-"}, "scan": {"-"}, "observe": {"-"}, "trace": {"x"}, "bench": nil,
 }
 
