@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 )
 
 // blobVersion begins every blob and MAC. Another layout gets another number.
@@ -24,6 +25,7 @@ const nonceTag = 12 + 16
 type Keys struct {
 	newest *master
 	byID   map[string]*master
+	public sync.Map // [2]string of purpose and key id → ed25519.PublicKey: working one out costs as much as a signature
 }
 
 type master struct {

@@ -18,7 +18,12 @@ func (k *Keys) PublicKey(purpose, keyID string) (ed25519.PublicKey, error) {
 	if m == nil {
 		return nil, ErrUnknownKey
 	}
+	use := [2]string{purpose, keyID}
+	if known, there := k.public.Load(use); there {
+		return known.(ed25519.PublicKey), nil //nolint:forcetypeassert // nothing else is stored
+	}
 	public, _ := m.signer(purpose).Public().(ed25519.PublicKey)
+	k.public.Store(use, public)
 	return public, nil
 }
 
