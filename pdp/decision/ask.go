@@ -45,7 +45,7 @@ func (e *Engine) askPerson(ctx context.Context, j *judgement) {
 	if earlier.Pending != nil {
 		joined, err := e.Approvals.Join(ctx, earlier.Pending.ID, j.redemption(), j.ask.rules)
 		if err == nil {
-			j.waitFor(&joined)
+			e.waitFor(j, &joined)
 			return
 		}
 		if !refused(err) {
@@ -66,12 +66,12 @@ func (e *Engine) askPerson(ctx context.Context, j *judgement) {
 	case err != nil:
 		e.stateFailure(j, "approvals", err)
 	default:
-		j.waitFor(&created)
+		e.waitFor(j, &created)
 	}
 }
 
-func (j *judgement) waitFor(a *approval.Approval) {
-	j.ticket = &Ticket{ID: a.ID, State: string(a.State), ExpiresAt: a.Expires, Quorum: a.Quorum}
+func (e *Engine) waitFor(j *judgement, a *approval.Approval) {
+	j.ticket = &Ticket{ID: a.ID, State: string(a.State), ExpiresAt: a.Expires, Quorum: a.Quorum, RequestState: e.stateOf(j, a)}
 }
 
 // question is what a person is asked.

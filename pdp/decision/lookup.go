@@ -53,6 +53,9 @@ func (e *Engine) lookUp(ctx context.Context, j *judgement) error {
 // findApproval returns the approval that the request wants to redeem, if it may. Anything else is an error of the
 // request: the first use of an approval stands, and another action is not what a person said yes to.
 func (e *Engine) findApproval(ctx context.Context, j *judgement) (*approval.Approval, error) {
+	if err := e.openState(j); err != nil {
+		return nil, err
+	}
 	if j.req.ApprovalID == "" {
 		return nil, nil
 	}

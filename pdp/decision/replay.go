@@ -129,7 +129,7 @@ func (e *Engine) once(ctx context.Context, j *judgement) (Response, error) {
 	p := j.req.Principal
 	agent := joined(p.Tenant, p.Agent)
 	key := joined(p.Tenant, j.caller.CredentialID, p.Agent, p.Session, p.Run, p.User, joined(p.Delegation...), j.req.RequestID)
-	fingerprint := joined(j.digest, j.req.ApprovalID, fmt.Sprint(j.req.Action.Estimate)) // a larger estimate is another request
+	fingerprint := joined(j.digest, j.req.ApprovalID, j.req.RequestState, fmt.Sprint(j.req.Action.Estimate)) // a larger estimate is another request
 	a, first, err := e.replay.begin(key, agent, fingerprint)
 	if err != nil {
 		return Response{}, err

@@ -32,6 +32,8 @@ type Request struct {
 	Principal  Principal
 	Action     action.Action
 	ApprovalID string
+	// RequestState stands for ApprovalID in a form that only this PDP can have made; see Ticket.
+	RequestState string
 	// Says is what the agent says about the action, as JSON, or empty. Reviewers see it; nothing that decides reads it.
 	Says []byte
 }
@@ -58,6 +60,8 @@ type Ticket struct {
 	State     string // as pdp/approval names it
 	ExpiresAt time.Time
 	Quorum    int
+	// RequestState is the id sealed to who asked and for what.
+	RequestState string
 	// EditedDigest is the digest of what is to be done, where a reviewer changed the arguments.
 	EditedDigest string
 }

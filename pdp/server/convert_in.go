@@ -38,8 +38,8 @@ func requestFrom(in *portcullisv1.DecideRequest) (decision.Request, error) {
 		RequestID:  in.GetRequestId(),
 		Principal:  principalFrom(in.GetPrincipal()),
 		Action:     act,
-		ApprovalID: in.GetApprovalId(),
-		Says:       says,
+		ApprovalID: in.GetApprovalId(), RequestState: in.GetRequestState(),
+		Says: says,
 	}, nil
 }
 

@@ -39,6 +39,7 @@ func responseTo(r decision.Response) *portcullisv1.DecideResponse {
 	if t := r.Approval; t != nil {
 		out.Approval = &portcullisv1.ApprovalTicket{
 			Id: t.ID, ActionDigest: r.ActionDigest, ExpiresAt: timeTo(t.ExpiresAt), Quorum: int32Of(t.Quorum), State: stateTo(t.State), EditedDigest: t.EditedDigest,
+			RequestState: t.RequestState,
 		}
 	}
 	if m := r.Memory; m != nil {

@@ -282,7 +282,10 @@ type DecideRequest struct {
 	// Redeem this approved approval. It must cover exactly this action; otherwise `FAILED_PRECONDITION`. At most 64 bytes.
 	ApprovalId string `protobuf:"bytes,4,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
 	// Anything the agent wants to say about the action. Treated as the agent's claim: it never widens what is allowed. At most 64 KiB.
-	Context       *structpb.Struct `protobuf:"bytes,5,opt,name=context,proto3" json:"context,omitempty"`
+	Context *structpb.Struct `protobuf:"bytes,5,opt,name=context,proto3" json:"context,omitempty"`
+	// In place of `approval_id`: the `request_state` of the ticket, for callers whose state went through somebody else's hands. Changed, out of
+	// date, or of another principal, credential or action it is `FAILED_PRECONDITION` (`REQUEST_STATE_INVALID`). At most 1,024 bytes.
+	RequestState  string `protobuf:"bytes,6,opt,name=request_state,json=requestState,proto3" json:"request_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -352,6 +355,13 @@ func (x *DecideRequest) GetContext() *structpb.Struct {
 	return nil
 }
 
+func (x *DecideRequest) GetRequestState() string {
+	if x != nil {
+		return x.RequestState
+	}
+	return ""
+}
+
 // What the caller must know to wait for a person.
 type ApprovalTicket struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -366,7 +376,10 @@ type ApprovalTicket struct {
 	// Where the approval stands now.
 	State ApprovalState `protobuf:"varint,5,opt,name=state,proto3,enum=portcullis.v1.ApprovalState" json:"state,omitempty"`
 	// Set if a reviewer changed the arguments: digest of the action to carry out, which `effective_arguments_json` is of.
-	EditedDigest  string `protobuf:"bytes,6,opt,name=edited_digest,json=editedDigest,proto3" json:"edited_digest,omitempty"`
+	EditedDigest string `protobuf:"bytes,6,opt,name=edited_digest,json=editedDigest,proto3" json:"edited_digest,omitempty"`
+	// The same as `id` in a sealed form, for callers that must hand their state through somebody whom they don't trust, such as the
+	// `requestState` of MCP. Opaque; bound to principal, credential and action, and good until `expires_at`.
+	RequestState  string `protobuf:"bytes,7,opt,name=request_state,json=requestState,proto3" json:"request_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -439,6 +452,13 @@ func (x *ApprovalTicket) GetState() ApprovalState {
 func (x *ApprovalTicket) GetEditedDigest() string {
 	if x != nil {
 		return x.EditedDigest
+	}
+	return ""
+}
+
+func (x *ApprovalTicket) GetRequestState() string {
+	if x != nil {
+		return x.RequestState
 	}
 	return ""
 }
@@ -1746,7 +1766,7 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"\n" +
 	"from_agent\x18\f \x01(\tB\x1e\xbaH\x1br\x19(\x80\x012\x14^[A-Za-z0-9._:@/-]*$R\tfromAgent\x12.\n" +
 	"\x04http\x18\r \x01(\v2\x1a.portcullis.v1.HttpRequestR\x04httpB\x06\n" +
-	"\x04args\"\xb1\x02\n" +
+	"\x04args\"\xf2\x02\n" +
 	"\rDecideRequest\x12;\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17(\x80\x012\x12^[A-Za-z0-9._:-]*$R\trequestId\x12>\n" +
@@ -1754,7 +1774,8 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"\x06action\x18\x03 \x01(\v2\x15.portcullis.v1.ActionB\x06\xbaH\x03\xc8\x01\x01R\x06action\x129\n" +
 	"\vapproval_id\x18\x04 \x01(\tB\x18\xbaH\x15r\x13(@2\x0f^[A-Za-z0-9-]*$R\n" +
 	"approvalId\x121\n" +
-	"\acontext\x18\x05 \x01(\v2\x17.google.protobuf.StructR\acontext\"\xf1\x01\n" +
+	"\acontext\x18\x05 \x01(\v2\x17.google.protobuf.StructR\acontext\x12?\n" +
+	"\rrequest_state\x18\x06 \x01(\tB\x1a\xbaH\x17r\x15(\x80\b2\x10^[A-Za-z0-9_-]*$R\frequestState\"\x96\x02\n" +
 	"\x0eApprovalTicket\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\raction_digest\x18\x02 \x01(\tR\factionDigest\x129\n" +
@@ -1762,7 +1783,8 @@ const file_portcullis_v1_decision_proto_rawDesc = "" +
 	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x16\n" +
 	"\x06quorum\x18\x04 \x01(\x05R\x06quorum\x122\n" +
 	"\x05state\x18\x05 \x01(\x0e2\x1c.portcullis.v1.ApprovalStateR\x05state\x12#\n" +
-	"\redited_digest\x18\x06 \x01(\tR\feditedDigest\"\xae\x01\n" +
+	"\redited_digest\x18\x06 \x01(\tR\feditedDigest\x12#\n" +
+	"\rrequest_state\x18\a \x01(\tR\frequestState\"\xae\x01\n" +
 	"\vMemoryGrant\x12\x12\n" +
 	"\x04seal\x18\x01 \x01(\tR\x04seal\x129\n" +
 	"\n" +

@@ -56,34 +56,38 @@ class Action(_message.Message):
     def __init__(self, kind: _Optional[_Union[_types_pb2.ActionKind, str]] = ..., call_id: _Optional[str] = ..., tool: _Optional[str] = ..., server: _Optional[str] = ..., schema_digest: _Optional[str] = ..., arguments: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., arguments_json: _Optional[str] = ..., content: _Optional[str] = ..., estimate: _Optional[_Union[_types_pb2.Usage, _Mapping]] = ..., memory: _Optional[_Union[_types_pb2.MemoryRef, _Mapping]] = ..., in_reply_to: _Optional[str] = ..., from_agent: _Optional[str] = ..., http: _Optional[_Union[_types_pb2.HttpRequest, _Mapping]] = ...) -> None: ...
 
 class DecideRequest(_message.Message):
-    __slots__ = ("request_id", "principal", "action", "approval_id", "context")
+    __slots__ = ("request_id", "principal", "action", "approval_id", "context", "request_state")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     APPROVAL_ID_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_STATE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     principal: _types_pb2.Principal
     action: Action
     approval_id: str
     context: _struct_pb2.Struct
-    def __init__(self, request_id: _Optional[str] = ..., principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., action: _Optional[_Union[Action, _Mapping]] = ..., approval_id: _Optional[str] = ..., context: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    request_state: str
+    def __init__(self, request_id: _Optional[str] = ..., principal: _Optional[_Union[_types_pb2.Principal, _Mapping]] = ..., action: _Optional[_Union[Action, _Mapping]] = ..., approval_id: _Optional[str] = ..., context: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_state: _Optional[str] = ...) -> None: ...
 
 class ApprovalTicket(_message.Message):
-    __slots__ = ("id", "action_digest", "expires_at", "quorum", "state", "edited_digest")
+    __slots__ = ("id", "action_digest", "expires_at", "quorum", "state", "edited_digest", "request_state")
     ID_FIELD_NUMBER: _ClassVar[int]
     ACTION_DIGEST_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     QUORUM_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     EDITED_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_STATE_FIELD_NUMBER: _ClassVar[int]
     id: str
     action_digest: str
     expires_at: _timestamp_pb2.Timestamp
     quorum: int
     state: _approval_pb2.ApprovalState
     edited_digest: str
-    def __init__(self, id: _Optional[str] = ..., action_digest: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quorum: _Optional[int] = ..., state: _Optional[_Union[_approval_pb2.ApprovalState, str]] = ..., edited_digest: _Optional[str] = ...) -> None: ...
+    request_state: str
+    def __init__(self, id: _Optional[str] = ..., action_digest: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quorum: _Optional[int] = ..., state: _Optional[_Union[_approval_pb2.ApprovalState, str]] = ..., edited_digest: _Optional[str] = ..., request_state: _Optional[str] = ...) -> None: ...
 
 class MemoryGrant(_message.Message):
     __slots__ = ("seal", "expires_at", "labels", "sequence", "untrusted")
