@@ -137,14 +137,14 @@ func (r *replicas) round(t *testing.T, cut int) {
 			r.list[gone] = startIn(t, r.dirs[gone], r.args...)
 		}
 		step(i)
-		change, err := all.Recv()
+		change, err := recv(all)
 		if err != nil {
 			t.Fatalf("cut %d, change %d: %v", cut, i, err)
 		}
 		cursor = change.GetCursor()
 		seen = append(seen, fmt.Sprint(change.GetApproval().GetId(), " ", change.GetApproval().GetSequence()))
 		if i == 1 || i == 3 {
-			m, err := verdicts.Recv()
+			m, err := recv(verdicts)
 			if err != nil {
 				t.Fatalf("cut %d, verdict %d: %v", cut, i, err)
 			}
@@ -162,8 +162,21 @@ func (r *replicas) round(t *testing.T, cut int) {
 		r.list[at].crash(t)
 		r.list[at] = startIn(t, r.dirs[at], r.args...)
 		rest := r.watch(t, at, second, 1)
-		if m, err := rest.Recv(); err != nil || m.GetState() != approved || m.GetSequence() != 2 {
+		if m, err := recv(rest); err != nil || m.GetState() != approved || m.GetSequence() != 2 {
 			t.Errorf("after the last message: %v, %v", m, err)
+		}
+	}
+}
+
+// recv is the next message that is no heartbeat.
+func recv[T any, M interface {
+	*T
+	GetHeartbeat() bool
+}](stream grpc.ServerStreamingClient[T]) (M, error) {
+	for {
+		m, err := stream.Recv()
+		if err != nil || !M(m).GetHeartbeat() {
+			return M(m), err
 		}
 	}
 }

@@ -106,19 +106,29 @@ func talliesOf(rec *approval.Record) []tally {
 	return out
 }
 
-// replace puts rec where old was, with its index, counts, content and changes. Either may be nil.
+// replace puts rec where old was, with its index, counts, content and changes. Either may be nil. It writes only what differs:
+// each bucket that is touched is some pages more to sync before a verdict is answered.
 func (t approvalsTx) replace(old, rec *approval.Record) error {
+	var before, after []row
+	tallies := map[string]int64{}
 	seen := 0
 	if old != nil {
-		seen = len(old.Changes)
-		for _, r := range rowsOf(old) {
-			if err := t.bucket(r.bucket).Delete(r.key); err != nil {
-				return fmt.Errorf("change index: %w", err)
-			}
+		seen, before = len(old.Changes), rowsOf(old)
+		for _, d := range talliesOf(old) {
+			tallies[string(d.scope)] -= d.n
 		}
-		if err := t.add(talliesOf(old), -1); err != nil {
-			return err
+	}
+	if rec != nil {
+		after = rowsOf(rec)
+		for _, d := range talliesOf(rec) {
+			tallies[string(d.scope)] += d.n
 		}
+	}
+	if err := t.reindex(before, after); err != nil {
+		return err
+	}
+	if err := t.add(tallies); err != nil {
+		return err
 	}
 	if rec == nil {
 		if err := t.bucket(approvalContentsBucket).Delete([]byte(old.Approval.ID)); err != nil {
@@ -127,14 +137,6 @@ func (t approvalsTx) replace(old, rec *approval.Record) error {
 		return t.bucket(approvalsBucket).Delete([]byte(old.Approval.ID))
 	}
 	id := []byte(rec.Approval.ID)
-	for _, r := range rowsOf(rec) {
-		if err := t.bucket(r.bucket).Put(r.key, r.value); err != nil {
-			return fmt.Errorf("change index: %w", err)
-		}
-	}
-	if err := t.add(talliesOf(rec), 1); err != nil {
-		return err
-	}
 	if !rec.Approval.Live() {
 		if err := t.bucket(approvalContentsBucket).Delete(id); err != nil {
 			return fmt.Errorf("erase content: %w", err)
@@ -150,6 +152,32 @@ func (t approvalsTx) replace(old, rec *approval.Record) error {
 		return fmt.Errorf("encode approval %s: %w", id, err)
 	}
 	return t.bucket(approvalsBucket).Put(id, raw)
+}
+
+// reindex changes the rows that were to those that shall be.
+func (t approvalsTx) reindex(before, after []row) error {
+	same := func(list []row, r row) bool {
+		return slices.ContainsFunc(list, func(o row) bool {
+			return bytes.Equal(o.bucket, r.bucket) && bytes.Equal(o.key, r.key) && bytes.Equal(o.value, r.value)
+		})
+	}
+	for _, r := range before {
+		if same(after, r) {
+			continue
+		}
+		if err := t.bucket(r.bucket).Delete(r.key); err != nil {
+			return fmt.Errorf("change index: %w", err)
+		}
+	}
+	for _, r := range after {
+		if same(before, r) {
+			continue
+		}
+		if err := t.bucket(r.bucket).Put(r.key, r.value); err != nil {
+			return fmt.Errorf("change index: %w", err)
+		}
+	}
+	return nil
 }
 
 // journal appends one change and forgets the one that leaves the window.
@@ -187,18 +215,21 @@ func (t approvalsTx) count(scope []byte) int64 {
 	return 0
 }
 
-func (t approvalsTx) add(tallies []tally, sign int64) error {
+func (t approvalsTx) add(tallies map[string]int64) error {
 	b := t.bucket(approvalCountsBucket)
-	for _, d := range tallies {
-		n := t.count(d.scope) + sign*d.n
+	for scope, d := range tallies {
+		if d == 0 {
+			continue
+		}
+		n := t.count([]byte(scope)) + d
 		if n < 0 {
-			return fmt.Errorf("count of %q fell below zero", d.scope)
+			return fmt.Errorf("count of %q fell below zero", scope)
 		}
 		var err error
 		if n == 0 { // no row for agents that ask for nothing
-			err = b.Delete(d.scope)
+			err = b.Delete([]byte(scope))
 		} else {
-			err = b.Put(d.scope, number(uint64(n)))
+			err = b.Put([]byte(scope), number(uint64(n)))
 		}
 		if err != nil {
 			return fmt.Errorf("count: %w", err)
