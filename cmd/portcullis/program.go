@@ -147,6 +147,9 @@ func (p *program) openState(c serveCmd, at places) error {
 	if p.switches, err = killswitch.Open(context.Background(), store, time.Now); err != nil {
 		return err
 	}
+	if p.shared != nil {
+		p.switches.Share(p.shared)
+	}
 	if p.revoked, err = delegation.OpenRevocations(context.Background(), store, time.Now); err != nil {
 		return err
 	}
@@ -362,6 +365,7 @@ func (p *program) run(ctx context.Context, srv *server.Server, ready func(addr s
 	if p.callers != nil {
 		wg.Go(func() { p.callers.Run(background) })
 	}
+	wg.Go(func() { p.switches.Follow(background, p.log) })
 	wg.Go(func() { p.followLedger(background) })
 	wg.Go(func() { p.sweep(background) })
 	wg.Go(func() {

@@ -6,7 +6,6 @@
 package killswitch
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +54,10 @@ type Board struct {
 	store Store
 	now   func() time.Time
 
+	records Records // nil: this board is alone
+
 	mu   sync.Mutex
+	seen map[string]int64 // the last N of each shared record
 	list atomic.Pointer[[]Switch]
 }
 
@@ -120,9 +122,17 @@ func (b *Board) Set(ctx context.Context, s Switch, on bool) ([]Switch, error) {
 		s.SetAt = b.now().UTC()
 		list = append(list, s)
 	}
-	slices.SortFunc(list, func(x, y Switch) int { return cmp.Compare(x.key(), y.key()) })
+	sortSwitches(list)
 	if on { // stopping takes effect even where the disk fails; the error says that it will not survive
 		b.list.Store(&list)
+	}
+	if b.records != nil {
+		if _, err := b.publish(ctx, s, on, true); err != nil {
+			if on { // it holds here, and over a restart
+				err = errors.Join(err, b.store.SaveSwitches(ctx, list))
+			}
+			return nil, err
+		}
 	}
 	if err := b.store.SaveSwitches(ctx, list); err != nil {
 		return nil, fmt.Errorf("save kill switches: %w", err)

@@ -76,6 +76,29 @@ func TestThreat_B3_TwoServersOneRedis(t *testing.T) {
 	}
 }
 
+// TestThreat_E18_AKillSwitchStopsTheOtherServer: what waits or is approved is withdrawn at once, and soon nothing new is allowed.
+func TestThreat_E18_AKillSwitchStopsTheOtherServer(t *testing.T) {
+	t.Parallel()
+	r := startReplicas(t, 2, redistest.Start(t).URL())
+	one := r.list[0].agent(t)
+	s := session(t)
+	id := one.wants(t, email(s), ask).GetApproval().GetId()
+	r.list[1].cli(t, "approvals", "approve", id).ok(t)
+	r.list[1].cli(t, "kill", "--agent", "demo-filtered", "-m", "stop").ok(t)
+	if answer, err := one.Decide(t.Context(), redeem(email(s), id)); err == nil && answer.GetEffect() == allow {
+		t.Error("redeemed after the kill")
+	}
+	eventually(t, 10*time.Second, "the other server has heard of it", func() bool {
+		answer, err := one.Decide(t.Context(), email(s))
+		return err == nil && answer.GetEffect() == deny && slices.Contains(reasonsOf(answer), "KILL_SWITCH")
+	})
+	r.list[0].cli(t, "kill", "--agent", "demo-filtered", "--off").ok(t)
+	eventually(t, 10*time.Second, "it is let go at both", func() bool {
+		answer, err := r.list[1].agent(t).Decide(t.Context(), call("demo-filtered", s, "calculator", `{"expression":"1"}`))
+		return err == nil && !slices.Contains(reasonsOf(answer), "KILL_SWITCH")
+	})
+}
+
 // TestProveThreeReplicasAtEveryMessage kills the replica that streams, after each message in turn, and goes on at another one:
 // nothing is lost, nothing comes twice, and what is approved is used once.
 func TestProveThreeReplicasAtEveryMessage(t *testing.T) {
