@@ -171,6 +171,9 @@ func printReview(b *strings.Builder, v *pb.ReviewView) {
 	for _, f := range v.GetFindings() {
 		fmt.Fprintf(b, "found    %s %s at %s (%d)\n", f.GetCategory(), plain(f.GetRule()), plain(f.GetPointer()), f.GetCount())
 	}
+	if saw := v.GetSessionSaw(); len(saw) > 0 {
+		fmt.Fprintf(b, "session  has taken in: %s\n", plain(strings.Join(saw, ", ")))
+	}
 	if says := v.GetAgentSays(); says != "" {
 		fmt.Fprintf(b, "the agent says, and nobody has checked it:\n         %s\n", plain(says))
 	}

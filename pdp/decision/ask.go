@@ -82,6 +82,8 @@ func (j *judgement) question(canonical []byte) approval.Ask {
 		reasons[i] = approval.Reason{Code: r.Code, Rule: r.Rule, Message: r.Message, Severity: r.Severity}
 	}
 	rate := j.snapshot.Tables.Answers.Asks
+	view := review.New(j.snapshot.Scanner, canonical, j.findings, j.req.Says)
+	view.SessionSaw = j.sessionSaw()
 	return approval.Ask{
 		Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Run: p.Run, User: p.User,
 		RequestedBy: j.caller.Subject, RequestedByPerson: j.caller.Person, Owner: j.caller.Owner, DecisionID: j.id,
@@ -89,7 +91,7 @@ func (j *judgement) question(canonical []byte) approval.Ask {
 		Kind:       string(a.Kind), Tool: j.tool(), Server: a.Server, SchemaDigest: a.SchemaDigest,
 		Digest: j.digest, BundleRevision: j.snapshot.Revision,
 		Reasons: reasons, Rules: j.ask.rules, Action: canonical,
-		View:                 review.New(j.snapshot.Scanner, canonical, j.findings, j.req.Says).Encode(),
+		View:                 view.Encode(),
 		EstimateCostMicroUSD: j.bill.estimate.CostMicroUSD, EstimateTokens: j.bill.estimate.Tokens,
 		Grantable: j.grantable(),
 		Rate:      approval.Rate{Window: time.Duration(rate.WindowSeconds) * time.Second, PerAgent: rate.PerAgent, PerSession: rate.PerSession},

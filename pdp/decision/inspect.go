@@ -123,12 +123,12 @@ func (j *judgement) labels() []string {
 	if arrives(j.req.Action.Kind) {
 		for _, f := range j.findings {
 			if !strings.HasPrefix(f.Rule, anomalyPrefix) {
-				out = append(out, "seen:"+f.Category)
+				out = append(out, seenPrefix+f.Category)
 			}
 		}
 	}
 	if j.req.Action.Kind == action.KindToolResult {
-		out = append(out, "seen:tool_result")
+		out = append(out, seenResult)
 	} else if arrives(j.req.Action.Kind) && j.effect == Allow {
 		out = append(out, labelOther)
 	}
@@ -136,6 +136,22 @@ func (j *judgement) labels() []string {
 		out = append(out, labelMessage+j.knownSender())
 	}
 	return append(append(out, j.memory.labels...), j.delegatedLabels()...)
+}
+
+// seenPrefix begins the labels of what arrived in a session, but for seenResult by category of what was found in it.
+const (
+	seenPrefix = "seen:"
+	seenResult = seenPrefix + "tool_result"
+)
+
+// sessionSaw are the categories of what was found in what arrived in the session before.
+func (j *judgement) sessionSaw() (out []string) {
+	for _, label := range j.session.Labels {
+		if category, ok := strings.CutPrefix(label, seenPrefix); ok && label != seenResult {
+			out = append(out, category)
+		}
+	}
+	return out
 }
 
 // arrives says whether an action of the kind brings something to the agent.

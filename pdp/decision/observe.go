@@ -160,7 +160,7 @@ func (e *Engine) absorb(j *judgement) {
 // anythingSeen says whether anything that could be lost was in the session before.
 func anythingSeen(labels []string) bool {
 	for _, l := range labels {
-		if l == labelUser || l == labelOther || l == "seen:tool_result" {
+		if l == labelUser || l == labelOther || l == seenResult {
 			return true
 		}
 	}

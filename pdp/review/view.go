@@ -22,6 +22,8 @@ type View struct {
 	Findings []scan.Finding `json:"findings,omitempty"`
 	// Masked are the places of the canonical action that are not shown, in order, apart from each other.
 	Masked []scan.Place `json:"masked,omitempty"`
+	// SessionSaw are the categories of what was found in what the session took in before.
+	SessionSaw []string `json:"session_saw,omitempty"`
 	// Says is what the agent says about the action, ready to be shown.
 	Says string `json:"says,omitempty"`
 }

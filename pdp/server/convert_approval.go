@@ -90,6 +90,7 @@ func pageTo(r approval.Revealed, offset int64, revealed bool) (*portcullisv1.Rev
 	out := &portcullisv1.ReviewView{
 		ActionJson: page.Text, ActionBytes: int64(len(r.Action)), Truncated: len(r.Action) > review.PageBytes,
 		Offset: int64(page.Offset), NextOffset: int64(page.Next), Findings: findingsTo(v.Findings), AgentSays: v.Says,
+		SessionSaw: v.SessionSaw,
 	}
 	if !revealed {
 		out.Masked = int32Of(len(v.Masked))
