@@ -7,7 +7,7 @@ import (
 )
 
 // maxEarlier bounds how many asks for one action are looked at.
-const maxEarlier = 16
+const maxEarlier = 256
 
 // maxJoined bounds how many may join an ask.
 const maxJoined = 100
