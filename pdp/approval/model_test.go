@@ -3,6 +3,7 @@ package approval_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,12 +15,100 @@ import (
 
 // model is an approval in the fewest words: what I6 says of one, and nothing of how it is kept.
 type model struct {
-	quorum  int
-	expires time.Time
-	yes     map[string]bool
-	state   approval.State
-	use     approval.Use
-	by      string
+	created, expires time.Time
+	stages           []approval.Stage
+	digest           string                      // what would be done
+	yes              map[string]map[int][]string // people, by digest and stage
+	edits            int
+	state            approval.State
+	use              approval.Use
+	by               string
+}
+
+// open is how many stages are.
+func (m *model) open(now time.Time) int {
+	n := 0
+	for _, s := range m.stages {
+		if at := m.created.Add(s.After); !now.Before(at) && at.Before(m.expires) {
+			n++
+		}
+	}
+	return n
+}
+
+// countable are the open stages that a ballot counts for.
+func (m *model) countable(b approval.Ballot, now time.Time) (out []int) {
+	for i := range m.open(now) {
+		if b.Stages == nil && len(m.stages[i].Groups) == 0 || slices.Contains(b.Stages, i) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// vote is a person's verdict: the error it must be, or whether it is applied.
+func (m *model) vote(who string, b approval.Ballot, now time.Time) (error, bool) { //nolint:revive // the error is the answer here
+	pending := m.state == approval.Pending
+	yes := b.Verdict == approval.Approve
+	edited := m.digest != ask().Digest
+	switch {
+	case who == "gateway-1" || who == "bot" || who == "gus" || who == "olga":
+		return approval.ErrSelfApproval, false
+	case pending && b.ExpectedDigest == "" && (b.Edit != nil || yes && edited):
+		return approval.ErrUnseenEdit, false
+	case b.ExpectedDigest != "" && b.ExpectedDigest != m.digest:
+		return approval.ErrDigest, false
+	case !pending:
+		return nil, false
+	case !yes:
+		m.state = approval.Rejected
+		return nil, true
+	case b.Edit != nil && m.edits == 8:
+		return approval.ErrTooManyEdits, false
+	}
+	after := *m
+	if b.Edit != nil {
+		after.digest, after.stages, after.edits = b.Edit.Digest, b.Edit.Stages, m.edits+1
+	}
+	stages := after.countable(b, now)
+	if len(stages) == 0 {
+		return approval.ErrStage, false
+	}
+	counted := after.yes[after.digest]
+	fresh := slices.ContainsFunc(stages, func(i int) bool { return !slices.Contains(counted[i], who) })
+	if !fresh {
+		return nil, false
+	}
+	*m = after
+	if m.yes[m.digest] == nil {
+		m.yes[m.digest] = map[int][]string{}
+	}
+	for _, i := range stages {
+		if !slices.Contains(m.yes[m.digest][i], who) {
+			m.yes[m.digest][i] = append(m.yes[m.digest][i], who)
+		}
+	}
+	for i := range m.open(now) {
+		if len(m.yes[m.digest][i]) >= m.stages[i].Quorum {
+			m.state = approval.Approved
+		}
+	}
+	return nil, true
+}
+
+// drawStages are one to three, of everybody or of a group, within half a minute.
+func drawStages(t *rapid.T) []approval.Stage {
+	stages := make([]approval.Stage, rapid.IntRange(1, 3).Draw(t, "stages"))
+	for i := range stages {
+		if i > 0 {
+			stages[i].After = stages[i-1].After + time.Duration(rapid.IntRange(0, 15).Draw(t, "after"))*time.Second
+		}
+		stages[i].Quorum = rapid.IntRange(1, 3).Draw(t, "quorum")
+		if rapid.Bool().Draw(t, "of a group") {
+			stages[i].Groups = []string{"g"}
+		}
+	}
+	return stages
 }
 
 func (m *model) tick(now time.Time) {
@@ -36,7 +125,8 @@ func (m *model) tick(now time.Time) {
 
 // Anything that may happen, in any order, with crashes between: the queue says what the model says.
 func TestQueueAgainstModel(t *testing.T) {
-	people := rapid.SampledFrom([]string{"ann", "Ann", "bob", "BOB ", "cal", "gateway-1", "Bot"})
+	people := rapid.SampledFrom([]string{"ann", "Ann", "bob", "BOB ", "cal", "dan", "gateway-1", "Bot", "gus", "Olga"})
+	edits := 0 // for digests that are new
 	base := newWorld(t, approval.Config{MaxPendingPerAgent: 1e6, MaxPendingPerTenant: 1e6, MaxPending: 1e6, MaxTTL: time.Hour, DefaultTTL: time.Minute})
 	rapid.Check(t, func(t *rapid.T) {
 		w := *base
@@ -54,40 +144,41 @@ func TestQueueAgainstModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"ask": func(t *rapid.T) {
 				a := ask()
-				a.Quorum = rapid.IntRange(1, 3).Draw(t, "quorum")
+				a.Stages, a.RequestedByPerson, a.Owner = drawStages(t), "Gus", "olga"
 				a.TTL = time.Duration(rapid.IntRange(1, 60).Draw(t, "ttl")) * time.Second
 				created, err := w.Create(base.t.Context(), a)
 				if err != nil {
 					t.Fatal(err)
 				}
 				ids = append(ids, created.ID)
-				models[created.ID] = &model{quorum: a.Quorum, expires: created.Expires, yes: map[string]bool{}, state: approval.Pending}
+				models[created.ID] = &model{
+					created: created.Created, expires: created.Expires, stages: a.Stages, digest: a.Digest,
+					yes: map[string]map[int][]string{}, state: approval.Pending,
+				}
 			},
 			"vote": func(t *rapid.T) {
 				id, m := pick()
 				who := people.Draw(t, "who")
-				v := rapid.SampledFrom([]approval.Verdict{approval.Approve, approval.Approve, approval.Reject}).Draw(t, "verdict")
-				name := strings.ToLower(strings.TrimSpace(who))
-				r, err := w.SubmitVerdict(base.t.Context(), id, person(who), approval.Ballot{Verdict: v})
-				if name == "gateway-1" || name == "bot" {
-					if !errors.Is(err, approval.ErrSelfApproval) {
-						t.Fatalf("%s voted: %v", who, err)
-					}
-					return
+				b := approval.Ballot{
+					Verdict:        rapid.SampledFrom([]approval.Verdict{approval.Approve, approval.Approve, approval.Approve, approval.Reject}).Draw(t, "verdict"),
+					ExpectedDigest: rapid.SampledFrom([]string{"", m.digest, m.digest, "pc1:other"}).Draw(t, "digest"),
+					Stages:         rapid.SampledFrom([][]int{nil, {}, {0}, {1}, {0, 1, 2}, {2, 7}}).Draw(t, "stages"),
 				}
-				if err != nil {
-					t.Fatal(err)
+				if b.Verdict == approval.Approve && rapid.IntRange(0, 2).Draw(t, "edit") == 0 {
+					edits++
+					digest := fmt.Sprint("pc1:edit", edits)
+					b.EditedArguments = "{}"
+					b.Edit = &approval.Edit{Digest: digest, Action: []byte("do " + digest), View: []byte("{}"), Stages: drawStages(t), Rules: []string{digest}}
 				}
-				applied := m.state == approval.Pending && (v == approval.Reject || !m.yes[name])
-				if applied && v == approval.Reject {
-					m.state = approval.Rejected
-				} else if applied {
-					if m.yes[name] = true; len(m.yes) >= m.quorum {
-						m.state = approval.Approved
-					}
+				voter := person("account of " + who)
+				voter.Person = who
+				r, err := w.SubmitVerdict(base.t.Context(), id, voter, b)
+				want, applied := m.vote(strings.ToLower(strings.TrimSpace(who)), b, w.clock.now())
+				if !errors.Is(err, want) || (err == nil) != (want == nil) {
+					t.Fatalf("%s %+v: %v, want %v", who, b, err, want)
 				}
-				if r.Applied != applied || r.Approval.State != m.state {
-					t.Fatalf("applied %v, state %s; want %v, %s", r.Applied, r.Approval.State, applied, m.state)
+				if err == nil && (r.Applied != applied || r.Approval.State != m.state) {
+					t.Fatalf("%s %+v: applied %v, state %s; want %v, %s", who, b, r.Applied, r.Approval.State, applied, m.state)
 				}
 			},
 			"redeem": func(t *rapid.T) {
@@ -147,6 +238,10 @@ func TestQueueAgainstModel(t *testing.T) {
 					if err != nil || a.State != m.state || a.Use != m.use || a.RedeemedBy != m.by {
 						t.Fatalf("got %s %q by %q, %v; want %s %q by %q", a.State, a.Use, a.RedeemedBy, err, m.state, m.use, m.by)
 					}
+					if a.EffectiveDigest() != m.digest || m.state == approval.Pending && a.Stage != m.open(w.clock.now())-1 {
+						t.Fatalf("%s at stage %d; want %s at %d", a.EffectiveDigest(), a.Stage, m.digest, m.open(w.clock.now())-1)
+					}
+					looked(t, &w, id, m)
 					rec, content, err := w.store.Content(base.t.Context(), id)
 					if err != nil || (content != nil) != rec.Approval.Live() {
 						t.Fatalf("%s %q with %d bytes of content, %v", a.State, a.Use, len(content), err)
@@ -155,4 +250,24 @@ func TestQueueAgainstModel(t *testing.T) {
 			},
 		})
 	})
+}
+
+// looked checks what reviewers and the agent are shown: what would be done, as long as anything can still come of it.
+func looked(t *rapid.T, w *world, id string, m *model) {
+	want := string(ask().Action)
+	if m.digest != ask().Digest {
+		want = "do " + m.digest
+	}
+	shown, err := w.Reveal(w.t.Context(), id)
+	if m.state == approval.Pending && (err != nil || string(shown.Action) != want) || m.state != approval.Pending && !errors.Is(err, approval.ErrEnded) {
+		t.Fatalf("%s: a reviewer is shown %q, %v; want %q", m.state, shown.Action, err, want)
+	}
+	live := m.state == approval.Pending || m.state == approval.Approved && m.use == approval.Unused
+	given, err := w.Edited(w.t.Context(), id)
+	switch {
+	case !live && !errors.Is(err, approval.ErrEnded), live && err != nil:
+		t.Fatalf("%s %q: %v", m.state, m.use, err)
+	case live && (given != nil) != (m.digest != ask().Digest), given != nil && string(given) != want:
+		t.Fatalf("the agent is given %q, want %q", given, want)
+	}
 }
