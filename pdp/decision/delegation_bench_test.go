@@ -2,6 +2,7 @@ package decision
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 )
 
@@ -11,12 +12,8 @@ func BenchmarkDecideBetweenAgents(b *testing.B) {
 	run := func(name string, tables map[string]any, agents ...string) {
 		b.Run(name, func(b *testing.B) {
 			busy := map[string]any{"limits": map[string]any{"limits": []any{}}, "anomalies": map[string]any{"anomalies": []any{}}}
-			for k, v := range crew {
-				busy[k] = v
-			}
-			for k, v := range tables {
-				busy[k] = v
-			}
+			maps.Copy(busy, crew)
+			maps.Copy(busy, tables)
 			for _, l := range []string{"session_calls_per_minute", "agent_calls_per_minute", "tenant_calls_per_minute"} {
 				busy["limits"] = map[string]any{"limits": append(busy["limits"].(map[string]any)["limits"].([]any), map[string]any{"name": l, "max": 1_000_000})} //nolint:forcetypeassert // as above
 			}
