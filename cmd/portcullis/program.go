@@ -25,6 +25,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
+	"github.com/portcullis-pdp/portcullis/pdp/memory"
 	"github.com/portcullis-pdp/portcullis/pdp/metrics"
 	"github.com/portcullis-pdp/portcullis/pdp/notify"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
@@ -52,6 +53,7 @@ type program struct {
 	records    ledger.Records
 	approvals  *approval.Queue
 	notifier   *notify.Notifier
+	memory     *memory.Book
 	switches   *killswitch.Board
 	revoked    *delegation.Revocations
 	decisions  *decisionlog.Log
@@ -104,6 +106,7 @@ func (c serveCmd) complete(ctx context.Context, at places, log *slog.Logger) (p 
 	p.engine, err = decision.New(decision.Config{DeniedPaths: c.denied(at)}, decision.Deps{
 		Policies: p.policies, Evaluator: p.evaluator, Limits: p.limits, Breakers: p.breakers,
 		Sessions:  sessions,
+		Memory:    p.memory,
 		Approvals: p.approvals, Notified: at.notify.Covers, Switches: p.switches, Revocations: p.revoked, Records: p.state.Space("decision/"), Keys: at.keys,
 		Log: p.decisions, Events: p.events, Observer: p.metrics, Logger: log, Now: time.Now,
 	})
@@ -142,6 +145,9 @@ func (p *program) openState(c serveCmd, at places) error {
 		return err
 	}
 	if err := p.openApprovals(store, at); err != nil {
+		return err
+	}
+	if err := p.openMemory(store); err != nil {
 		return err
 	}
 	if p.switches, err = killswitch.Open(context.Background(), store, time.Now); err != nil {
@@ -218,6 +224,17 @@ func (p *program) openApprovals(store *embedded.Store, at places) error {
 		return err
 	}
 	p.approvals, err = approval.New(approval.Config{}, shared, at.keys, time.Now)
+	return err
+}
+
+// openMemory opens the record of what agents remember: shared with other replicas, or in the data directory.
+func (p *program) openMemory(store *embedded.Store) error {
+	if p.shared != nil {
+		p.memory = memory.New(p.shared.OpenMemoryItems(), time.Now)
+		return nil
+	}
+	items, err := store.OpenMemoryItems()
+	p.memory = memory.New(items, time.Now)
 	return err
 }
 

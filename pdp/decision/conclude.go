@@ -45,12 +45,7 @@ func (e *Engine) allow(ctx context.Context, j *judgement) error {
 		j.deny("KILL_SWITCH", "engine.kill_switch", killMessage(s.WholeTenant), "critical")
 		return nil
 	}
-	if j.req.Action.Kind == action.KindMemoryWrite {
-		if err := e.sealItem(j); err != nil {
-			e.Logger.Error("cannot seal a memory item; the write is denied", "decision_id", j.id, "error", err.Error())
-			j.deny("SEAL_UNAVAILABLE", "engine.memory", "The memory item could not be sealed, so the write is denied.", "high")
-		}
-	}
+	e.allowMemory(ctx, j)
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
@@ -18,6 +17,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/memory"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance/origin"
@@ -125,6 +125,7 @@ type Deps struct {
 	Sessions  *provenance.Sessions
 	Origins   *origin.Index  // where values were seen; New makes one of the default size if there is none
 	Outflow   *outflow.Tails // what was last sent where; New makes one of the default size if there is none
+	Memory    *memory.Book
 	Approvals *approval.Queue
 	// Notified says whether people of a tenant are told of asks in another way than by watching; nil: they are not.
 	Notified func(tenant string) bool
@@ -148,8 +149,6 @@ type Engine struct {
 	replay *replay           // request ids of the last minutes
 	tempi  *tempi            // verdicts of the last minutes
 	claims [64]chan struct{} // one outcome of a decision at a time
-
-	lastSequence atomic.Uint64 // of memory writes
 }
 
 // New makes an engine of valid parts.

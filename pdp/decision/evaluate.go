@@ -133,7 +133,7 @@ func (j *judgement) input(approved bool) policy.Input {
 			ContentBytes: int64(len(a.Content)), ArgumentsBytes: int64(a.ArgumentsBytes), Digest: j.judged(),
 			Estimate:       &policyv1.Usage{CostMicroUsd: j.bill.estimate.CostMicroUSD, Tokens: j.bill.estimate.Tokens},
 			Price:          string(j.bill.price),
-			Memory:         &policyv1.Memory{Seal: j.memory.seal, Labels: j.memory.labels},
+			Memory:         memoryInput(&j.memory),
 			InReplyToKnown: j.repliedTo != nil,
 			Role:           &policyv1.ToolRole{Source: j.role.Source, Writes: j.role.Writes, Fetches: j.fetches},
 			Sinks:          j.sinks,
@@ -143,6 +143,7 @@ func (j *judgement) input(approved bool) policy.Input {
 			Repeats: j.session.Repeats, StartedAt: stamp(j.session.StartedAt), Ended: j.session.Ended,
 			Cycle:        &policyv1.Cycle{Length: j.session.Cycle.Length, Rounds: j.session.Cycle.Rounds},
 			RepeatsLevel: string(j.loop.repeats), CycleLevel: string(j.loop.cycle),
+			Untrusted: j.sessionUntrusted(), Surprise: &policyv1.Surprise{Level: "unknown"},
 		},
 		Approval: &policyv1.Approval{State: "none"},
 		Degraded: j.degraded,
@@ -180,6 +181,10 @@ func (j *judgement) input(approved bool) policy.Input {
 		})
 	}
 	return policy.Input{Input: in, Arguments: a.Arguments}
+}
+
+func memoryInput(m *memoryState) *policyv1.Memory {
+	return &policyv1.Memory{Seal: m.seal, Labels: m.labels, Untrusted: m.untrusted, Instructs: m.instructs}
 }
 
 // stamp is RFC 3339 in UTC; empty for no time.

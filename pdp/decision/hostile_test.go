@@ -131,8 +131,8 @@ func TestThreat_E16_NoArgumentValueStaysOnDisk(t *testing.T) {
 	elsewhere := post
 	elsewhere.Principal.Session = "elsewhere"
 	r.want(RequireApproval, "RISK_NEEDS_APPROVAL", elsewhere) // runs out
-	r.want(Allow, "", memory(action.KindMemoryWrite, "k", canary, ""))
-	r.want(Deny, "MEMORY_SEAL_INVALID", memory(action.KindMemoryRead, "k", canary, "pms1.x.y"))
+	r.want(Allow, "", item(action.KindMemoryWrite, "k", canary, ""))
+	r.want(Deny, "MEMORY_SEAL_INVALID", item(action.KindMemoryRead, "k", canary, "pms1.x.y"))
 	http := post
 	http.Action = action.Action{Kind: action.KindHTTPRequest, HTTP: &action.HTTPRequest{Method: "POST", URL: "https://a.example.com/" + canary, Body: canary}}
 	r.decide(http)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/memory"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
 
@@ -129,6 +130,11 @@ func (j *judgement) labels() []string {
 	}
 	if j.req.Action.Kind == action.KindToolResult {
 		out = append(out, seenResult)
+		if r := j.repliedTo; r == nil || !j.snapshot.Tables.TrustedLookup(r.Server, r.Tool) {
+			out = append(out, memory.LabelUntrusted)
+		}
+	} else if j.req.Action.Kind == action.KindMessage && j.effect == Allow {
+		out = append(out, labelOther, memory.LabelUntrusted)
 	} else if arrives(j.req.Action.Kind) && j.effect == Allow {
 		out = append(out, labelOther)
 	}

@@ -37,7 +37,10 @@ func (e *Engine) lookUp(ctx context.Context, j *judgement) error {
 	if j.holdToChain(); j.effect == Deny {
 		return nil
 	}
-	j.memory = e.checkSeal(j)
+	if err := e.lookAtMemory(ctx, j); err != nil {
+		e.stateFailure(j, "memory", err)
+		return nil
+	}
 	if j.repliedTo, err = e.findReplied(j); err != nil {
 		e.stateFailure(j, "records", err)
 		return nil

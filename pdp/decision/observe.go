@@ -6,6 +6,7 @@ import (
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
+	"github.com/portcullis-pdp/portcullis/pdp/memory"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance/origin"
 )
@@ -77,6 +78,7 @@ func (e *Engine) Observe(ctx context.Context, caller identity.Caller, o Observat
 			from.Name = p.Agent
 		default:
 			from = origin.Source{Kind: origin.Untrusted, Name: nonEmpty(s.Name, "document")}
+			labels = append(labels, memory.LabelUntrusted)
 		}
 		labels = append(labels, label)
 		whole = e.Origins.Observe(id, from, []string{s.Text}, anythingSeen(facts.Labels)) && whole

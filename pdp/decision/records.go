@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,5 +81,7 @@ func (e *Engine) Sweep() error {
 	}
 	e.replay.sweep()
 	e.Outflow.Sweep()
-	return e.Sessions.Sweep()
+	ctx, cancel := timely(context.Background())
+	defer cancel()
+	return errors.Join(e.Sessions.Sweep(), e.Memory.Sweep(ctx))
 }

@@ -41,7 +41,7 @@ func TestASuspicionLabelsTheSession(t *testing.T) {
 	page := result(call("demo-basic", "search", ""), searched.DecisionID)
 	page.Action.Content = text
 	r.want(Allow, "", page)
-	kept := r.want(Allow, "", memory(action.KindMemoryWrite, "k", "likes tea", "")).Memory
+	kept := r.want(Allow, "", item(action.KindMemoryWrite, "k", "likes tea", "")).Memory
 	if !slices.Contains(kept.Labels, "seen:suspicion") {
 		t.Errorf("labels %v", kept.Labels)
 	}

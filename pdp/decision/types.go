@@ -68,9 +68,11 @@ type Ticket struct {
 
 // MemoryGrant is what the answer says about a memory item.
 type MemoryGrant struct {
-	Seal      string
+	Seal      string // of a write
 	ExpiresAt time.Time
 	Labels    []string
+	Sequence  uint64
+	Untrusted bool // data, never an instruction
 }
 
 // Response is the answer to one Request.

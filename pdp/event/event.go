@@ -25,6 +25,7 @@ const (
 	KillSwitch Type = "kill_switch"
 	Ledger     Type = "ledger"
 	Delegation Type = "delegation"
+	Memory     Type = "memory"
 )
 
 // Event is one thing that happened. Message and Attributes hold no argument value.

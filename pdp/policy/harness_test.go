@@ -95,7 +95,7 @@ const smallTables = `{
 		"repeats": {"warn_calls": 2, "ask_calls": 3, "deny_calls": 4},
 		"cycles": {"warn_calls": 2, "ask_calls": 3, "deny_calls": 4}, "exempt_tools": []
 	},
-	"memory": {"max_items": 10, "max_item_characters": 100, "ttl_seconds": 60},
+	"memory": {"max_items": 10, "max_item_characters": 100, "ttl_seconds": 60, "agent_items": 10, "agent_bytes": 1000},
 	"risk": {"levels": [{"name": "LOW", "rank": 1, "approval": false}], "default_level": "LOW", "provable_up_to": "LOW"},
 	"profiles": {"profiles": [{"name": "strict", "approve_high": "always", "tools": ["add"]}]},
 	"tools": {"tools": [{"tool": "add", "risk": "LOW", "external": false}]},

@@ -81,7 +81,7 @@ type (
 	memoryShape struct {
 		MaxItems          int64 `json:"max_items"`
 		MaxItemCharacters int64 `json:"max_item_characters"`
-		TTLSeconds        int64 `json:"ttl_seconds"`
+		MemoryTable
 	}
 	sizeShape struct {
 		MaxArgumentsBytes int64 `json:"max_arguments_bytes"`

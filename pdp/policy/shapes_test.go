@@ -40,7 +40,7 @@ func TestThreat_F8_MisspeltTablesAreRefused(t *testing.T) {
 		"approve_high":          `"profiles":{"profiles":[{"name":"p","approve_high":"never","tools":[]}]}`,
 		"exempt_from_blok":      `"profiles":{"profiles":[{"name":"p","approve_high":"always","tools":[],"exempt_from_blok":["x"]}]}`,
 		"tolls":                 `"blocked":{"tolls":["x"]}`,
-		"max_items":             `"memory":{"max_items":0,"max_item_characters":1,"ttl_seconds":1}`,
+		"max_items":             `"memory":{"max_items":0,"max_item_characters":1,"ttl_seconds":1,"agent_items":1,"agent_bytes":1}`,
 		"max_tokens":            `"size":{"max_arguments_bytes":1,"max_tokens":0}`,
 		`effect "dney"`:         `"paths":{"marks":[{"name":"secret","effect":"dney"}]}`,
 		"secret stands there":   `"urls":{"marks":[{"name":"secret","effect":"deny"},{"name":"secret","effect":"allow"}]}`,

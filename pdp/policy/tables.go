@@ -49,12 +49,6 @@ type Tables struct {
 	toolRisk  map[string]string
 }
 
-// MemoryTable is what the engine needs of the table `memory`.
-type MemoryTable struct {
-	// TTLSeconds is how long a sealed item may be loaded.
-	TTLSeconds int64 `json:"ttl_seconds"`
-}
-
 type lookupsTable struct {
 	Rows []struct {
 		Tool   string `json:"tool"`
@@ -206,9 +200,7 @@ func (t *Tables) validate() error {
 		}
 	}
 	errs = slices.Concat(errs, t.checkEstimates(), t.checkLoops(), t.checkAnswers())
-	if t.Memory.TTLSeconds < 1 || t.Memory.TTLSeconds > 366*86_400 {
-		bad("tables/memory: ttl_seconds is 1 second to a year, not %d", t.Memory.TTLSeconds)
-	}
+	errs = append(errs, t.Memory.compile()...)
 	errs = append(errs, t.checkSuppressions())
 	errs = append(errs, t.checkAgents())
 	return errors.Join(errs...)

@@ -19,6 +19,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
+	"github.com/portcullis-pdp/portcullis/pdp/memory"
 )
 
 // Admin is what operators can look at and do. Every tenant that is passed is the caller's own.
@@ -40,6 +41,12 @@ type Admin interface {
 	MintDelegation(ctx context.Context, caller identity.Caller, tenant, issuer string, d decision.Delegation) (decision.Delegated, error)
 	// RevokeDelegation ends a token, and says whether it had not been before.
 	RevokeDelegation(ctx context.Context, caller identity.Caller, tenant, id, reason string) (revoked bool, err error)
+	// ListMemory lists what is on record of an agent's memory; a layer narrows it.
+	ListMemory(ctx context.Context, of memory.Owner, layer string, atMost int) (memory.Listing, error)
+	// QuarantineMemory puts versions into quarantine, or lets them go, and says how many of how many items.
+	QuarantineMemory(ctx context.Context, caller identity.Caller, of memory.Owner, q memory.Quarantine, reason string) (versions, items int, err error)
+	// RollbackMemory makes the last good version of items current again.
+	RollbackMemory(ctx context.Context, caller identity.Caller, of memory.Owner, since memory.Since, reason string) (back []memory.Item, withoutGood int, err error)
 	// Events is where events come from.
 	Events() *event.Hub
 }

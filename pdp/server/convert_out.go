@@ -43,7 +43,9 @@ func responseTo(r decision.Response) *portcullisv1.DecideResponse {
 		}
 	}
 	if m := r.Memory; m != nil {
-		out.Memory = &portcullisv1.MemoryGrant{Seal: m.Seal, ExpiresAt: timeTo(m.ExpiresAt), Labels: m.Labels}
+		out.Memory = &portcullisv1.MemoryGrant{
+			Seal: m.Seal, ExpiresAt: timeTo(m.ExpiresAt), Labels: m.Labels, Sequence: m.Sequence, Untrusted: m.Untrusted,
+		}
 	}
 	if e := r.Effective; e != nil {
 		out.EffectiveArgumentsJson, out.EffectiveContent, out.EffectiveHttp = e.ArgumentsJSON, e.Content, httpTo(e.HTTP)

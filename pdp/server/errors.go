@@ -22,6 +22,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
 	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
+	"github.com/portcullis-pdp/portcullis/pdp/memory"
 )
 
 // Domain is the domain of every google.rpc.ErrorInfo that this server sends.
@@ -82,7 +83,7 @@ func explain(err error) (*fault, bool) {
 		return f, true
 	}
 	if e, ok := errors.AsType[*approval.Error](err); ok && e.Problem == approval.Unavailable || errors.Is(err, limit.ErrUnavailable) ||
-		errors.Is(err, ledger.ErrUnavailable) {
+		errors.Is(err, ledger.ErrUnavailable) || errors.Is(err, memory.ErrStore) {
 		return errState, false // what the store said is for the log
 	}
 	for _, known := range []func(error) *fault{fromDecision, fromAction, fromIdentity, fromApproval, fromRest, fromContext, fromLibrary} {

@@ -26,6 +26,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/killswitch"
+	"github.com/portcullis-pdp/portcullis/pdp/memory"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -134,6 +135,26 @@ func (a *fakeAdmin) SetKillSwitch(_ context.Context, _ identity.Caller, s killsw
 	a.switched = append(a.switched, s)
 	return a.switched, 2, nil
 }
+
+func (a *fakeAdmin) ListMemory(_ context.Context, of memory.Owner, _ string, _ int) (memory.Listing, error) {
+	a.saw(of.Tenant)
+	return memory.Listing{Items: []memory.Item{quarantinedItem}, Sequence: 7, All: memory.Usage{Items: 1, Bytes: 3}}, a.recoverErr
+}
+
+func (a *fakeAdmin) QuarantineMemory(_ context.Context, _ identity.Caller, of memory.Owner, _ memory.Quarantine, _ string) (int, int, error) {
+	a.saw(of.Tenant)
+	return 2, 1, a.recoverErr
+}
+
+func (a *fakeAdmin) RollbackMemory(_ context.Context, _ identity.Caller, of memory.Owner, _ memory.Since, _ string) ([]memory.Item, int, error) {
+	a.saw(of.Tenant)
+	return []memory.Item{quarantinedItem}, 3, a.recoverErr
+}
+
+// quarantinedItem has a good version, which is current, and a newer one in quarantine.
+var quarantinedItem = memory.Item{ID: memory.ID{Layer: "long", Key: "k"}, Current: 1, Versions: []memory.Version{
+	{Sequence: 1, Digest: "d1"}, {Sequence: 7, Digest: "d7", Labels: []string{memory.LabelUntrusted}, Quarantined: true},
+}}
 
 func (a *fakeAdmin) Events() *event.Hub { return a.hub }
 

@@ -17,6 +17,7 @@ var commands = map[string][]string{
 	"keys new": {"--id", "x", "--role", "agent"}, "keys hash": nil, "approvals grants": nil, "approvals revoke": {"x"}, "approvals live": nil, "approvals reveal": {"x", "-m", "y"},
 	"approvals watch": nil, "status": nil, "limits show": nil, "limits recover": nil, "kill": nil, "breaker reset": {"x"}, "delegation mint": {"--issuer", "a", "--holder", "b", "--tool", "x"},
 	"delegation attenuate": {"--agent", "a", "--session", "s", "--holder", "b", "--tool", "x"}, "delegation show": {"-"}, "delegation revoke": {"x"}, "bundle build": {"-o", "x"},
+	"memory list": {"a"}, "memory quarantine": {"a"}, "memory rollback": {"a"},
 	"bundle check": nil, "bundle import": {"-"}, "bundle test": nil, "log query": nil, "log tail": nil, "inspect": {"-"}, "scan": {"-"}, "observe": {"-"}, "trace": {"x"}, "bench": nil,
 }
 
