@@ -53,8 +53,12 @@ func openDesk(where, keyFile string) (q *approval.Queue, closing func(), err err
 		if err != nil {
 			return nil, nil, err
 		}
-		for until := time.Now().Add(20 * time.Second); l.Status().Err != nil && time.Now().Before(until); {
-			time.Sleep(time.Millisecond)
+		ready, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for l.Status().Err != nil && ready.Err() == nil {
+			<-tick.C
 		}
 		q, err = approval.New(cfg, store, keys, time.Now)
 		return q, func() { _ = l.Close() }, err

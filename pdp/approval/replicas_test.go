@@ -327,7 +327,7 @@ func TestWhatHappenedInAGapIsHeard(t *testing.T) {
 				t.Errorf("%v", err)
 				return
 			}
-			time.Sleep(10 * time.Millisecond)
+			redistest.Until(t, "redis is reached again", func() bool { return there.ledger.Status().Err == nil })
 		}
 	}
 	wg.Go(func() {
