@@ -259,3 +259,87 @@ func TestThreat_E18_KillSwitchWithdrawsWhatItStops(t *testing.T) {
 	_, err := w.CancelWhere(t.Context(), approval.Scope{Agent: "bot"}, "")
 	wantErr(t, err, &approval.Error{Reason: "INVALID", Field: "tenant"})
 }
+
+// TestARefusedEditIsNotKept, not even where time writes the record at the same moment: a stage opens as somebody whom it is
+// not for edits.
+func TestARefusedEditIsNotKept(t *testing.T) {
+	w := newWorld(t, approval.Config{})
+	a := w.ask(func(a *approval.Ask) {
+		a.TTL = time.Minute
+		a.Stages = []approval.Stage{{Quorum: 1, Groups: []string{"g"}}, {After: 10 * time.Second, Quorum: 1, Groups: []string{"h"}}}
+	})
+	w.clock.move(10 * time.Second)
+	_, err := w.SubmitVerdict(t.Context(), a.ID, person("ann"), approval.Ballot{
+		Verdict: approval.Approve, ExpectedDigest: a.Digest, EditedArguments: "{}",
+		Edit: &approval.Edit{Digest: "pc1:bb", Action: []byte("other"), Stages: []approval.Stage{{Quorum: 1, Groups: []string{"g"}}}},
+	})
+	wantErr(t, err, approval.ErrStage)
+	after := w.get(a.ID)
+	if after.Stage != 1 || after.EditedDigest != "" || after.Edits != 0 || len(after.Stages) != 2 {
+		t.Errorf("%+v", after)
+	}
+	shown, err := w.Reveal(t.Context(), a.ID)
+	if err != nil || string(shown.Action) != string(ask().Action) {
+		t.Errorf("shown is %s, %v", shown.Action, err)
+	}
+}
+
+// TestThreat_B15_AnEditSurvivesACrash with the action that it made, and what was approved can be used once.
+func TestThreat_B15_AnEditSurvivesACrash(t *testing.T) {
+	w := newWorld(t, approval.Config{})
+	a := w.ask(func(a *approval.Ask) { a.Stages = []approval.Stage{{Quorum: 2}} })
+	edit := approval.Ballot{
+		Verdict: approval.Approve, ExpectedDigest: a.Digest, EditedArguments: "{}",
+		Edit: &approval.Edit{Digest: "pc1:bb", Action: []byte("other"), Stages: []approval.Stage{{Quorum: 2}}},
+	}
+	if _, err := w.SubmitVerdict(t.Context(), a.ID, person("ann"), edit); err != nil {
+		t.Fatal(err)
+	}
+	after := w.crash()
+	shown, err := after.Reveal(t.Context(), a.ID)
+	if err != nil || string(shown.Action) != "other" || shown.Approval.Missing() != 1 {
+		t.Fatalf("%s, %d missing, %v", shown.Action, shown.Approval.Missing(), err)
+	}
+	if _, err := after.SubmitVerdict(t.Context(), a.ID, person("bob"), approval.Ballot{Verdict: approval.Approve, ExpectedDigest: "pc1:bb"}); err != nil {
+		t.Fatal(err)
+	}
+	again := after.crash()
+	if given, err := again.Edited(t.Context(), a.ID); err != nil || string(given) != "other" {
+		t.Errorf("the agent is given %s, %v", given, err)
+	}
+	if err := again.Redeem(t.Context(), a.ID, redemption(), "d"); err != nil {
+		t.Error(err)
+	}
+	if _, err := again.Edited(t.Context(), a.ID); !errors.Is(err, approval.ErrEnded) {
+		t.Errorf("used, and still there: %v", err)
+	}
+}
+
+// TestWhoWatchesHearsOfAStage at its moment, although nobody voted.
+func TestWhoWatchesHearsOfAStage(t *testing.T) {
+	w := newWorld(t, approval.Config{})
+	a := w.ask(func(a *approval.Ask) {
+		a.Stages = []approval.Stage{{Quorum: 1, Groups: []string{"g"}}, {After: 10 * time.Second, Quorum: 1}}
+	})
+	events, err := w.WatchAll(t.Context(), approval.Filter{}, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for e, err := range events {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 1 {
+			w.clock.move(10 * time.Second)
+			if err := w.Sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if e.Approval.ID != a.ID || e.Approval.Stage != 1 || e.Approval.State != approval.Pending {
+			t.Errorf("heard %+v", e.Approval)
+		}
+		break
+	}
+}
