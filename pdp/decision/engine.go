@@ -24,6 +24,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/provenance/outflow"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 	"github.com/portcullis-pdp/portcullis/pdp/seal"
+	"github.com/portcullis-pdp/portcullis/pdp/toolrole"
 )
 
 // Config steers the pipeline. Zero fields take the defaults.
@@ -123,8 +124,9 @@ type Deps struct {
 	Limits    *limit.Engine
 	Breakers  *breaker.Breakers
 	Sessions  *provenance.Sessions
-	Origins   *origin.Index  // where values were seen; New makes one of the default size if there is none
-	Outflow   *outflow.Tails // what was last sent where; New makes one of the default size if there is none
+	Origins   *origin.Index      // where values were seen; New makes one of the default size if there is none
+	Tools     *toolrole.Registry // how tools were described; New makes one if there is none
+	Outflow   *outflow.Tails     // what was last sent where; New makes one of the default size if there is none
 	Memory    *memory.Book
 	Approvals *approval.Queue
 	// Notified says whether people of a tenant are told of asks in another way than by watching; nil: they are not.
@@ -159,6 +161,9 @@ func New(cfg Config, deps Deps) (*Engine, error) {
 	e := &Engine{cfg: cfg.withDefaults(), Deps: deps}
 	if e.Origins == nil {
 		e.Origins = origin.New(origin.Config{}, deps.Now)
+	}
+	if e.Tools == nil {
+		e.Tools = toolrole.NewRegistry()
 	}
 	if e.Outflow == nil {
 		e.Outflow = outflow.New(outflow.Config{}, deps.Now)

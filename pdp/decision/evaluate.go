@@ -135,13 +135,15 @@ func (j *judgement) input(approved bool) policy.Input {
 			Price:          string(j.bill.price),
 			Memory:         memoryInput(&j.memory),
 			InReplyToKnown: j.repliedTo != nil,
-			Role:           &policyv1.ToolRole{Source: j.role.Source, Writes: j.role.Writes, Fetches: j.fetches},
+			Role:           roleInput(&j.role),
 			Sinks:          j.sinks,
+			Steering:       j.steers,
 		},
 		Session: &policyv1.Session{
 			Labels: j.session.Labels, Tools: j.session.Tools, MemoryItems: j.session.MemoryItems,
 			Repeats: j.session.Repeats, StartedAt: stamp(j.session.StartedAt), Ended: j.session.Ended,
 			Cycle:        &policyv1.Cycle{Length: j.session.Cycle.Length, Rounds: j.session.Cycle.Rounds},
+			Private:      slices.Contains(j.session.Labels, labelPrivate),
 			RepeatsLevel: string(j.loop.repeats), CycleLevel: string(j.loop.cycle),
 			Untrusted: j.sessionUntrusted(), Surprise: &policyv1.Surprise{Level: "unknown"},
 		},
@@ -185,6 +187,13 @@ func (j *judgement) input(approved bool) policy.Input {
 
 func memoryInput(m *memoryState) *policyv1.Memory {
 	return &policyv1.Memory{Seal: m.seal, Labels: m.labels, Untrusted: m.untrusted, Instructs: m.instructs}
+}
+
+func roleInput(r *role) *policyv1.ToolRole {
+	return &policyv1.ToolRole{
+		Source: r.Source, Writes: r.Writes, Fetches: r.fetches, Sends: r.Sends, Irreversible: r.Irreversible, External: r.external,
+		Private: r.Private, Persists: r.Persists, Description: r.description,
+	}
 }
 
 // stamp is RFC 3339 in UTC; empty for no time.

@@ -130,7 +130,7 @@ func (j *judgement) labels() []string {
 	}
 	if j.req.Action.Kind == action.KindToolResult {
 		out = append(out, seenResult)
-		if r := j.repliedTo; r == nil || !j.snapshot.Tables.TrustedLookup(r.Server, r.Tool) {
+		if j.untrusted {
 			out = append(out, memory.LabelUntrusted)
 		}
 	} else if j.req.Action.Kind == action.KindMessage && j.effect == Allow {
@@ -140,6 +140,9 @@ func (j *judgement) labels() []string {
 	}
 	if j.req.Action.Kind == action.KindMessage && j.effect == Allow {
 		out = append(out, labelMessage+j.knownSender())
+	}
+	if j.effect == Allow && j.role.Private {
+		out = append(out, labelPrivate)
 	}
 	return append(append(out, j.memory.labels...), j.delegatedLabels()...)
 }

@@ -21,7 +21,6 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
-	"github.com/portcullis-pdp/portcullis/pdp/toolrole"
 )
 
 // judgement is one decision on its way. Each stage fills in its part and reads those before it.
@@ -50,10 +49,14 @@ type judgement struct {
 	degraded []string
 
 	// trace
-	role    toolrole.Role
-	fetches bool
-	traced  []traced
-	sinks   string
+	role   role
+	traced []traced
+	sinks  string
+	steers string
+
+	// of an allowed action that brings something
+	arrived   []arrival
+	untrusted bool // others could write some of it
 
 	// look up
 	session     provenance.Facts
@@ -141,6 +144,7 @@ func (e *Engine) judge(ctx context.Context, j *judgement) (Response, error) {
 			break
 		}
 	}
+	e.arrive(j)
 	e.remember(ctx, j)
 	e.absorb(j)
 	e.sent(j)

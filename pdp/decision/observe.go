@@ -4,7 +4,6 @@ import (
 	"context"
 	"strconv"
 
-	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/memory"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
@@ -123,40 +122,6 @@ func nonEmpty(s, otherwise string) string {
 		return otherwise
 	}
 	return s
-}
-
-// absorb adds what an allowed action brought to what the session has seen. Its origin is that of the PDP's own record: of
-// a result, the tool that this session was allowed to call.
-func (e *Engine) absorb(j *judgement) {
-	if j.effect != Allow || !arrives(j.req.Action.Kind) {
-		return
-	}
-	a := &j.req.Action
-	if j.effective != nil { // that is what the model sees
-		a = j.effective
-	}
-	from := origin.Source{Kind: origin.Untrusted, Name: "unknown"}
-	switch a.Kind {
-	case action.KindToolResult:
-		if r := j.repliedTo; r != nil {
-			from.Name = r.Tool
-			if j.snapshot.Tables.TrustedLookup(r.Server, r.Tool) {
-				from.Kind = origin.Trusted
-			}
-		}
-	case action.KindMemoryRead:
-		from = origin.Source{Kind: origin.Memory}
-	case action.KindMessage:
-		from = origin.Source{Kind: origin.Agent, Name: j.sender()}
-	default:
-	}
-	texts := []string{a.Content}
-	for _, t := range a.Texts() {
-		if len(t.Pointer) > len("/arguments/") && t.Pointer[:len("/arguments/")] == "/arguments/" {
-			texts = append(texts, t.Value)
-		}
-	}
-	e.Origins.Observe(j.sessionID(), from, texts, anythingSeen(j.session.Labels))
 }
 
 // anythingSeen says whether anything that could be lost was in the session before.

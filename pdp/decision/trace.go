@@ -39,11 +39,10 @@ func (e *Engine) trace(_ context.Context, j *judgement) error {
 		return nil
 	}
 	values, arguments := e.argumentsOf(j, a)
-	sinks := j.snapshot.Tables.Roles.Sinks(j.tool(), arguments)
-	j.role = j.snapshot.Tables.Roles.Role(j.tool())
-	j.fetches = j.snapshot.Tables.Roles.Fetches(arguments)
+	tool, known := e.described(j, a.Server, j.tool(), a.SchemaDigest)
+	sinks := j.snapshot.Tables.Roles.Sinks(tool, arguments)
+	j.role = j.roleOf(tool, known, arguments)
 	if a.Kind == action.KindHTTPRequest {
-		j.role.Writes = true
 		for i, v := range values {
 			sinks[i] = v.Pointer == "/http/url"
 		}
@@ -52,7 +51,7 @@ func (e *Engine) trace(_ context.Context, j *judgement) error {
 	for _, link := range linksIn(values, sinks, j.role.Writes) {
 		values, sinks = append(values, link), append(sinks, true)
 	}
-	origins, state := e.Origins.Trace(j.sessionID(), values)
+	origins, state := e.Origins.Trace(j.sessionID(), a.Server, values)
 	for i, t := range origins {
 		t.Pointer = j.hide(t.Pointer)
 		if i >= whole {
@@ -61,7 +60,8 @@ func (e *Engine) trace(_ context.Context, j *judgement) error {
 		j.traced = append(j.traced, traced{t, sinks[i]})
 	}
 	j.sinks = sinksTogether(j.traced, "agent:"+j.req.Principal.Agent)
-	if (j.role.Writes || j.fetches) && j.sinks != sinksNone {
+	j.steers = j.steering(arguments)
+	if (j.role.Writes || j.role.fetches) && j.sinks != sinksNone {
 		e.degradeProvenance(j, state)
 	}
 	return nil

@@ -269,6 +269,9 @@ func inputs(r *rapid.T) Input {
 	in.Action.Estimate.Tokens = rapid.SampledFrom([]int64{0, 0, 0, 7999, 8001}).Draw(r, "tokens")
 	in.Action.Sinks = mostly("sinks", "none", "proven", "unproven", "tainted", "")
 	in.Action.Role = &policyv1.ToolRole{Source: "name", Writes: rapid.Bool().Draw(r, "writes"), Fetches: seldom("fetches")}
+	in.Action.Role.Irreversible, in.Action.Role.External, in.Action.Role.Description = seldom("irreversible"), rapid.Bool().Draw(r, "external"), mostly("description", "undescribed", "changed", "mismatched", "?")
+	in.Action.Steering = mostly("steering", "none", "own", "tainted", "")
+	in.Session.Private, in.Session.Untrusted = seldom("private"), seldom("untrusted")
 	in.Action.Price = mostly("price", "none", "known", "stated", "unknown", "unnamed", "?")
 	in.Session.RepeatsLevel, in.Session.CycleLevel = mostly("repeats", "none", "warn", "ask", "deny"), mostly("cycle", "none", "warn", "ask", "deny")
 	in.Session.MemoryItems = rapid.SampledFrom([]int64{0, 99, 100}).Draw(r, "items")
@@ -328,12 +331,12 @@ func TestProveTheMemoChangesNothing(t *testing.T) {
 var defaultReads = []string{
 	"principal.profile",
 	"action.kind", "action.tool", "action.arguments_bytes", "action.estimate.tokens", "action.memory.item_characters", "action.memory.seal", "action.in_reply_to_known", "action.price",
-	"action.role.writes", "action.role.fetches", "action.sinks",
+	"action.role.writes", "action.role.fetches", "action.role.irreversible", "action.role.external", "action.role.description", "action.sinks", "action.steering",
 	"facts.*.pointer", "facts.*.type", "facts.*.class", "facts.*.host", "facts.*.scheme", "facts.*.flags.*", "facts.*.programs.*", "facts.*.near_miss_of",
 	"views.*.pointer", "views.*.chain", "views.*.text", // only policy tests have any
 	"findings.*.rule", "findings.*.category", "findings.*.severity", "findings.*.confidence", "findings.*.pointer", "findings.*.count", "findings.*.fingerprint",
 	"provenance.*.pointer", "provenance.*.sink", "provenance.*.origins.*",
-	"session.memory_items", "session.ended", "session.repeats_level", "session.cycle_level",
+	"session.memory_items", "session.ended", "session.repeats_level", "session.cycle_level", "session.untrusted", "session.private",
 	"limits.*.name", "limits.*.exceeded", "limits.*.on_exceed",
 	"breakers.*.name", "breakers.*.state", "breakers.*.probe",
 	"approval.state",

@@ -7,7 +7,7 @@ import (
 )
 
 // rowKeys are the fields that name a row of a table, in the order in which they are looked for.
-var rowKeys = []string{"name", "id", "control", "kind", "agent", "tool", "model"}
+var rowKeys = []string{"name", "id", "control", "kind", "agent", "tool", "model", "server"}
 
 // Overlay returns b with over laid on top: modules and tests of the same path are replaced, others added;
 // tables are merged deeply. Objects merge key by key. Lists of rows that have a name (or id, control, kind,

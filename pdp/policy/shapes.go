@@ -90,6 +90,9 @@ type (
 	marksShape struct {
 		Marks []namedEffect `json:"marks"`
 	}
+	flowsShape struct {
+		Flows []namedEffect `json:"flows"`
+	}
 	gapsShape struct {
 		Gaps []namedEffect `json:"gaps"`
 	}
@@ -293,6 +296,10 @@ func (s *shapes) marks() {
 	if s.table("degraded", &t) {
 		s.named("degraded", t.Gaps)
 	}
+	var f flowsShape
+	if s.table("flows", &f) {
+		s.named("flows", f.Flows)
+	}
 }
 
 func (s *shapes) named(table string, rows []namedEffect) {
@@ -389,7 +396,7 @@ func (s *shapes) controls(packages map[string]bool) {
 var shippedTables = []string{
 	"limits", "anomalies", "breakers", "estimates", "prices", "loops", "patterns", "agents", "memory", "profiles", "tools", "blocked",
 	"answers", "suppressions",
-	"sinks", "trusted_lookups", "suspicion", "risk", "approvals", "size", "controls", "effects", "meant", "paths", "urls", "commands", "degraded",
+	"sinks", "trusted_lookups", "servers", "flows", "suspicion", "risk", "approvals", "size", "controls", "effects", "meant", "paths", "urls", "commands", "degraded",
 }
 
 // checkRead refuses data that nobody reads: a misspelt folder would otherwise vanish without a word.

@@ -35,7 +35,8 @@ type Tables struct {
 	Roles *toolrole.Lexicon
 
 	patternRows []patternRow // where Patterns stand
-	lookups     map[[2]string]bool
+	lookups     map[[2]string]Lookup
+	servers     map[string]Server
 
 	estimates []estimateRow
 	prices    map[string]price
@@ -51,13 +52,36 @@ type Tables struct {
 
 type lookupsTable struct {
 	Rows []struct {
-		Tool   string `json:"tool"`
-		Server string `json:"server"`
+		Tool   string   `json:"tool"`
+		Server string   `json:"server"`
+		Fields []string `json:"fields"`
 	} `json:"trusted_lookups"`
 }
 
-// TrustedLookup says whether the results of a tool of a server vouch for the values in them.
-func (t *Tables) TrustedLookup(server, tool string) bool { return t.lookups[[2]string{server, tool}] }
+type serversTable struct {
+	Servers []Server `json:"servers"`
+}
+
+// Server is a row of the table `servers`.
+type Server struct {
+	Server  string `json:"server"`
+	Trusted bool   `json:"trusted"`
+	// Fields are names of fields that the server itself writes.
+	Fields []string `json:"fields"`
+}
+
+// Server is what the table `servers` says of a server. One that it does not name is not trusted.
+func (t *Tables) Server(name string) Server { return t.servers[name] }
+
+// Lookup is how far the results of a tool vouch.
+type Lookup struct {
+	Trusted bool
+	// Fields are names of the only fields that vouch; empty: all of the result.
+	Fields []string
+}
+
+// Lookup says how far the results of a tool of a server vouch for the values in them.
+func (t *Tables) Lookup(server, tool string) Lookup { return t.lookups[[2]string{server, tool}] }
 
 // ToolNames lists every tool that the bundle knows, sorted. It must not be changed.
 func (t *Tables) ToolNames() []string { return t.toolNames }
@@ -95,6 +119,7 @@ func readTables(data map[string]any) (Tables, error) {
 			Suspicion []breaker.Definition
 			Innocent  []string `json:"innocent_controls"`
 		}
+		servers serversTable
 	)
 	err := errors.Join(
 		strict(tree, "limits", &limits), strict(tree, "anomalies", &alerts), strict(tree, "breakers", &breakers),
@@ -112,6 +137,9 @@ func readTables(data map[string]any) (Tables, error) {
 	if _, there := tree["trusted_lookups"]; there { // nothing is trusted without
 		err = errors.Join(err, strict(tree, "trusted_lookups", &lookups))
 	}
+	if _, there := tree["servers"]; there {
+		err = errors.Join(err, strict(tree, "servers", &servers))
+	}
 	if _, there := tree["answers"]; there {
 		err = errors.Join(err, strict(tree, "answers", &out.Answers))
 	}
@@ -123,9 +151,12 @@ func readTables(data map[string]any) (Tables, error) {
 	if err != nil {
 		return Tables{patternRows: out.patternRows}, err
 	}
-	out.lookups = map[[2]string]bool{}
+	out.lookups, out.servers = map[[2]string]Lookup{}, map[string]Server{}
 	for _, row := range lookups.Rows {
-		out.lookups[[2]string{row.Server, row.Tool}] = true
+		out.lookups[[2]string{row.Server, row.Tool}] = Lookup{true, row.Fields}
+	}
+	for _, row := range servers.Servers {
+		out.servers[row.Server] = row
 	}
 	out.Limits, out.Breakers = limits.Limits, breakers.Breakers
 	out.Suspicion, out.Innocent = suspects.Suspicion, suspects.Innocent

@@ -1,9 +1,10 @@
 // Package toolrole says what a tool is, and which of its arguments decide who is affected: its sinks. It goes by the table
-// `sinks` where somebody wrote a row for the tool, and by names where nobody did, so that a toolkit which nobody has heard
-// of is judged too. What the names do not tell is taken for the worse: a tool that is not known to read writes, and of one
-// that writes without an argument that is known for a sink, every argument that is not named as content is one.
+// `sinks` where somebody wrote a row for the tool, then by what the tool's server says of it, then by names, so that a toolkit
+// which nobody has heard of is judged too. What none of them tells is taken for the worse: a tool that is not known to read
+// writes, and of one that writes without an argument that is known for a sink, every argument that is not named as content is
+// one. A server may speak against its own tool; in its favour it is believed only where a table trusts it.
 //
-// It knows nothing of sessions. pdp/policy reads the table, pdp/decision asks.
+// pdp/policy reads the table, pdp/decision registers descriptions and asks.
 package toolrole
 
 import (
@@ -26,6 +27,16 @@ type Table struct {
 	// Reads and Writes are words in names of tools.
 	Reads  []string `json:"reads"`
 	Writes []string `json:"writes"`
+	// Sends, Irreversible, Private and Persists are words in names of tools: what hands something to somebody else, what
+	// cannot be taken back, what is not for everybody to see, and what keeps text that an agent may read again.
+	Sends        []string `json:"sends"`
+	Irreversible []string `json:"irreversible"`
+	Private      []string `json:"private"`
+	Persists     []string `json:"persists"`
+	// Titles are words, at the end of a name of an argument, of short texts by which kept things are found again.
+	Titles []string `json:"titles"`
+	// Described are words in descriptions of arguments that make a sink of one whose name does not.
+	Described []string `json:"described"`
 	// Tools are rows for tools whose names mislead. They win over names.
 	Tools []Row `json:"tools"`
 }
@@ -35,6 +46,11 @@ type Row struct {
 	Tool   string   `json:"tool"`
 	Writes *bool    `json:"writes"` // required
 	Sinks  []string `json:"sinks"`  // names of arguments; left out: by their names
+	// Left out: by the name of the tool.
+	Sends        *bool `json:"sends"`
+	Irreversible *bool `json:"irreversible"`
+	Private      *bool `json:"private"`
+	Persists     *bool `json:"persists"`
 }
 
 // Validate refuses rows that say nothing, or twice.
@@ -52,7 +68,7 @@ func (t *Table) Validate() error {
 		}
 		seen[r.Tool] = true
 	}
-	for name, list := range map[string][]string{"sinks": t.Sinks, "addresses": t.Addresses, "contents": t.Contents, "reads": t.Reads, "writes": t.Writes} {
+	for name, list := range t.lists() {
 		for _, w := range list {
 			if w == "" || w != strings.ToLower(w) || len(nameWords(w)) != 1 {
 				errs = append(errs, fmt.Errorf("tables/sinks: %s: %q is not one word in lower case", name, w))
@@ -62,16 +78,25 @@ func (t *Table) Validate() error {
 	return errors.Join(errs...)
 }
 
+func (t *Table) lists() map[string][]string {
+	return map[string][]string{
+		"sinks": t.Sinks, "addresses": t.Addresses, "contents": t.Contents, "reads": t.Reads, "writes": t.Writes, "sends": t.Sends,
+		"irreversible": t.Irreversible, "private": t.Private, "persists": t.Persists, "titles": t.Titles, "described": t.Described,
+	}
+}
+
 // Lexicon is the table, ready to be asked. Nil knows nothing, which is the strictest. It does not change.
 type Lexicon struct {
-	sinks, addresses, contents, reads, writes map[string]bool
-
+	words map[string]map[string]bool // by the list of the table
 	tools map[string]Row
 }
 
 // Compile makes a lexicon of a valid table.
 func Compile(t Table) *Lexicon {
-	l := &Lexicon{sinks: set(t.Sinks), addresses: set(t.Addresses), contents: set(t.Contents), reads: set(t.Reads), writes: set(t.Writes), tools: map[string]Row{}}
+	l := &Lexicon{words: map[string]map[string]bool{}, tools: map[string]Row{}}
+	for name, list := range t.lists() {
+		l.words[name] = set(list)
+	}
 	for _, r := range t.Tools {
 		l.tools[r.Tool] = r
 	}
@@ -86,34 +111,77 @@ func set(list []string) map[string]bool {
 	return m
 }
 
+// has says whether a word stands in a list of the table.
+func (l *Lexicon) has(list, word string) bool { return l.words[list][word] }
+
+// any says whether a name has a word of a list.
+func (l *Lexicon) any(list, name string) bool {
+	return slices.ContainsFunc(nameWords(name), func(w string) bool { return l.has(list, w) })
+}
+
+// ends says whether the last word of a name is in a list.
+func (l *Lexicon) ends(list, name string) bool {
+	words := nameWords(name)
+	return l != nil && len(words) > 0 && l.has(list, words[len(words)-1])
+}
+
 // Where a role is from.
 const (
-	FromTable = "table"
-	FromName  = "name"
+	FromTable  = "table"
+	FromSchema = "schema"
+	FromName   = "name"
 )
+
+// Tool is a tool as it is called, and what is known of it.
+type Tool struct {
+	Name string
+	// Said is what its server says; nil if it said nothing.
+	Said *Said
+	// Trusted says that the server is believed also where it speaks in favour of its tool.
+	Trusted bool
+}
 
 // Role is what a tool does.
 type Role struct {
-	Writes bool
+	Writes       bool
+	Sends        bool // hands something to somebody else
+	Irreversible bool // what it does cannot be taken back
+	Private      bool // reads what not everybody may see
+	Persists     bool // keeps text that an agent may read again
+	// Open is what its server says of the world beyond it; nil if nothing that counts.
+	Open   *bool
 	Source string
 }
 
 // Role says what a tool does.
-func (l *Lexicon) Role(tool string) Role {
+func (l *Lexicon) Role(t Tool) Role {
 	if l == nil {
-		return Role{Writes: true, Source: FromName}
+		return Role{Writes: true, Sends: true, Private: true, Persists: true, Source: FromName}
 	}
-	if r, ok := l.tools[tool]; ok && r.Writes != nil {
-		return Role{Writes: *r.Writes, Source: FromTable}
+	r := l.named(t.Name)
+	if t.Said != nil {
+		t.Said.amend(&r, t.Trusted)
 	}
-	reads := false
-	for _, w := range nameWords(tool) {
-		if l.writes[w] {
-			return Role{Writes: true, Source: FromName}
+	if row, ok := l.tools[t.Name]; ok && row.Writes != nil {
+		r.Source = FromTable
+		r.Writes, r.Sends, r.Irreversible = *row.Writes, r.Sends && *row.Writes, r.Irreversible && *row.Writes
+		for field, said := range map[*bool]*bool{&r.Sends: row.Sends, &r.Irreversible: row.Irreversible, &r.Private: row.Private, &r.Persists: row.Persists} {
+			if said != nil {
+				*field = *said
+			}
 		}
-		reads = reads || l.reads[w]
 	}
-	return Role{Writes: !reads, Source: FromName}
+	r.Private = r.Private && !r.Writes
+	r.Persists = r.Persists && r.Writes
+	return r
+}
+
+// named is what the name of a tool says.
+func (l *Lexicon) named(tool string) Role {
+	return Role{
+		Writes: l.any("writes", tool) || !l.any("reads", tool), Sends: l.any("sends", tool), Irreversible: l.any("irreversible", tool),
+		Private: l.any("private", tool), Persists: l.any("persists", tool), Source: FromName,
+	}
 }
 
 // Argument is one value, under the nearest name above it.
@@ -125,14 +193,14 @@ type Argument struct {
 }
 
 // Sinks says for each argument of a call whether it is a sink.
-func (l *Lexicon) Sinks(tool string, arguments []Argument) []bool {
+func (l *Lexicon) Sinks(t Tool, arguments []Argument) []bool {
 	out := make([]bool, len(arguments))
 	any := false
 	for i, a := range arguments {
-		out[i] = a.Text != "" && l.sink(tool, a)
+		out[i] = a.Text != "" && l.sink(t, a)
 		any = any || out[i]
 	}
-	if any || !l.Role(tool).Writes || l.listed(tool) {
+	if any || !l.Role(t).Writes || l.listed(t.Name) {
 		return out
 	}
 	for i, a := range arguments {
@@ -144,36 +212,36 @@ func (l *Lexicon) Sinks(tool string, arguments []Argument) []bool {
 // listed says whether a row names the sinks of the tool, be it none.
 func (l *Lexicon) listed(tool string) bool { return l != nil && l.tools[tool].Sinks != nil }
 
-func (l *Lexicon) sink(tool string, a Argument) bool {
+func (l *Lexicon) sink(t Tool, a Argument) bool {
 	if l == nil {
 		return true
 	}
-	if l.listed(tool) {
-		return slices.Contains(l.tools[tool].Sinks, a.Name)
+	if l.listed(t.Name) {
+		return slices.Contains(l.tools[t.Name].Sinks, a.Name)
 	}
-	if a.Address {
+	if a.Address || t.Said != nil && t.Said.sink(l, a.Name) {
 		return true
 	}
 	words := nameWords(a.Name)
 	if len(words) == 0 {
 		return false
 	}
-	if l.sinks[words[len(words)-1]] {
+	if l.has("sinks", words[len(words)-1]) {
 		return true
 	}
-	return !l.content(a.Name) && slices.ContainsFunc(words, func(w string) bool { return l.sinks[w] })
+	return !l.content(a.Name) && l.any("sinks", a.Name)
 }
 
 // content says whether an argument is named for what it says, and so not for whom it affects.
-func (l *Lexicon) content(name string) bool {
-	words := nameWords(name)
-	return l != nil && len(words) > 0 && l.contents[words[len(words)-1]]
-}
+func (l *Lexicon) content(name string) bool { return l.ends("contents", name) }
+
+// Title says whether an argument is a short text by which something that is kept is found again.
+func (l *Lexicon) Title(name string) bool { return l == nil || l.ends("titles", name) }
 
 // Fetches says whether any argument holds an address that the tool would go to.
 func (l *Lexicon) Fetches(arguments []Argument) bool {
 	return slices.ContainsFunc(arguments, func(a Argument) bool {
-		return a.Text != "" && (a.Address || l == nil || slices.ContainsFunc(nameWords(a.Name), func(w string) bool { return l.addresses[w] }))
+		return a.Text != "" && (a.Address || l == nil || l.any("addresses", a.Name))
 	})
 }
 

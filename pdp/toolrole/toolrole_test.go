@@ -33,11 +33,11 @@ func TestRole(t *testing.T) {
 		"target":          {Writes: true, Source: "name"}, // not `get`
 		"send_nothing":    {Writes: false, Source: "table"},
 	} {
-		if got := l.Role(tool); got != want {
+		if got := l.Role(toolrole.Tool{Name: tool}); got != want {
 			t.Errorf("%s: got %+v, want %+v", tool, got, want)
 		}
 	}
-	if got := (*toolrole.Lexicon)(nil).Role("get_mail"); !got.Writes {
+	if got := (*toolrole.Lexicon)(nil).Role(toolrole.Tool{Name: "get_mail"}); !got.Writes {
 		t.Error("without a table a tool is known to read")
 	}
 }
@@ -58,11 +58,11 @@ func TestSinks(t *testing.T) {
 		{"odd", []toolrole.Argument{{Name: "x", Text: "a"}, {Name: "to", Text: "b"}}, []bool{true, false}},
 		{"send_nothing", []toolrole.Argument{{Name: "to", Text: "b"}}, []bool{false}},
 	} {
-		if got := l.Sinks(c.tool, c.args); !slices.Equal(got, c.want) {
+		if got := l.Sinks(toolrole.Tool{Name: c.tool}, c.args); !slices.Equal(got, c.want) {
 			t.Errorf("%s %+v: got %v, want %v", c.tool, c.args, got, c.want)
 		}
 	}
-	if got := (*toolrole.Lexicon)(nil).Sinks("get_x", []toolrole.Argument{{Name: "x", Text: "a"}}); !got[0] {
+	if got := (*toolrole.Lexicon)(nil).Sinks(toolrole.Tool{Name: "get_x"}, []toolrole.Argument{{Name: "x", Text: "a"}}); !got[0] {
 		t.Error("without a table a value is known to be no sink")
 	}
 }

@@ -79,8 +79,8 @@ type State struct {
 	Partial bool
 }
 
-// Trace says of each value where it came from, in the order of the values.
-func (x *Index) Trace(id provenance.ID, values []Value) ([]Traced, State) {
+// Trace says of each value of a call to a server where it came from, in the order of the values.
+func (x *Index) Trace(id provenance.ID, server string, values []Value) ([]Traced, State) {
 	out := make([]Traced, len(values))
 	e := x.find(id)
 	if e == nil {
@@ -93,16 +93,16 @@ func (x *Index) Trace(id provenance.ID, values []Value) ([]Traced, State) {
 	defer e.mu.Unlock()
 	split := e.held.splits(values)
 	for i, v := range values {
-		out[i] = Traced{v.Pointer, e.held.origins(v.Text, split[i])}
+		out[i] = Traced{v.Pointer, e.held.origins(v.Text, server, split[i])}
 	}
 	return out, State{Known: true, Partial: e.held.partial}
 }
 
 // origins are the sources that vouch for a value, and those that it resembles.
-func (s *session) origins(text string, like uint64) []string {
+func (s *session) origins(text, server string, like uint64) []string {
 	var out []string
 	for _, kind := range []Kind{User, Trusted} {
-		if from, ok := s.voucher(s.spoken[kind], text); ok {
+		if from, ok := s.voucher(s.spoken[kind], text, server); ok {
 			out = append(out, from.String())
 		}
 	}

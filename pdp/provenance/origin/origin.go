@@ -21,7 +21,13 @@ const Nowhere = "nowhere"
 type Source struct {
 	Kind Kind
 	Name string
+	// Bound says that a trusted source vouches only in calls to Server.
+	Bound  bool
+	Server string
 }
+
+// reaches says whether what the source vouches for counts in calls to a server.
+func (s Source) reaches(server string) bool { return !s.Bound || s.Server == server }
 
 func (s Source) vouches() bool { return s.Kind == User || s.Kind == Trusted }
 

@@ -15,8 +15,8 @@ import (
 
 var (
 	here    = provenance.ID{Tenant: "t", Agent: "a", Session: "s"}
-	inbox   = Source{Untrusted, "read_inbox"}
-	lookups = Source{Trusted, "get_contact"}
+	inbox   = Source{Kind: Untrusted, Name: "read_inbox"}
+	lookups = Source{Kind: Trusted, Name: "get_contact"}
 	user    = Source{Kind: User}
 )
 
@@ -26,7 +26,7 @@ func newIndex(cfg Config) *Index {
 
 func one(t *testing.T, x *Index, value string) []string {
 	t.Helper()
-	traced, _ := x.Trace(here, []Value{{"/arguments/to", value}})
+	traced, _ := x.Trace(here, "", []Value{{"/arguments/to", value}})
 	return traced[0].Origins
 }
 
@@ -144,7 +144,7 @@ func TestThreat_D7_SplitOverTwoArguments(t *testing.T) {
 	x.Observe(here, inbox, []string{"pay " + iban}, false)
 	for cut := 1; cut < len(iban); cut++ {
 		for _, halves := range [][2]string{{iban[:cut], iban[cut:]}, {iban[cut:], iban[:cut]}} {
-			traced, _ := x.Trace(here, []Value{{"/a", halves[0]}, {"/b", halves[1]}})
+			traced, _ := x.Trace(here, "", []Value{{"/a", halves[0]}, {"/b", halves[1]}})
 			for _, v := range traced {
 				if !slices.Contains(v.Origins, "untrusted:read_inbox") {
 					t.Errorf("cut at %d: %v", cut, traced)
@@ -162,10 +162,10 @@ func TestAFloodLeavesWhatTheUserSaid(t *testing.T) {
 		for j := range 2_000 {
 			fmt.Fprintf(&b, "w%dx%d ", i, j)
 		}
-		whole = x.Observe(here, Source{Untrusted, fmt.Sprintf("tool%d", i)}, []string{b.String()}, false) && whole
+		whole = x.Observe(here, Source{Kind: Untrusted, Name: fmt.Sprintf("tool%d", i)}, []string{b.String()}, false) && whole
 	}
 	for i := range 100 {
-		x.Observe(here, Source{Trusted, fmt.Sprintf("look%d", i)}, []string{fmt.Sprintf("carol%d", i)}, false)
+		x.Observe(here, Source{Kind: Trusted, Name: fmt.Sprintf("look%d", i)}, []string{fmt.Sprintf("carol%d", i)}, false)
 	}
 	if whole {
 		t.Error("the flood fitted: it shows nothing")
@@ -184,7 +184,7 @@ func TestWhatDoesNotFitIsSaid(t *testing.T) {
 	if whole := x.Observe(here, user, []string{strings.Repeat("word ", maxVouching)}, false); whole {
 		t.Error("more than the bound fitted")
 	}
-	if _, state := x.Trace(here, nil); !state.Known || !state.Partial {
+	if _, state := x.Trace(here, "", nil); !state.Known || !state.Partial {
 		t.Errorf("got %+v", state)
 	}
 	if got := one(t, x, "word"); slices.Contains(got, "user") {
@@ -208,14 +208,14 @@ func TestSessionsAreApartAndBounded(t *testing.T) {
 	for i := range 5 {
 		x.Observe(provenance.ID{Tenant: "t", Agent: "a", Session: fmt.Sprint(i)}, user, []string{"bob"}, false)
 	}
-	if _, state := x.Trace(other, nil); !state.Known {
+	if _, state := x.Trace(other, "", nil); !state.Known {
 		t.Error("the sessions of one agent pushed out another's")
 	}
-	traced, _ := x.Trace(other, []Value{{"/a", "bob"}})
+	traced, _ := x.Trace(other, "", []Value{{"/a", "bob"}})
 	if !slices.Equal(traced[0].Origins, []string{Nowhere}) {
 		t.Errorf("another session's word: %v", traced)
 	}
-	if _, state := x.Trace(provenance.ID{Tenant: "t", Agent: "a", Session: "0"}, nil); state.Known {
+	if _, state := x.Trace(provenance.ID{Tenant: "t", Agent: "a", Session: "0"}, "", nil); state.Known {
 		t.Error("the bound does not hold")
 	}
 }
@@ -225,11 +225,11 @@ func TestAnIdleSessionIsForgotten(t *testing.T) {
 	x := New(Config{}, func() time.Time { return now })
 	x.Observe(here, user, []string{"bob"}, false)
 	now = now.Add(time.Hour)
-	if _, state := x.Trace(here, nil); state.Known {
+	if _, state := x.Trace(here, "", nil); state.Known {
 		t.Error("it is still there")
 	}
 	x.Observe(here, user, []string{"bob"}, true)
-	if _, state := x.Trace(here, nil); !state.Partial {
+	if _, state := x.Trace(here, "", nil); !state.Partial {
 		t.Error("what was lost is not said")
 	}
 }

@@ -36,7 +36,7 @@ type spoken struct {
 	words   []uint64
 	from    []uint8            // index of the source of each word
 	places  map[uint64][]int32 // where a word stands
-	numbers map[uint64]uint8   // exact decimals → index of the source
+	numbers map[uint64][]uint8 // exact decimals → indices of the sources
 }
 
 func newSession(partial bool) *session {
@@ -47,7 +47,7 @@ func newSession(partial bool) *session {
 }
 
 func newSpoken() *spoken {
-	return &spoken{places: map[uint64][]int32{}, numbers: map[uint64]uint8{}}
+	return &spoken{places: map[uint64][]int32{}, numbers: map[uint64][]uint8{}}
 }
 
 func (s *session) hash(what, text string) uint64 {
@@ -127,8 +127,9 @@ func (s *session) phrase(to *spoken, source uint8, list []word) {
 		to.words, to.from = append(to.words, h), append(to.from, source)
 		alone := (w.broken || i == 0) && (i+1 == len(list) || list[i+1].broken)
 		if n := number(w.text); n != "" && (alone || s.sources[source].Kind == User) {
-			if h := s.hash("number", n); to.numbers[h] == 0 {
-				to.numbers[h] = source + 1
+			h := s.hash("number", n)
+			if at := to.numbers[h]; len(at) < maxPlaces && !slices.Contains(at, source) {
+				to.numbers[h] = append(at, source)
 			}
 		}
 	}
@@ -136,18 +137,14 @@ func (s *session) phrase(to *spoken, source uint8, list []word) {
 }
 
 // voucher is the source in which the whole value stands, word for word.
-func (s *session) voucher(in *spoken, text string) (Source, bool) {
+func (s *session) voucher(in *spoken, text, server string) (Source, bool) {
 	list, plain := words(text)
 	if !plain || len(list) == 0 || strings.HasPrefix(text, ",") {
 		return Source{}, false
 	}
 	if len(list) == 1 {
 		if n := number(list[0].text); n != "" {
-			i := in.numbers[s.hash("number", n)]
-			if i == 0 {
-				return Source{}, false
-			}
-			return s.sources[i-1], true
+			return s.counter(in, n, server)
 		}
 		if len(squeezed(list[0].text)) < minVouched || common[list[0].text] {
 			return Source{}, false
@@ -166,7 +163,20 @@ func (s *session) voucher(in *spoken, text string) (Source, bool) {
 			continue
 		}
 		from := s.sources[in.from[at]]
+		if !from.reaches(server) {
+			continue
+		}
 		if from.Kind == User || in.words[at-1] == 0 && in.words[end] == 0 {
+			return from, true
+		}
+	}
+	return Source{}, false
+}
+
+// counter is a source that says a number and reaches a server.
+func (s *session) counter(in *spoken, n, server string) (Source, bool) {
+	for _, i := range in.numbers[s.hash("number", n)] {
+		if from := s.sources[i]; from.reaches(server) {
 			return from, true
 		}
 	}
