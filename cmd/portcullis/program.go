@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -118,8 +119,8 @@ func (c serveCmd) complete(ctx context.Context, at places, log *slog.Logger) (p 
 func (c serveCmd) denied(at places) []string {
 	out := []string{at.data, at.operator, filepath.Dir(at.keyFile)}
 	for _, name := range append([]string{
-		c.Credentials, c.TLSKey, c.TLSCert, c.ClientCA, string(c.Config), c.Notify, c.Shared.RedisPasswordFile, c.Shared.RedisSentinelPasswordFile, c.Shared.RedisKey,
-	}, slices.Concat(c.Bundle, at.notify.Files())...) {
+		c.TLSKey, c.TLSCert, c.ClientCA, string(c.Config), c.Notify, c.Shared.RedisPasswordFile, c.Shared.RedisSentinelPasswordFile, c.Shared.RedisKey,
+	}, slices.Concat(c.Bundle, at.notify.Files(), at.callerFiles())...) {
 		if name == "" || strings.Contains(name, "://") {
 			continue
 		}
@@ -350,8 +351,12 @@ func (c serveCmd) serverConfig() server.Config {
 	if hold == 0 {
 		hold = -1
 	}
+	oldest := uint16(tls.VersionTLS13)
+	if c.TLSMin == "1.2" {
+		oldest = tls.VersionTLS12
+	}
 	return server.Config{
-		Listen: c.Listen, CertFile: c.TLSCert, KeyFile: c.TLSKey, ClientCAFile: c.ClientCA, DevMode: c.Dev, Hold: hold, Drain: c.Drain,
+		Listen: c.Listen, CertFile: c.TLSCert, KeyFile: c.TLSKey, ClientCAFile: c.ClientCA, TLSMin: oldest, DevMode: c.Dev, Hold: hold, Drain: c.Drain,
 	}
 }
 

@@ -28,6 +28,7 @@ type serveCmd struct {
 	KeyFile     string        `help:"File with the keys that seal memory items and approvals; made on first start. Keep it outside the data directory. Needed without --dev."`
 	TLSCert     string        `name:"tls-cert" help:"PEM certificate chain. Needed off loopback."`
 	TLSKey      string        `name:"tls-key" help:"PEM private key. Both files are read again when they change."`
+	TLSMin      string        `name:"tls-min" default:"1.3" enum:"1.2,1.3" help:"Oldest version of TLS: 1.2 or 1.3."`
 	ClientCA    string        `name:"client-ca" help:"PEM authorities whose client certificates are taken (mTLS). Read again when it changes."`
 	AddrFile    string        `help:"Write the address that was bound to this file, for scripts that listen on port 0."`
 	Hold        time.Duration `default:"0s" help:"On shutdown, stay NOT_SERVING for so long before draining, so that load balancers notice."`
@@ -85,6 +86,14 @@ type places struct {
 	dev            identity.Paths
 	redis          *redis.Config // nil: limits are counted alone
 	notify         notify.Config
+}
+
+// callerFiles are those that say who may call.
+func (p places) callerFiles() []string {
+	if p.live == nil {
+		return nil
+	}
+	return p.live.Files()
 }
 
 // prepare makes directories and reads credentials and keys.

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // Role is what a caller is, not what it may do.
@@ -52,6 +53,8 @@ type Caller struct {
 	Method string
 	// CredentialID is the stable, public id of the credential, for logs and replay keys.
 	CredentialID string
+	// ValidUntil is when the credential stops being valid; zero: never. Streams end then, too.
+	ValidUntil time.Time
 	// ObserveAsUser says that what it observes as the user's words counts as such.
 	ObserveAsUser bool
 }

@@ -21,6 +21,8 @@ type Directory struct {
 	revoked revocations
 	issuers []*Issuer
 	people  people
+	// longest is how long a client certificate may be made for.
+	longest time.Duration
 	now     func() time.Time
 }
 
@@ -51,11 +53,22 @@ type Contents struct {
 	Revoked      []Revocation
 	Issuers      []*Issuer
 	People       []Person
+	// MaxCertificateLifetime is how long a client certificate may be made for: 24 hours, at most 90 days. It is what bounds a
+	// stolen key that nobody misses (threat C2).
+	MaxCertificateLifetime time.Duration
 }
+
+const (
+	certificateLifetime    = 24 * time.Hour
+	maxCertificateLifetime = 90 * 24 * time.Hour
+)
 
 // NewDirectory checks the parts one by one and against each other.
 func NewDirectory(c Contents, now func() time.Time) (*Directory, error) {
-	d := &Directory{certs: map[string]Caller{}, issuers: c.Issuers, now: now}
+	d := &Directory{certs: map[string]Caller{}, issuers: c.Issuers, longest: cmp.Or(c.MaxCertificateLifetime, certificateLifetime), now: now}
+	if d.longest < time.Minute || d.longest > maxCertificateLifetime {
+		return nil, fmt.Errorf("identity: max_certificate_lifetime must be between 1m and %s", maxCertificateLifetime)
+	}
 	if len(c.Credentials)+len(c.Certificates)+len(c.Issuers) == 0 {
 		return nil, errors.New("identity: no credentials, certificates or issuers: nobody could call")
 	}
@@ -117,9 +130,10 @@ func (d *Directory) ownerOf(c Caller) string {
 // certificateKey is how a certificate that TLS verified is handed on.
 type certificateKey struct{}
 
-// WithCertificate hands on the client certificate of a connection, which TLS has verified against the server's authorities.
-func WithCertificate(ctx context.Context, cert *x509.Certificate) context.Context {
-	return context.WithValue(ctx, certificateKey{}, cert)
+// WithCertificate hands on the client certificate of a connection and those above it, which TLS has verified against the
+// server's authorities.
+func WithCertificate(ctx context.Context, chain []*x509.Certificate) context.Context {
+	return context.WithValue(ctx, certificateKey{}, chain)
 }
 
 // Authenticate finds the caller by the certificate of the connection, the authorization header, or both: then they must be
@@ -156,18 +170,24 @@ func (d *Directory) Authenticate(ctx context.Context, header string) (Caller, er
 // certified is who a certificate stands for, nil for nobody; and whether there was one. One that was revoked or has run
 // out since the connection was opened is an error, whatever comes with it.
 func (d *Directory) certified(ctx context.Context) (who *Caller, shown bool, err error) {
-	cert, _ := ctx.Value(certificateKey{}).(*x509.Certificate)
-	if cert == nil {
+	chain, _ := ctx.Value(certificateKey{}).([]*x509.Certificate)
+	if len(chain) == 0 {
 		return nil, false, nil
 	}
-	now := d.now()
-	if d.revoked.has(cert) || now.After(cert.NotAfter) || now.Before(cert.NotBefore) {
+	leaf, now := chain[0], d.now()
+	if slices.ContainsFunc(chain, d.revoked.has) || now.After(leaf.NotAfter) || now.Before(leaf.NotBefore) {
 		return nil, true, ErrBadCredential
 	}
-	if len(cert.URIs) != 1 { // a SPIFFE certificate has exactly one
+	// What may sign for others is no workload (X509-SVID, 5.2), and what is made to last is no short-lived certificate.
+	if leaf.IsCA || leaf.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0 || leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 ||
+		leaf.NotAfter.Sub(leaf.NotBefore) > d.longest {
+		return nil, true, ErrBadCredential
+	}
+	if len(leaf.URIs) != 1 { // a SPIFFE certificate has exactly one
 		return nil, true, nil
 	}
-	if c, known := d.certs[cert.URIs[0].String()]; known {
+	if c, known := d.certs[leaf.URIs[0].String()]; known {
+		c.ValidUntil = leaf.NotAfter
 		return &c, true, nil
 	}
 	return nil, true, nil
@@ -193,7 +213,7 @@ func (d *Directory) byHeader(ctx context.Context, header string) (Caller, error)
 		if err != nil {
 			return Caller{}, err
 		}
-		who.Person, who.Owner = d.people.of(who.Subject), d.ownerOf(who)
+		who.Person, who.Owner = d.people.of(cmp.Or(who.Person, who.Subject)), d.ownerOf(who)
 		return who, nil
 	}
 	return Caller{}, ErrBadCredential

@@ -31,7 +31,7 @@ credentials:
 func certificate(serial int64, ids ...string) *x509.Certificate {
 	c := &x509.Certificate{
 		Raw: fmt.Appendf(nil, "certificate %d", serial), SerialNumber: big.NewInt(serial),
-		NotBefore: testTime.Add(-time.Hour), NotAfter: testTime.Add(time.Hour),
+		NotBefore: testTime.Add(-time.Hour), NotAfter: testTime.Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
 	}
 	for _, id := range ids {
 		u, err := url.Parse(id)
@@ -85,7 +85,7 @@ func TestThreat_C3_CertificateAndTokenMustAgree(t *testing.T) {
 	} {
 		ctx := t.Context()
 		if c.cert != nil {
-			ctx = WithCertificate(ctx, c.cert)
+			ctx = WithCertificate(ctx, []*x509.Certificate{c.cert})
 		}
 		who, err := d.Authenticate(ctx, c.header)
 		if !errors.Is(err, c.err) || who.Subject != c.subject || who.CredentialID != c.id {
@@ -192,5 +192,62 @@ func TestThreat_C2_AFileThatChangesIsFollowed(t *testing.T) {
 	step(row("bob"), nil, true, true, "bob")
 	if _, err := Open(path+"x", clockAt(testTime), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a server would start without its file")
+	}
+}
+
+// TestThreat_C2_ACertificateThatIsNoWorkloads: an authority's, one for another use, one that is made to last, one under an
+// authority that is revoked.
+func TestThreat_C2_ACertificateThatIsNoWorkloads(t *testing.T) {
+	const id = "spiffe://corp/agents/mailer"
+	above := &x509.Certificate{Raw: []byte("authority"), SerialNumber: big.NewInt(7), IsCA: true}
+	sum := sha256.Sum256(above.Raw)
+	rows := fmt.Sprintf(certificateRows, hex.EncodeToString(sum[:]), digest("t1"), digest("t2"))
+	d, err := LoadFile(writeFile(t, rows), clockAt(testTime))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := func(change func(*x509.Certificate)) []*x509.Certificate {
+		c := certificate(1, id)
+		change(c)
+		return []*x509.Certificate{c}
+	}
+	if who, err := d.Authenticate(WithCertificate(t.Context(), changed(func(*x509.Certificate) {})), ""); err != nil || !who.ValidUntil.Equal(testTime.Add(time.Hour)) {
+		t.Fatalf("%+v, %v", who, err)
+	}
+	for name, chain := range map[string][]*x509.Certificate{
+		"an authority":                  changed(func(c *x509.Certificate) { c.IsCA = true }),
+		"may sign certificates":         changed(func(c *x509.Certificate) { c.KeyUsage |= x509.KeyUsageCertSign }),
+		"for encryption alone":          changed(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }),
+		"made for a year":               changed(func(c *x509.Certificate) { c.NotAfter = testTime.AddDate(1, 0, 0) }),
+		"under a revoked authority":     {certificate(1, id), above},
+		"escaped":                       {certificate(1, "spiffe://corp/agents/maile%72")},
+		"with a query":                  {certificate(1, id+"?x=1")},
+		"with an empty query":           {certificate(1, id+"?")},
+		"with a fragment":               {certificate(1, id+"#x")},
+		"with a port":                   {certificate(1, "spiffe://corp:443/agents/mailer")},
+		"with a user":                   {certificate(1, "spiffe://u@corp/agents/mailer")},
+		"of a web page":                 {certificate(1, "https://corp/agents/mailer")},
+		"with dots":                     {certificate(1, "spiffe://corp/x/../agents/mailer")},
+		"one who ends with a slash":     {certificate(1, id+"/")},
+		"its name in the subject alone": changed(func(c *x509.Certificate) { c.URIs = nil; c.Subject.CommonName = id; c.DNSNames = []string{"mailer"} }),
+	} {
+		if who, err := d.Authenticate(WithCertificate(t.Context(), chain), ""); !errors.Is(err, ErrBadCredential) {
+			t.Errorf("%s: %+v, %v", name, who, err)
+		}
+	}
+	long, err := LoadFile(writeFile(t, rows+"max_certificate_lifetime: 1h\n"), clockAt(testTime))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := long.Authenticate(WithCertificate(t.Context(), changed(func(*x509.Certificate) {})), ""); err == nil {
+		t.Error("two hours are more than one")
+	}
+	for _, bad := range []string{"1s", "3000h", "-1h", "soon"} {
+		if _, err := LoadFile(writeFile(t, rows+"max_certificate_lifetime: "+bad+"\n"), clockAt(testTime)); err == nil {
+			t.Errorf("max_certificate_lifetime: %s is taken", bad)
+		}
+	}
+	if _, err := LoadFile(writeFile(t, rows[:strings.Index(rows, "credentials:")]+"credentials: []\n"), clockAt(testTime)); err == nil {
+		t.Error("an empty list of keys is taken")
 	}
 }

@@ -38,16 +38,20 @@ type (
 		SPIFFE     string `yaml:"spiffe"`
 	}
 	fileIssuer struct {
-		ID           string   `yaml:"id"`
-		Issuer       string   `yaml:"issuer"`
-		Audience     string   `yaml:"audience"`
-		Algorithms   []string `yaml:"algorithms"`
-		JWKSURL      string   `yaml:"jwks_url"`
-		JWKSFile     string   `yaml:"jwks_file"`
-		Tenant       string   `yaml:"tenant"`
-		SubjectClaim string   `yaml:"subject_claim"`
-		GroupsClaim  string   `yaml:"groups_claim"`
-		Rules        []Rule   `yaml:"rules"`
+		ID         string   `yaml:"id"`
+		Issuer     string   `yaml:"issuer"`
+		Audience   string   `yaml:"audience"`
+		Algorithms []string `yaml:"algorithms"`
+		JWKSURL    string   `yaml:"jwks_url"`
+		JWKSFile   string   `yaml:"jwks_file"`
+		Tenant     string   `yaml:"tenant"`
+		// JWKSCA has the authorities of JWKSURL; empty: those of the machine.
+		JWKSCA       string `yaml:"jwks_ca"`
+		SubjectClaim string `yaml:"subject_claim"`
+		PersonClaim  string `yaml:"person_claim"`
+		OwnerClaim   string `yaml:"owner_claim"`
+		GroupsClaim  string `yaml:"groups_claim"`
+		Rules        []Rule `yaml:"rules"`
 	}
 	fileContents struct {
 		Credentials  []fileCredential  `yaml:"credentials"`
@@ -55,6 +59,8 @@ type (
 		Revoked      []Revocation      `yaml:"revoked"`
 		Issuers      []fileIssuer      `yaml:"issuers"`
 		People       []Person          `yaml:"people"`
+		// MaxCertificateLifetime is a duration such as 1h.
+		MaxCertificateLifetime time.Duration `yaml:"max_certificate_lifetime"`
 	}
 )
 
@@ -72,10 +78,11 @@ func LoadFile(path string, now func() time.Time) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return load(path, raw, now)
+	return load(path, raw, now, nil)
 }
 
-func load(path string, raw []byte, now func() time.Time) (*Directory, error) {
+// load keeps the fetched keys of a former directory, so that reading the file again forgets none while an issuer is away.
+func load(path string, raw []byte, now func() time.Time, former *Directory) (*Directory, error) {
 	contents, err := parseFile(raw, filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("identity: %s: %w", path, err)
@@ -84,7 +91,22 @@ func load(path string, raw []byte, now func() time.Time) (*Directory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if former != nil {
+		for _, issuer := range d.issuers {
+			issuer.Keys = former.keysLike(issuer)
+		}
+	}
 	return d, nil
+}
+
+// keysLike are the keys that an issuer of that name had, if they are fetched from the same place; else its own.
+func (d *Directory) keysLike(now *Issuer) *KeySet {
+	for _, was := range d.issuers {
+		if was.Issuer == now.Issuer && now.Keys.client != nil && was.Keys.source == now.Keys.source {
+			return was.Keys
+		}
+	}
+	return now.Keys
 }
 
 // parseFile reads the rows. Files of key sets are named relative to dir.
@@ -99,7 +121,10 @@ func parseFile(raw []byte, dir string) (Contents, error) {
 		return Contents{}, errors.New("more than one document")
 	}
 	var errs []error
-	out := Contents{Revoked: doc.Revoked, People: doc.People, Credentials: make([]Credential, len(doc.Credentials))}
+	if doc.Credentials != nil && len(doc.Credentials) == 0 {
+		return Contents{}, errors.New("no credentials in the list: leave it out where there are only certificates or issuers")
+	}
+	out := Contents{Revoked: doc.Revoked, People: doc.People, MaxCertificateLifetime: doc.MaxCertificateLifetime, Credentials: make([]Credential, len(doc.Credentials))}
 	for i, in := range doc.Credentials {
 		c := &out.Credentials[i]
 		c.Caller = in.caller()
@@ -126,23 +151,32 @@ func parseFile(raw []byte, dir string) (Contents, error) {
 		}
 		out.Issuers = append(out.Issuers, &Issuer{
 			ID: in.ID, Issuer: in.Issuer, Audience: in.Audience, Algorithms: in.Algorithms, Tenant: in.Tenant,
-			SubjectClaim: cmp.Or(in.SubjectClaim, "sub"), GroupsClaim: in.GroupsClaim, Rules: in.Rules, Keys: keys,
+			SubjectClaim: cmp.Or(in.SubjectClaim, "sub"), PersonClaim: in.PersonClaim, OwnerClaim: in.OwnerClaim, GroupsClaim: in.GroupsClaim, Rules: in.Rules, Keys: keys,
 		})
 	}
 	return out, errors.Join(errs...)
 }
 
 func (in fileIssuer) keys(dir string) (*KeySet, error) {
+	beside := func(path string) string {
+		if filepath.IsAbs(path) {
+			return path
+		}
+		return filepath.Join(dir, path)
+	}
 	switch {
 	case (in.JWKSURL == "") == (in.JWKSFile == ""):
 		return nil, errors.New("give jwks_url or jwks_file")
-	case in.JWKSURL != "":
-		return FetchedKeys(in.JWKSURL)
-	case filepath.IsAbs(in.JWKSFile):
-		return FileKeys(in.JWKSFile)
-	default:
-		return FileKeys(filepath.Join(dir, in.JWKSFile))
+	case in.JWKSFile != "":
+		return FileKeys(beside(in.JWKSFile))
+	case in.JWKSCA == "":
+		return FetchedKeys(in.JWKSURL, nil)
 	}
+	raw, err := readFile(beside(in.JWKSCA))
+	if err != nil {
+		return nil, fmt.Errorf("jwks_ca: %w", err)
+	}
+	return FetchedKeys(in.JWKSURL, raw)
 }
 
 func firstBytes(s string, n int) []byte { return []byte(s[:min(len(s), n)]) }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
@@ -36,10 +37,12 @@ type Issuer struct {
 	// Algorithms that are taken.
 	Algorithms []string
 	Tenant     string
-	// SubjectClaim names the account (`sub`), GroupsClaim its groups (empty: none).
-	SubjectClaim, GroupsClaim string
-	Rules                     []Rule
-	Keys                      *KeySet
+	// SubjectClaim names the account (`sub`), GroupsClaim its groups (empty: none). PersonClaim names the human behind it,
+	// such as `email` (empty: the subject), OwnerClaim who runs a machine. They must be claims that people cannot set
+	// themselves.
+	SubjectClaim, GroupsClaim, PersonClaim, OwnerClaim string
+	Rules                                              []Rule
+	Keys                                               *KeySet
 }
 
 // Rule gives roles to tokens with a claim that equals a text, or is a list which holds it.
@@ -74,6 +77,7 @@ func (i *Issuer) check() error {
 			return fmt.Errorf("algorithm %q is not one of %s", a, strings.Join(algorithms, ", "))
 		}
 	}
+	machines := false
 	for n, rule := range i.Rules {
 		if rule.Claim == "" || rule.Equals == "" {
 			return fmt.Errorf("rule %d: claim and equals are needed", n+1)
@@ -82,6 +86,15 @@ func (i *Issuer) check() error {
 		if err := who.check(); err != nil {
 			return fmt.Errorf("rule %d: %w", n+1, err)
 		}
+		// Subjects are not known before their tokens come: one that gets two kinds of token could approve itself (B12).
+		is := Allowed(who, RoleAgent, RoleGateway)
+		if n > 0 && is != machines {
+			return fmt.Errorf("rule %d: an issuer is for machines or for people, not for both: what it signs for an agent could approve", n+1)
+		}
+		machines = is
+	}
+	if !machines && i.OwnerClaim != "" {
+		return errors.New("owner_claim is for machines")
 	}
 	return nil
 }
@@ -92,8 +105,8 @@ func claimedIssuer(token string) string {
 	if len(token) > maxTokenBytes || len(parts) != 3 {
 		return ""
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(parts[1])
+	if err != nil || !utf8.Valid(raw) {
 		return ""
 	}
 	var claims struct {
@@ -103,6 +116,19 @@ func claimedIssuer(token string) string {
 		return ""
 	}
 	return claims.Issuer
+}
+
+// tokenTypes are what `typ` may say. A logout token or a proof of possession is signed by the same issuer for the same
+// audience, and is no credential (RFC 8725, 3.11).
+var tokenTypes = []string{"", "jwt", "at+jwt", "application/at+jwt"}
+
+func typeOf(h jose.Header) (kind string, ok bool) {
+	said, there := h.ExtraHeaders[jose.HeaderType]
+	if !there {
+		return "", true
+	}
+	kind, ok = said.(string)
+	return kind, ok
 }
 
 // caller verifies a token: signature, issuer, audience, time; then its roles, by the rules.
@@ -116,6 +142,9 @@ func (i *Issuer) caller(ctx context.Context, token string, now time.Time) (Calle
 		return Caller{}, ErrBadCredential
 	}
 	header := parsed.Headers[0]
+	if kind, ok := typeOf(header); !ok || !slices.Contains(tokenTypes, strings.ToLower(kind)) {
+		return Caller{}, ErrBadCredential
+	}
 	var said jwt.Claims
 	var claims map[string]any
 	verified := false
@@ -139,7 +168,9 @@ func (i *Issuer) caller(ctx context.Context, token string, now time.Time) (Calle
 	if said.ValidateWithLeeway(jwt.Expected{Issuer: i.Issuer, AnyAudience: jwt.Audience{i.Audience}, Time: now}, leeway) != nil {
 		return Caller{}, ErrBadCredential
 	}
-	return i.ruled(claims)
+	who, err := i.ruled(claims)
+	who.ValidUntil = said.Expiry.Time().Add(leeway)
+	return who, err
 }
 
 // ruled is the caller that the claims of a good token make. What no rule names has no role.
@@ -163,6 +194,16 @@ func (i *Issuer) ruled(claims map[string]any) (Caller, error) {
 		who.ObserveAsUser = who.ObserveAsUser || rule.ObserveAsUser
 		if rule.Owner != "" {
 			who.Owner = rule.Owner
+		}
+	}
+	if i.PersonClaim != "" {
+		if who.Person, _ = claims[i.PersonClaim].(string); !name.MatchString(who.Person) || i.PersonClaim == "email" && claims["email_verified"] == false {
+			return Caller{}, ErrBadCredential
+		}
+	}
+	if i.OwnerClaim != "" {
+		if who.Owner, _ = claims[i.OwnerClaim].(string); who.Owner == "" {
+			return Caller{}, ErrBadCredential
 		}
 	}
 	// Rules that are right one by one may make a machine that is a person, too.

@@ -7,8 +7,10 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -90,6 +92,13 @@ issuers:
     groups_claim: groups
     rules:
       - {claim: groups, equals: security, roles: [approver]}
+  - id: robots
+    issuer: https://robots.example.com
+    audience: portcullis
+    algorithms: [ES256]
+    jwks_file: keys.json
+    tenant: acme
+    rules:
       - {claim: groups, equals: robots, roles: [agent], agents: [mailer], owner: ann}
 people:
   - {person: ann, subjects: ["corp:ann", "corp:a.smith", ann-key]}
@@ -122,7 +131,7 @@ func TestATokenOfAnIssuerIsACaller(t *testing.T) {
 		strings.Join(ann.Groups, ",") != "security,staff" || len(ann.Agents) != 0 {
 		t.Errorf("%+v", ann)
 	}
-	robot, err := d.Authenticate(t.Context(), "Bearer "+s.sign(t, claims("sub", "mailer-1", "groups", "robots")))
+	robot, err := d.Authenticate(t.Context(), "Bearer "+s.sign(t, claims("iss", "https://robots.example.com", "sub", "mailer-1", "groups", "robots")))
 	if err != nil || !robot.MaySpeakFor("acme", "mailer") || robot.MaySpeakFor("acme", "other") || robot.Owner != "ann" {
 		t.Errorf("%+v, %v", robot, err)
 	}
@@ -190,7 +199,16 @@ func TestHostileTokens(t *testing.T) {
 		"subject with a newline":   s.sign(t, claims("sub", "ann\nadmin")),
 		"subject in other letters": s.sign(t, claims("sub", "аnn")),
 		"no role":                  s.sign(t, claims("groups", "staff")),
-		"a machine and a person":   s.sign(t, claims("groups", []string{"security", "robots"})),
+		"logout token":             s.signAs(t, "logout+jwt", claims()),
+		"typ of another sort":      s.signAs(t, 7, claims()),
+		"padded":                   parts[0] + "." + parts[1] + "=." + parts[2],
+		"invalid UTF-8":            s.signRaw(t, strings.Replace(mustJSON(t, claims()), "staff", "sta\xff", 1)),
+		"subject twice":            s.signRaw(t, strings.Replace(mustJSON(t, claims()), `"sub"`, `"sub":"eve","sub"`, 1)),
+		"claims that are a list":   s.signRaw(t, "[]"),
+		"critical and unknown":     s.signWith(t, map[jose.HeaderKey]any{"crit": []string{"x"}, "x": 1}, mustJSON(t, claims())),
+		"brings its own key":       stranger.signWith(t, map[jose.HeaderKey]any{"jwk": stranger.public()}, mustJSON(t, claims())),
+		"says where its key is":    stranger.signWith(t, map[jose.HeaderKey]any{"jku": "https://evil.example/keys"}, mustJSON(t, claims())),
+		"names another algorithm":  segment(`{"alg":"RS256","kid":"k1"}`) + "." + parts[1] + "." + parts[2],
 		"claim spelt otherwise":    s.sign(t, claims("groups", "Security")),
 		"encrypted":                "a.b.c.d.e",
 		"two parts":                parts[0] + "." + parts[1],
@@ -210,6 +228,39 @@ func TestHostileTokens(t *testing.T) {
 	if _, err := corporate(t, keySet(t, encryption)).Authenticate(t.Context(), "Bearer "+good); !errors.Is(err, ErrBadCredential) {
 		t.Errorf("a key that is for encryption verifies: %v", err)
 	}
+}
+
+// signWith signs any text, with more in the header.
+func (s signer) signWith(t *testing.T, header map[jose.HeaderKey]any, payload string) string {
+	t.Helper()
+	with, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: s.key, KeyID: s.kid}}, &jose.SignerOptions{ExtraHeaders: header})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := with.Sign([]byte(payload))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := signed.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func (s signer) signRaw(t *testing.T, payload string) string { return s.signWith(t, nil, payload) }
+
+func (s signer) signAs(t *testing.T, kind any, c map[string]any) string {
+	return s.signWith(t, map[jose.HeaderKey]any{jose.HeaderType: kind}, mustJSON(t, c))
+}
+
+func mustJSON(t *testing.T, v any) string {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
 }
 
 func mustDER(t *testing.T, key crypto.PublicKey) []byte {
@@ -235,7 +286,7 @@ func TestKeysAreFetched(t *testing.T) {
 		w.WriteHeader(http.StatusInternalServerError)
 	}))
 	defer srv.Close()
-	keys, err := FetchedKeys(srv.URL)
+	keys, err := FetchedKeys(srv.URL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +328,7 @@ func TestKeysAreFetched(t *testing.T) {
 	elsewhere := httptest.NewServer(http.RedirectHandler(srv.URL, http.StatusFound))
 	defer elsewhere.Close()
 	answer.Store(&both)
-	moved, err := FetchedKeys(elsewhere.URL)
+	moved, err := FetchedKeys(elsewhere.URL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,8 +336,180 @@ func TestKeysAreFetched(t *testing.T) {
 		t.Error("a redirect is followed")
 	}
 	for _, address := range []string{"http://id.example.com/keys", "ftp://id.example.com", "https://user:pw@id.example.com/", "id.example.com/keys", "", "https://"} {
-		if _, err := FetchedKeys(address); err == nil {
+		if _, err := FetchedKeys(address, nil); err == nil {
 			t.Errorf("%q is taken", address)
 		}
+	}
+}
+
+// TestKindsOfTokens: an access token is a credential as well as an identity token.
+func TestKindsOfTokens(t *testing.T) {
+	s := newSigner(t, "k1")
+	d := corporate(t, keySet(t, s.public()))
+	for _, kind := range []any{"JWT", "at+jwt", "application/at+jwt"} {
+		if who, err := d.Authenticate(t.Context(), "Bearer "+s.signAs(t, kind, claims())); err != nil || !who.ValidUntil.Equal(testTime.Add(time.Hour+leeway)) {
+			t.Errorf("%v: %+v, %v", kind, who, err)
+		}
+	}
+}
+
+// TestATokenWithoutAKeysName can only mean the key of a set of one.
+func TestATokenWithoutAKeysName(t *testing.T) {
+	s, other := newSigner(t, "k1"), newSigner(t, "k2")
+	token := "Bearer " + signer{"", s.key}.sign(t, claims())
+	if _, err := corporate(t, keySet(t, s.public())).Authenticate(t.Context(), token); err != nil {
+		t.Errorf("one key: %v", err)
+	}
+	if _, err := corporate(t, keySet(t, s.public(), other.public())).Authenticate(t.Context(), token); !errors.Is(err, ErrBadCredential) {
+		t.Errorf("two keys: %v", err)
+	}
+}
+
+func TestKeysThatAreNotTaken(t *testing.T) {
+	s := newSigner(t, "k1")
+	for want, raw := range map[string]string{
+		"not public":        mustJSON(t, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: s.key, KeyID: "k1"}}}),
+		"two keys of one":   string(keySet(t, s.public(), s.public())),
+		"no public key":     `{"keys":[{"kty":"XYZ","kid":"new"}]}`,
+		"RSA key of 1024":   `{"keys":[{"kty":"RSA","kid":"r","e":"AQAB","n":"` + base64.RawURLEncoding.EncodeToString(append([]byte{0xC3}, make([]byte, 127)...)) + `"}]}`,
+		"at most":           `{"keys":[` + strings.TrimSuffix(strings.Repeat(`{},`, maxKeys+1), ",") + `]}`,
+		"is no JSON key se": `[]`,
+	} {
+		if keys, err := readKeys([]byte(raw)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d keys, %v, want %q", len(keys), err, want)
+		}
+	}
+}
+
+// TestKeysAreNotReadFromAnywhere: what a name turns out to mean counts, not the name.
+func TestKeysAreNotReadFromAnywhere(t *testing.T) {
+	for addr, c := range map[string]struct{ loopback, ok bool }{
+		"192.0.2.7:443":                {false, true},
+		"10.0.0.1:443":                 {false, true},
+		"127.0.0.1:443":                {false, false},
+		"127.0.0.2:443":                {true, true},
+		"[::1]:443":                    {false, false},
+		"[::ffff:127.0.0.1]:443":       {false, false},
+		"169.254.169.254:443":          {true, false},
+		"[fe80::1]:443":                {true, false},
+		"[::ffff:169.254.169.254]:443": {true, false},
+		"0.0.0.0:443":                  {true, false},
+		"224.0.0.1:443":                {true, false},
+		"localhost:443":                {true, false},
+	} {
+		if err := checkPlace(addr, c.loopback); (err == nil) != c.ok {
+			t.Errorf("%s, loopback %v: %v", addr, c.loopback, err)
+		}
+	}
+}
+
+// TestAnIssuerIsFollowed: its key set in a file, and what was fetched is not forgotten when the file of callers changes.
+func TestAnIssuerIsFollowed(t *testing.T) {
+	one, two := newSigner(t, "k1"), newSigner(t, "k2")
+	var away atomic.Bool
+	fetched := keySet(t, one.public())
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if away.Load() {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		_, _ = w.Write(fetched)
+	}))
+	defer srv.Close()
+	rows := fmt.Sprintf(issuerRow, digest("t1"), digest("t2"))
+	rows = strings.Replace(rows, "jwks_file: keys.json", "jwks_url: "+srv.URL+"\n    jwks_ca: ca.pem\n    person_claim: email", 1)
+	path := writeFile(t, rows)
+	beside := func(name string, text []byte) {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	beside("keys.json", keySet(t, one.public()))
+	beside("ca.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}))
+	l, err := Open(path, clockAt(testTime), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	may := func(s signer, changes ...any) bool {
+		_, err := l.Authenticate(t.Context(), "Bearer "+s.sign(t, claims(append(changes, "email", "ann@corp")...)))
+		return err == nil
+	}
+	robot := []any{"iss", "https://robots.example.com", "groups", "robots"}
+	if !may(one) || !may(one, robot...) || may(two, robot...) {
+		t.Fatal("the first key is not the one that counts")
+	}
+	away.Store(true)
+	beside("keys.json", keySet(t, two.public()))
+	told := l.Changed()
+	l.look()
+	select {
+	case <-told:
+	default:
+		t.Error("nobody is told of new keys")
+	}
+	if may(one, robot...) || !may(two, robot...) {
+		t.Error("the new key in the file does not count alone")
+	}
+	if !may(one) {
+		t.Error("the keys that were fetched are forgotten, and their issuer is away")
+	}
+	beside("keys.json", []byte("{}"))
+	l.look()
+	if l.Health() == nil || !may(two, robot...) {
+		t.Errorf("a broken key set: %v", l.Health())
+	}
+}
+
+// TestWhoIsBehindAToken: claims say who the person and the owner are, and people put their accounts together.
+func TestWhoIsBehindAToken(t *testing.T) {
+	s := newSigner(t, "k1")
+	rows := strings.Replace(fmt.Sprintf(issuerRow, digest("t1"), digest("t2")), "    groups_claim: groups\n", "    groups_claim: groups\n    person_claim: email\n", 1)
+	rows = strings.Replace(rows, "    audience: portcullis\n    algorithms: [ES256]\n    jwks_file: keys.json\n    tenant: acme\n    rules:\n      - {claim: groups, equals: robots, roles: [agent], agents: [mailer], owner: ann}",
+		"    audience: portcullis\n    algorithms: [ES256]\n    jwks_file: keys.json\n    tenant: acme\n    owner_claim: run_by\n    rules:\n      - {claim: groups, equals: robots, roles: [agent], agents: [mailer]}", 1)
+	rows = strings.Replace(rows, `subjects: ["corp:ann",`, `subjects: ["ann.smith@corp", "corp:ann",`, 1)
+	path := writeFile(t, rows)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "keys.json"), keySet(t, s.public()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := LoadFile(path, clockAt(testTime))
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := func(changes ...any) (Caller, error) {
+		return d.Authenticate(t.Context(), "Bearer "+s.sign(t, claims(changes...)))
+	}
+	if c, err := who("sub", "x9", "email", "Ann.Smith@corp"); err != nil || c.Person != "ann" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if c, err := who("sub", "x8", "email", "bob@corp"); err != nil || c.Person != "bob@corp" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for name, changes := range map[string][]any{
+		"no person": {}, "not verified": {"email", "bob@corp", "email_verified", false}, "person of another sort": {"email", []string{"bob@corp"}},
+		"turned": {"email", "bob@corp\u202e"},
+	} {
+		if c, err := who(changes...); !errors.Is(err, ErrBadCredential) {
+			t.Errorf("%s: %+v, %v", name, c, err)
+		}
+	}
+	robot := []any{"iss", "https://robots.example.com", "groups", "robots"}
+	if c, err := who(append(robot, "run_by", "Ann.Smith@corp")...); err != nil || c.Owner != "ann" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if c, err := who(robot...); !errors.Is(err, ErrBadCredential) {
+		t.Errorf("nobody's machine: %+v, %v", c, err)
+	}
+}
+
+// TestThreat_B12_AnIssuerIsForOneKind: who gets tokens for an agent and for a person from one place could approve itself.
+func TestThreat_B12_AnIssuerIsForOneKind(t *testing.T) {
+	mixed := strings.Replace(fmt.Sprintf(issuerRow, digest("t1"), digest("t2")), "equals: security, roles: [approver]}",
+		"equals: security, roles: [approver]}\n      - {claim: groups, equals: bots, roles: [agent], agents: [a]}", 1)
+	path := writeFile(t, mixed)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "keys.json"), keySet(t, newSigner(t, "k1").public()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadFile(path, clockAt(testTime)); err == nil || !strings.Contains(err.Error(), "not for both") {
+		t.Errorf("got %v", err)
 	}
 }

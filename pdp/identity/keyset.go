@@ -2,15 +2,21 @@ package identity
 
 import (
 	"context"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
-	"os"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -27,6 +33,8 @@ const (
 	keysFresh  = 15 * time.Minute
 	keysStale  = 24 * time.Hour
 	fetchEvery = 10 * time.Second
+	// minRSABits is NIST's floor (SP 800-57, part 1).
+	minRSABits = 2048
 )
 
 // ErrKeysUnavailable says that the keys of an issuer could not be had, so nothing that it signed can be checked.
@@ -35,7 +43,9 @@ var ErrKeysUnavailable = errors.New("identity: the keys of the issuer are not av
 // KeySet is the public keys of an issuer (JWKS), from a file or from an address. It is safe for concurrent use.
 type KeySet struct {
 	from   string
-	client *http.Client // nil: a file, read once
+	client *http.Client // nil: a file
+	// source is where the keys come from and how that is checked; of a file, the digest of what was read.
+	source [sha256.Size]byte
 
 	mu      sync.Mutex
 	keys    []jose.JSONWebKey
@@ -51,9 +61,9 @@ func (k *KeySet) health() error {
 	return k.failed
 }
 
-// FileKeys reads a key set that changes only with the file of credentials.
+// FileKeys reads a key set.
 func FileKeys(path string) (*KeySet, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("jwks_file: %w", err)
 	}
@@ -61,11 +71,12 @@ func FileKeys(path string) (*KeySet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jwks_file %s: %w", path, err)
 	}
-	return &KeySet{from: path, keys: keys}, nil
+	return &KeySet{from: path, keys: keys, source: sha256.Sum256(raw)}, nil
 }
 
-// FetchedKeys are fetched when they are needed. The address is https, or http on loopback.
-func FetchedKeys(address string) (*KeySet, error) {
+// FetchedKeys are fetched when they are needed, from this address alone: what a token says (`jku`, `x5u`) is not looked at,
+// redirects and proxies are not followed. It is https, or http on loopback. The authorities are PEM; nil: the machine's.
+func FetchedKeys(address string, authorities []byte) (*KeySet, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
 		return nil, errors.New("jwks_url is not an address")
@@ -75,12 +86,39 @@ func FetchedKeys(address string) (*KeySet, error) {
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
 		return nil, errors.New("jwks_url must be https: whoever can change the keys can be anybody")
 	}
-	return &KeySet{from: address, client: &http.Client{
+	var roots *x509.CertPool
+	if authorities != nil {
+		roots = x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(authorities) {
+			return nil, errors.New("jwks_ca holds no certificate")
+		}
+	}
+	dialer := &net.Dialer{Timeout: fetchWithin, Control: func(_, addr string, _ syscall.RawConn) error { return checkPlace(addr, loopback) }}
+	return &KeySet{from: address, source: sha256.Sum256([]byte(address + "\x00" + string(authorities))), client: &http.Client{
 		Timeout: fetchWithin,
+		Transport: &http.Transport{
+			Proxy: nil, DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			DisableKeepAlives: true, MaxResponseHeaderBytes: 16 << 10, TLSHandshakeTimeout: fetchWithin,
+		},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return errors.New("redirects are not followed")
 		},
 	}}, nil
+}
+
+// checkPlace sees the very address that is dialled, so that a name cannot mean another one between check and use. Issuers
+// stand in private networks, too; what clouds keep at link-local addresses is none, and this machine is one only where the
+// file says so.
+func checkPlace(addr string, loopback bool) error {
+	at, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return errors.New("jwks_url means no address")
+	}
+	ip := at.Addr().Unmap()
+	if ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() || ip.IsLoopback() && !loopback {
+		return errors.New("jwks_url means an address where no issuer is")
+	}
+	return nil
 }
 
 // readKeys takes the public keys that can verify out of a set. Keys of kinds that are not known are passed over, as the
@@ -104,6 +142,12 @@ func readKeys(raw []byte) ([]jose.JSONWebKey, error) {
 		if !key.IsPublic() {
 			return nil, errors.New("holds a key that is not public")
 		}
+		if weak, ok := key.Key.(*rsa.PublicKey); ok && weak.N.BitLen() < minRSABits {
+			return nil, fmt.Errorf("holds an RSA key of %d bits, at least %d", weak.N.BitLen(), minRSABits)
+		}
+		if slices.ContainsFunc(keys, func(k jose.JSONWebKey) bool { return k.KeyID == key.KeyID }) {
+			return nil, errors.New("holds two keys of one id")
+		}
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
@@ -112,7 +156,7 @@ func readKeys(raw []byte) ([]jose.JSONWebKey, error) {
 	return keys, nil
 }
 
-// named returns the keys that a token may be signed with: those of that id, or all if the token names none. Only who needs
+// named returns the key that a token may be signed with: that of its id, or the only one if the token names none. Only who needs
 // a key that is not there waits for it to be fetched.
 func (k *KeySet) named(ctx context.Context, kid string, now time.Time) ([]jose.JSONWebKey, error) {
 	k.mu.Lock()
@@ -152,7 +196,10 @@ func (k *KeySet) refresh(ctx context.Context, now time.Time) {
 
 func (k *KeySet) find(kid string) []jose.JSONWebKey {
 	if kid == "" {
-		return k.keys
+		if len(k.keys) == 1 {
+			return k.keys
+		}
+		return nil
 	}
 	var found []jose.JSONWebKey
 	for _, key := range k.keys {

@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -40,11 +39,11 @@ func Open(path string, now func() time.Time, log *slog.Logger) (*Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := load(path, raw, now)
+	d, err := load(path, raw, now, nil)
 	if err != nil {
 		return nil, err
 	}
-	l.seen = sha256.Sum256(raw)
+	l.seen = d.digest(raw)
 	l.current.Store(d)
 	return l, nil
 }
@@ -52,6 +51,17 @@ func Open(path string, now func() time.Time, log *slog.Logger) (*Live, error) {
 // Authenticate asks the directory as it is now.
 func (l *Live) Authenticate(ctx context.Context, header string) (Caller, error) {
 	return l.current.Load().Authenticate(ctx, header)
+}
+
+// Files are the file, and those of key sets that it names.
+func (l *Live) Files() []string {
+	out := []string{l.path}
+	for _, issuer := range l.current.Load().issuers {
+		if issuer.Keys.client == nil {
+			out = append(out, issuer.Keys.from)
+		}
+	}
+	return out
 }
 
 // Changed is closed when there is another directory.
@@ -88,18 +98,40 @@ func (l *Live) Run(ctx context.Context) {
 	}
 }
 
-// look takes a file that differs from the one that was looked at last. Files of key sets that it names are read again
-// with it, and only then.
+// digest is of the file and of the key sets that it names, as they were read.
+func (d *Directory) digest(raw []byte) [sha256.Size]byte {
+	sum := sha256.Sum256(raw)
+	for _, issuer := range d.issuers {
+		if issuer.Keys.client == nil {
+			sum = sha256.Sum256(append(sum[:], issuer.Keys.source[:]...))
+		}
+	}
+	return sum
+}
+
+// digestNow is what digest would be if all were read now.
+func (d *Directory) digestNow(raw []byte) [sha256.Size]byte {
+	sum := sha256.Sum256(raw)
+	for _, issuer := range d.issuers {
+		if issuer.Keys.client == nil {
+			keys, _ := readFile(issuer.Keys.from) // one that is gone has another digest, and load says what is wrong
+			source := sha256.Sum256(keys)
+			sum = sha256.Sum256(append(sum[:], source[:]...))
+		}
+	}
+	return sum
+}
+
+// look takes a file that differs from the one that was taken last, or that names a key set which does.
 func (l *Live) look() {
 	raw, err := readFile(l.path)
-	sum := sha256.Sum256(raw)
-	if err == nil && bytes.Equal(sum[:], l.seen[:]) {
+	if err == nil && l.current.Load().digestNow(raw) == l.seen {
 		l.failed.Store(false)
 		return
 	}
 	var d *Directory
 	if err == nil {
-		d, err = load(l.path, raw, l.now)
+		d, err = load(l.path, raw, l.now, l.current.Load())
 	}
 	if err != nil {
 		if !l.failed.Swap(true) {
@@ -107,7 +139,7 @@ func (l *Live) look() {
 		}
 		return
 	}
-	l.seen = sum
+	l.seen = d.digest(raw)
 	l.failed.Store(false)
 	l.current.Store(d)
 	l.log.Info("the file of credentials was read again", "file", l.path)

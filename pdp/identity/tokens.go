@@ -29,7 +29,8 @@ const (
 
 // Credential is one bearer token, by its digest, and the caller that it stands for.
 type Credential struct {
-	// SHA256 is the digest of the token. Tokens must be random, 32 bytes or more: the digest is not salted.
+	// SHA256 is the digest of the token. A fast one without salt does, because tokens are random and of 32 bytes or more:
+	// nobody can try them all, and a slow hash would make each call dear.
 	SHA256 [sha256.Size]byte
 	// Caller is who it is. CredentialID is required; Method is filled in.
 	Caller Caller
@@ -58,7 +59,7 @@ func NewTokens(creds []Credential, now func() time.Time) (*Tokens, error) {
 	for i := range t.creds {
 		c := &t.creds[i]
 		c.Caller = c.Caller.clone()
-		c.Caller.Method = methodBearer
+		c.Caller.Method, c.Caller.ValidUntil = methodBearer, c.NotAfter
 		c.Caller.Person = cmp.Or(c.Caller.Person, fold(c.Caller.Subject))
 		if err := checkCredential(*c); err != nil {
 			errs = append(errs, fmt.Errorf("identity: credential %d (%q): %w", i+1, c.Caller.CredentialID, err))

@@ -7,21 +7,27 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// admission caps what goes on at once, as a whole and by tenant, so that one busy tenant leaves room for the others
-// (threat C7). It refuses rather than queues: an agent that waits in a queue holds its memory and its deadline. It is
-// safe for concurrent use. Tenants come from credentials, so the map has as many keys as there are tenants; a key
-// goes with its last call.
+// admission caps what goes on at once: as a whole; by tenant, so that one busy tenant leaves room for the others (threat
+// C7); by account, so that one credential, perhaps a stolen one, leaves room for the rest of its tenant (threat C2). It refuses rather than queues: an agent that waits in a queue holds its memory and its deadline. It is
+// safe for concurrent use. Tenants and accounts come from credentials, so the maps have no more keys than there are
+// calls; a key goes with its last call.
 type admission struct {
-	max, maxTenant int
-	what           string
+	max, maxTenant, maxAccount int
+	what                       string
 
-	mu      sync.Mutex
-	total   int
-	tenants map[string]int
+	mu       sync.Mutex
+	total    int
+	tenants  map[string]int
+	accounts map[account]int
 }
 
-func newAdmission(what string, maxAll, maxTenant int) *admission {
-	return &admission{what: what, max: maxAll, maxTenant: maxTenant, tenants: map[string]int{}}
+// account is who calls, by whichever of their credentials.
+type account struct{ tenant, subject string }
+
+func newAdmission(what string, maxAll, maxTenant, maxAccount int) *admission {
+	return &admission{
+		what: what, max: maxAll, maxTenant: maxTenant, maxAccount: maxAccount, tenants: map[string]int{}, accounts: map[account]int{},
+	}
 }
 
 // enter takes one of the places of the whole server.
@@ -41,22 +47,29 @@ func (a *admission) leave() {
 	a.total--
 }
 
-// enterTenant takes one of the places of a tenant.
-func (a *admission) enterTenant(tenant string) error {
+// enterAccount takes one of the places of a tenant, and one of the account's.
+func (a *admission) enterAccount(who account) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.tenants[tenant] >= a.maxTenant {
+	if a.tenants[who.tenant] >= a.maxTenant {
 		return overCap("the tenant has too many " + a.what + " at once")
 	}
-	a.tenants[tenant]++
+	if a.accounts[who] >= a.maxAccount {
+		return overCap("the account has too many " + a.what + " at once")
+	}
+	a.tenants[who.tenant]++
+	a.accounts[who]++
 	return nil
 }
 
-func (a *admission) leaveTenant(tenant string) {
+func (a *admission) leaveAccount(who account) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.tenants[tenant]--; a.tenants[tenant] == 0 {
-		delete(a.tenants, tenant)
+	if a.tenants[who.tenant]--; a.tenants[who.tenant] == 0 {
+		delete(a.tenants, who.tenant)
+	}
+	if a.accounts[who]--; a.accounts[who] == 0 {
+		delete(a.accounts, who)
 	}
 }
 

@@ -31,11 +31,11 @@ import (
 //	authentication     from the credential to a caller
 //	authorisation      the access table
 //	recheck            ends streams whose credential is good no more
-//	tenant_admission   the cap of the caller's tenant
+//	account_admission  the caps of the caller's tenant and account
 //	validation         undecodable messages, and the contract's own rules
 var chainNames = []string{
 	"recovery", "metrics", "logging", "status", "drain", "admission",
-	"authentication", "authorisation", "recheck", "tenant_admission", "validation",
+	"authentication", "authorisation", "recheck", "account_admission", "validation",
 }
 
 // step is one interceptor in both its forms.
@@ -54,6 +54,7 @@ type chain struct {
 	calls     *admission
 	streams   *admission
 	streaming *rechecks
+	secrets   *secrets // nil: plain text
 	cfg       Config
 	// draining ends with errDraining as its cause when the server drains.
 	draining context.Context
@@ -85,7 +86,7 @@ func (c *chain) steps() []step {
 		},
 		c.aroundStep("authorisation", c.authorise),
 		c.aroundStep("recheck", c.recheck),
-		c.aroundStep("tenant_admission", c.admitTenant),
+		c.aroundStep("account_admission", c.admitAccount),
 		{"validation", c.validateUnary, c.validateStream},
 	}
 }
@@ -160,13 +161,14 @@ func (c *chain) admit(ctx context.Context, _ string, stream bool) (context.Conte
 	return ctx, func(err error) error { places.leave(); return err }, nil
 }
 
-func (c *chain) admitTenant(ctx context.Context, _ string, stream bool) (context.Context, ended, error) {
+func (c *chain) admitAccount(ctx context.Context, _ string, stream bool) (context.Context, ended, error) {
 	places := c.places(stream)
 	caller, _ := identity.FromContext(ctx)
-	if err := places.enterTenant(caller.Tenant); err != nil {
+	who := account{caller.Tenant, caller.Subject}
+	if err := places.enterAccount(who); err != nil {
 		return ctx, nil, err
 	}
-	return ctx, func(err error) error { places.leaveTenant(caller.Tenant); return err }, nil
+	return ctx, func(err error) error { places.leaveAccount(who); return err }, nil
 }
 
 func (c *chain) places(stream bool) *admission {

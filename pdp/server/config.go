@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -13,8 +14,10 @@ import (
 type Config struct {
 	// Listen is the address: 127.0.0.1:7070.
 	Listen string
-	// CertFile and KeyFile turn TLS 1.3 on. Both or none. They are read again when they change.
+	// CertFile and KeyFile turn TLS on. Both or none. They are read again when they change.
 	CertFile, KeyFile string
+	// TLSMin is the oldest version of TLS, tls.VersionTLS12 or tls.VersionTLS13: 1.3.
+	TLSMin uint16
 	// ClientCAFile has the authorities whose client certificates are taken; empty: none is asked for. Read again likewise.
 	ClientCAFile string
 	// DevMode is a server whose credentials lie in files for trying things out. It never leaves loopback.
@@ -49,14 +52,20 @@ type Config struct {
 	MaxStreamsPerConnection int
 	// MaxCalls at once, and of one tenant: 1,024 and 512.
 	MaxCalls, MaxCallsPerTenant int
+	// MaxCallsPerAccount at once, whichever of its credentials it uses: 384. That is most of a tenant's, since one gateway may
+	// be nearly all that a tenant has, and leaves room for its people.
+	MaxCallsPerAccount int
 	// MaxStreams that stay open at once, and of one tenant: 10,000 and 6,000. Most are agents that wait for a person.
 	MaxStreams, MaxStreamsPerTenant int
+	// MaxStreamsPerAccount at once: 5,500.
+	MaxStreamsPerAccount int
 	// StreamWorkers keep their grown stacks between calls: 64.
 	StreamWorkers int
 }
 
 func (c Config) withDefaults() Config {
 	fill(&c.Listen, "127.0.0.1:7070")
+	fill(&c.TLSMin, tls.VersionTLS13)
 	fill(&c.Heartbeat, 15*time.Second)
 	fill(&c.HealthEvery, time.Second)
 	fill(&c.CallTimeout, 30*time.Second)
@@ -74,8 +83,10 @@ func (c Config) withDefaults() Config {
 	fill(&c.MaxStreamsPerConnection, 1000)
 	fill(&c.MaxCalls, 1024)
 	fill(&c.MaxCallsPerTenant, 512)
+	fill(&c.MaxCallsPerAccount, min(384, c.MaxCallsPerTenant))
 	fill(&c.MaxStreams, 10_000)
 	fill(&c.MaxStreamsPerTenant, 6_000)
+	fill(&c.MaxStreamsPerAccount, min(5_500, c.MaxStreamsPerTenant))
 	fill(&c.StreamWorkers, 64)
 	return c
 }
@@ -103,6 +114,9 @@ func (c Config) Validate() error {
 	if c.ClientCAFile != "" && c.CertFile == "" {
 		return errors.New("tls: authorities of clients are of no use without a certificate and key of the server's own")
 	}
+	if c.TLSMin != tls.VersionTLS12 && c.TLSMin != tls.VersionTLS13 {
+		return errors.New("tls: the oldest version is 1.2 or 1.3")
+	}
 	for name, d := range map[string]time.Duration{
 		"heartbeat": c.Heartbeat, "health interval": c.HealthEvery, "call timeout": c.CallTimeout, "peek timeout": c.PeekTimeout,
 		"read timeout": c.ReadTimeout, "write timeout": c.WriteTimeout, "drain": c.Drain,
@@ -114,7 +128,8 @@ func (c Config) Validate() error {
 	for name, n := range map[string]int64{
 		"max message bytes": int64(c.MaxMessageBytes), "max buffered bytes": c.MaxBufferedBytes, "max connections": int64(c.MaxConnections),
 		"max streams per connection": int64(c.MaxStreamsPerConnection), "max calls": int64(c.MaxCalls), "max calls per tenant": int64(c.MaxCallsPerTenant),
-		"max streams": int64(c.MaxStreams), "max streams per tenant": int64(c.MaxStreamsPerTenant), "stream workers": int64(c.StreamWorkers),
+		"max streams": int64(c.MaxStreams), "max streams per tenant": int64(c.MaxStreamsPerTenant),
+		"max calls per account": int64(c.MaxCallsPerAccount), "max streams per account": int64(c.MaxStreamsPerAccount), "stream workers": int64(c.StreamWorkers),
 	} {
 		if n < 0 {
 			return fmt.Errorf("%s is negative", name)

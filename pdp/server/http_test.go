@@ -307,7 +307,7 @@ func TestMetricsNeedARoleOffLoopback(t *testing.T) {
 			req.Header.Set("Authorization", "Bearer "+token)
 		}
 		w := &recorder{header: http.Header{}, code: 200}
-		guardMetrics(next, fakeTokens{}, Config{Listen: "0.0.0.0:7070"}).ServeHTTP(w, req)
+		guardMetrics(next, fakeTokens{}, nil, Config{Listen: "0.0.0.0:7070"}).ServeHTTP(w, req)
 		if w.code != want {
 			t.Errorf("%q: %d, want %d", token, w.code, want)
 		}

@@ -29,7 +29,7 @@ This port speaks gRPC (portcullis.v1, with reflection), Connect, gRPC-Web and pl
 
 // newMux is everything on the port that is not native gRPC. There are no CORS headers: no page but one from this
 // server itself may read an answer, and requests that a page of another origin sends are refused.
-func newMux(rpc http.Handler, v *vitals, metrics prometheus.Gatherer, who identity.Authenticator, cfg Config) http.Handler {
+func newMux(rpc http.Handler, v *vitals, metrics prometheus.Gatherer, who identity.Authenticator, tls *secrets, cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, aboutText) })
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
@@ -40,7 +40,7 @@ func newMux(rpc http.Handler, v *vitals, metrics prometheus.Gatherer, who identi
 		}
 		plain(w, http.StatusOK, "ready\n")
 	})
-	mux.Handle("GET /metrics", guardMetrics(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4}), who, cfg))
+	mux.Handle("GET /metrics", guardMetrics(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4}), who, tls, cfg))
 	withRPC := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		control := http.NewResponseController(w) // calls set their own
@@ -61,17 +61,20 @@ func plain(w http.ResponseWriter, code int, text string) {
 }
 
 // guardMetrics lets everybody on this machine read metrics, and only admins and auditors elsewhere.
-func guardMetrics(next http.Handler, who identity.Authenticator, cfg Config) http.Handler {
+func guardMetrics(next http.Handler, who identity.Authenticator, tls *secrets, cfg Config) http.Handler {
 	host, _, _ := net.SplitHostPort(cfg.Listen)
 	if isLoopback(host) {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := r.Context()
-		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-			ctx = identity.WithCertificate(ctx, r.TLS.VerifiedChains[0][0])
+		var caller identity.Caller
+		ctx, _, err := tls.proved(r.Context(), r.TLS)
+		if header := r.Header.Values("Authorization"); err == nil && len(header) > 1 {
+			err = identity.ErrBadCredential
 		}
-		caller, err := who.Authenticate(ctx, r.Header.Get("Authorization"))
+		if err == nil {
+			caller, err = who.Authenticate(ctx, r.Header.Get("Authorization"))
+		}
 		switch {
 		case err != nil:
 			plain(w, http.StatusUnauthorized, "a credential is needed\n")

@@ -1,10 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 
@@ -28,9 +31,18 @@ const maxPEMBytes = 1 << 20
 type secrets struct {
 	cfg     Config
 	log     *slog.Logger
-	current atomic.Pointer[tls.Config]
+	current atomic.Pointer[material]
 	seen    [sha256.Size]byte // of all files; run's own
 	failed  atomic.Bool
+	changed func() // told after each change
+}
+
+// material is what one reading of the files made.
+type material struct {
+	config *tls.Config
+	// authorities are the digests of those whose client certificates are taken.
+	authorities map[[sha256.Size]byte]bool
+	notAfter    time.Time
 }
 
 // newSecrets reads the files; nil without TLS.
@@ -38,7 +50,7 @@ func newSecrets(cfg Config, log *slog.Logger) (*secrets, error) {
 	if cfg.CertFile == "" {
 		return nil, nil //nolint:nilnil // no TLS is a valid answer
 	}
-	s := &secrets{cfg: cfg, log: log}
+	s := &secrets{cfg: cfg, log: log, changed: func() {}}
 	files, err := s.read()
 	if err != nil {
 		return nil, err
@@ -58,8 +70,8 @@ func (s *secrets) config() *tls.Config {
 		return nil
 	}
 	return &tls.Config{
-		MinVersion:         tls.VersionTLS13,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.current.Load(), nil },
+		MinVersion:         s.cfg.TLSMin,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.current.Load().config, nil },
 	}
 }
 
@@ -92,25 +104,81 @@ func (s *secrets) read() (f pemFiles, err error) {
 	return f, nil
 }
 
-func (s *secrets) make(f pemFiles) (*tls.Config, error) {
+// make builds from the files. HTTP/1.1 comes first: of clients that speak both, those are the ones that are no gRPC (curl,
+// browsers), and what is HTTP/2 goes to gRPC; a gRPC client offers h2 alone.
+func (s *secrets) make(f pemFiles) (*material, error) {
 	cert, err := tls.X509KeyPair(f.cert, f.key)
 	if err != nil {
 		return nil, fmt.Errorf("tls: load certificate and key: %w", err)
 	}
-	out := &tls.Config{
+	if ended := cert.Leaf.NotAfter; time.Now().After(ended) {
+		return nil, fmt.Errorf("tls: the certificate in %s ended at %s", s.cfg.CertFile, ended.UTC().Format(time.RFC3339))
+	}
+	out := &material{notAfter: cert.Leaf.NotAfter, config: &tls.Config{
 		Certificates: []tls.Certificate{cert},
-		MinVersion:   tls.VersionTLS13,
-		NextProtos:   []string{"h2", "http/1.1"},
+		MinVersion:   s.cfg.TLSMin,
+		NextProtos:   []string{"http/1.1", "h2"},
+	}}
+	if s.cfg.ClientCAFile == "" {
+		return out, nil
 	}
-	if s.cfg.ClientCAFile != "" {
-		out.ClientCAs = x509.NewCertPool()
-		if !out.ClientCAs.AppendCertsFromPEM(f.authorities) {
-			return nil, fmt.Errorf("tls: %s holds no certificate of an authority", s.cfg.ClientCAFile)
-		}
-		out.ClientAuth = tls.VerifyClientCertIfGiven
-		out.SessionTicketsDisabled = true // each connection proves that it has the key, to the authorities of now
+	if out.config.ClientCAs, out.authorities, err = authorities(f.authorities); err != nil {
+		return nil, fmt.Errorf("tls: %s %w", s.cfg.ClientCAFile, err)
 	}
+	out.config.ClientAuth = tls.VerifyClientCertIfGiven
+	out.config.SessionTicketsDisabled = true // each connection proves that it has the key, to the authorities of now
 	return out, nil
+}
+
+// authorities reads certificates that may sign others, and nothing else: a leaf among them would be trusted as one, and
+// something that is not understood could be the one that was meant.
+func authorities(raw []byte) (*x509.CertPool, map[[sha256.Size]byte]bool, error) {
+	pool, known := x509.NewCertPool(), map[[sha256.Size]byte]bool{}
+	for {
+		block, rest := pem.Decode(raw)
+		if block == nil {
+			break
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if block.Type != "CERTIFICATE" || err != nil {
+			return nil, nil, fmt.Errorf("holds something that is no certificate (part %d)", len(known)+1)
+		}
+		if !cert.IsCA || !cert.BasicConstraintsValid {
+			return nil, nil, fmt.Errorf("holds a certificate that is no authority's (part %d)", len(known)+1)
+		}
+		pool.AddCert(cert)
+		known[sha256.Sum256(cert.Raw)] = true
+		raw = rest
+	}
+	if len(known) == 0 || len(bytes.TrimSpace(raw)) > 0 {
+		return nil, nil, errors.New("holds no certificate of an authority, or more than certificates")
+	}
+	return pool, known, nil
+}
+
+// trusts says whether a chain still ends in an authority of now: a connection may be older than the file.
+func (s *secrets) trusts(chain []*x509.Certificate) bool {
+	return s != nil && s.current.Load().authorities[sha256.Sum256(chain[len(chain)-1].Raw)]
+}
+
+// gauges say how the certificate is; there are none without TLS.
+func (s *secrets) gauges() []prometheus.Collector {
+	if s == nil {
+		return nil
+	}
+	return []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "portcullis_tls_load_failed", Help: "1 if the last attempt to read the files of TLS failed.",
+		}, func() float64 {
+			if s.failed.Load() {
+				return 1
+			}
+			return 0
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "portcullis_tls_not_after_timestamp_seconds", Help: "When the certificate in use ends, in Unix time.",
+		}, func() float64 { return float64(s.current.Load().notAfter.Unix()) }),
+	}
 }
 
 // run follows the files until ctx ends.
@@ -134,7 +202,7 @@ func (s *secrets) look() {
 		s.failed.Store(false)
 		return
 	}
-	var made *tls.Config
+	var made *material
 	if err == nil {
 		made, err = s.make(files)
 	}
@@ -147,7 +215,8 @@ func (s *secrets) look() {
 	s.seen = sum
 	s.failed.Store(false)
 	s.current.Store(made)
-	s.log.Info("the files of TLS were read again")
+	s.log.Info("the files of TLS were read again", "until", made.notAfter)
+	s.changed()
 }
 
 // secured tells gRPC of the handshake that the splitter has done.
@@ -178,35 +247,57 @@ type plainInfo struct{ credentials.CommonAuthInfo }
 
 func (plainInfo) AuthType() string { return "none" }
 
-// withCertificate hands on the certificate with which the caller has proved itself, if TLS verified one.
-func withCertificate(ctx context.Context) (proved context.Context, shown bool) {
+// withCertificate hands on the certificate with which the caller has proved itself, if TLS verified one. One whose
+// authority is none any more is a bad credential, whatever comes with it.
+func (c *chain) withCertificate(ctx context.Context) (proved context.Context, shown bool, err error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
-		return ctx, false
+		return ctx, false, nil
 	}
 	info, ok := p.AuthInfo.(credentials.TLSInfo)
-	if !ok || len(info.State.VerifiedChains) == 0 || len(info.State.VerifiedChains[0]) == 0 {
-		return ctx, false
+	if !ok {
+		return ctx, false, nil
 	}
-	return identity.WithCertificate(ctx, info.State.VerifiedChains[0][0]), true
+	return c.secrets.proved(ctx, &info.State)
 }
 
-// rechecks are the open streams, each of which is asked for again when those who may call have changed: a credential that
-// was taken away does not go on hearing (threat C2). It is safe for concurrent use.
+// proved is withCertificate for the state of a connection.
+func (s *secrets) proved(ctx context.Context, state *tls.ConnectionState) (proved context.Context, shown bool, err error) {
+	if state == nil || len(state.VerifiedChains) == 0 {
+		return ctx, false, nil
+	}
+	for _, chain := range state.VerifiedChains {
+		if s.trusts(chain) {
+			return identity.WithCertificate(ctx, chain), true, nil
+		}
+	}
+	return ctx, true, identity.ErrBadCredential
+}
+
+// rechecks are the open streams, each of which is asked for again when those who may call have changed, or when its
+// credential ends: one that was taken away does not go on hearing (threat C2). It is safe for concurrent use.
 type rechecks struct {
 	mu   sync.Mutex
 	next int
-	open map[int]func()
+	open map[int]*listener
 }
 
-func newRechecks() *rechecks { return &rechecks{open: map[int]func(){}} }
+// listener is one stream: how to ask for it again, and when its credential ends (zero: never). Each is asked for once
+// although nothing has changed: what did between its authentication and its entry here would be missed.
+type listener struct {
+	check func()
+	until time.Time
+	asked bool
+}
 
-func (r *rechecks) add(check func()) (leave func()) {
+func newRechecks() *rechecks { return &rechecks{open: map[int]*listener{}} }
+
+func (r *rechecks) add(l listener) (leave func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.next++
 	n := r.next
-	r.open[n] = check
+	r.open[n] = &l
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -214,11 +305,21 @@ func (r *rechecks) add(check func()) (leave func()) {
 	}
 }
 
-func (r *rechecks) all() {
+func (r *rechecks) all() { r.those(func(*listener) bool { return true }) }
+
+// due checks new streams, and those whose credential has ended.
+func (r *rechecks) due(now time.Time) {
+	r.those(func(l *listener) bool { return !l.asked || !l.until.IsZero() && !now.Before(l.until) })
+}
+
+func (r *rechecks) those(which func(*listener) bool) {
 	r.mu.Lock()
-	checks := make([]func(), 0, len(r.open))
-	for _, check := range r.open {
-		checks = append(checks, check)
+	var checks []func()
+	for _, l := range r.open {
+		if which(l) {
+			l.asked = true
+			checks = append(checks, l.check)
+		}
 	}
 	r.mu.Unlock()
 	for _, check := range checks {
@@ -226,10 +327,10 @@ func (r *rechecks) all() {
 	}
 }
 
-// recheckEvery is how often streams are checked although nothing has changed: credentials run out.
-const recheckEvery = time.Minute
+// recheckEvery is how often streams are looked at that are new or whose credential has ended.
+const recheckEvery = time.Second
 
-// run checks all streams when those who may call have changed, and every now and then, until ctx ends.
+// run checks all streams when those who may call have changed, and those that are due every second, until ctx ends.
 func (r *rechecks) run(ctx context.Context, who identity.Authenticator) {
 	changes := func() <-chan struct{} { return nil }
 	if live, ok := who.(interface{ Changed() <-chan struct{} }); ok {
@@ -244,8 +345,9 @@ func (r *rechecks) run(ctx context.Context, who identity.Authenticator) {
 			return
 		case <-changed:
 			changed = changes()
-		case <-tick.C:
+			r.all()
+		case now := <-tick.C:
+			r.due(now)
 		}
-		r.all()
 	}
 }

@@ -68,10 +68,15 @@ func ecKey(t *testing.T) *ecdsa.PrivateKey {
 // issue makes a certificate for 127.0.0.1 with a SPIFFE id, or without where it is empty.
 func (a *authority) issue(id string) tls.Certificate {
 	a.t.Helper()
+	return a.issueUntil(id, time.Now().Add(time.Hour))
+}
+
+func (a *authority) issueUntil(id string, end time.Time) tls.Certificate {
+	a.t.Helper()
 	a.next++
 	key := ecKey(a.t)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(a.next), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(a.next), NotBefore: time.Now().Add(-time.Hour), NotAfter: end, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	if id != "" {
@@ -121,6 +126,11 @@ const mutualRows = `certificates:
 
 func startMutual(t *testing.T) *mutual {
 	t.Helper()
+	return startMutualWith(t, func(*Config) {})
+}
+
+func startMutualWith(t *testing.T, change func(*Config)) *mutual {
+	t.Helper()
 	m := &mutual{authority: newAuthority(t), dir: t.TempDir()}
 	m.authority.write(m.issue(""), m.file("cert.pem"), m.file("key.pem"))
 	writePEM(t, m.file("ca.pem"), "CERTIFICATE", m.cert.Raw)
@@ -137,6 +147,7 @@ func startMutual(t *testing.T) *mutual {
 		c.DevMode, c.HealthEvery, c.Hold = false, 10*time.Millisecond, -1
 		c.CertFile, c.KeyFile, c.ClientCAFile = m.file("cert.pem"), m.file("key.pem"), m.file("ca.pem")
 		r.deps.Authenticator = m.live
+		change(c)
 	})
 	return m
 }
@@ -289,6 +300,7 @@ func TestThreat_C5_NothingStartsHalfSecured(t *testing.T) {
 	file := func(name string) string { return filepath.Join(dir, name) }
 	a.write(a.issue(""), file("cert.pem"), file("key.pem"))
 	a.write(a.issue(""), file("other.pem"), file("otherkey.pem"))
+	a.write(a.issueUntil("", time.Now().Add(-time.Minute)), file("past.pem"), file("pastkey.pem"))
 	writePEM(t, file("ca.pem"), "CERTIFICATE", a.cert.Raw)
 	if err := os.WriteFile(file("empty.pem"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -297,6 +309,9 @@ func TestThreat_C5_NothingStartsHalfSecured(t *testing.T) {
 		cfg  Config
 		want string
 	}{
+		"a certificate of the past": {Config{Listen: "0.0.0.0:0", CertFile: file("past.pem"), KeyFile: file("pastkey.pem")}, "ended at"},
+		"a leaf as an authority":    {Config{Listen: "0.0.0.0:0", CertFile: file("cert.pem"), KeyFile: file("key.pem"), ClientCAFile: file("cert.pem")}, "no authority's"},
+		"TLS of 1999":               {Config{Listen: "127.0.0.1:0", CertFile: file("cert.pem"), KeyFile: file("key.pem"), TLSMin: tls.VersionTLS10}, "1.2 or 1.3"},
 		"in plain text":             {Config{Listen: "0.0.0.0:0"}, "there is no TLS"},
 		"a key of another":          {Config{Listen: "0.0.0.0:0", CertFile: file("cert.pem"), KeyFile: file("otherkey.pem")}, "private key does not match"},
 		"no key":                    {Config{Listen: "0.0.0.0:0", CertFile: file("cert.pem")}, "needs its key"},
@@ -314,5 +329,137 @@ func TestThreat_C5_NothingStartsHalfSecured(t *testing.T) {
 				s.stop()
 			}
 		}
+	}
+}
+
+// TestOnePortForAllOverTLS: a client that offers HTTP/2 and HTTP/1.1, as curl and browsers do, gets JSON; gRPC offers h2 alone.
+func TestOnePortForAllOverTLS(t *testing.T) {
+	m := startMutual(t)
+	pool := x509.NewCertPool()
+	pool.AddCert(m.cert)
+	for name, offered := range map[string][]string{"both": {"h2", "http/1.1"}, "one": {"http/1.1"}, "none": nil} {
+		conf := &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{m.issue("spiffe://corp/mailer")}, NextProtos: offered, MinVersion: tls.VersionTLS13}
+		conn, err := (&tls.Dialer{Config: conf}).DialContext(t.Context(), "tcp", m.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := `{"principal":{"agent":"a","session":"s"},"action":{"kind":"ACTION_KIND_TOOL_CALL","tool":"calculator"}}`
+		_, _ = fmt.Fprintf(conn, "POST /portcullis.v1.DecisionService/Decide HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
+		said, err := io.ReadAll(conn)
+		_ = conn.Close()
+		if err != nil || !strings.HasPrefix(string(said), "HTTP/1.1 200 ") || !strings.Contains(string(said), "EFFECT_ALLOW") {
+			t.Errorf("%s: %v %s", name, err, said)
+		}
+	}
+	if err := decideOn(t.Context(), m.dial(m.issue("spiffe://corp/mailer"))); err != nil {
+		t.Errorf("gRPC: %v", err)
+	}
+}
+
+func TestOldVersionsOfTLS(t *testing.T) {
+	for oldest, want := range map[uint16]bool{0: false, tls.VersionTLS12: true, tls.VersionTLS13: false} {
+		m := startMutualWith(t, func(c *Config) { c.TLSMin = oldest })
+		pool := x509.NewCertPool()
+		pool.AddCert(m.cert)
+		for version, ok := range map[uint16]bool{tls.VersionTLS11: false, tls.VersionTLS12: want, tls.VersionTLS13: true} {
+			conn, err := (&tls.Dialer{Config: &tls.Config{RootCAs: pool, MinVersion: version, MaxVersion: version}}).DialContext(t.Context(), "tcp", m.Addr().String())
+			if (err == nil) != ok {
+				t.Errorf("oldest %x, asked for %x: %v", oldest, version, err)
+			}
+			if err == nil {
+				_ = conn.Close()
+			}
+		}
+	}
+}
+
+// TestThreat_C2_AnAuthorityThatIsNoneAnyMore: what it signed is refused on connections that are open, and ends their streams.
+func TestThreat_C2_AnAuthorityThatIsNoneAnyMore(t *testing.T) {
+	m := startMutual(t)
+	m.approvals.add(askID)
+	conn := m.dial(m.issue("spiffe://corp/ann"))
+	stream, err := portcullisv1.NewApprovalServiceClient(conn).WatchApprovals(t.Context(), &portcullisv1.WatchApprovalsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	mailer := m.dial(m.issue("spiffe://corp/mailer"))
+	if err := decideOn(t.Context(), mailer); err != nil {
+		t.Fatal(err)
+	}
+	writePEM(t, m.file("ca.pem"), "CERTIFICATE", newAuthority(t).cert.Raw)
+	for err == nil {
+		_, err = stream.Recv()
+	}
+	wantWire(t, err, codes.Unauthenticated, "BAD_CREDENTIAL", "")
+	wantWire(t, decideOn(t.Context(), mailer), codes.Unauthenticated, "BAD_CREDENTIAL", "")
+}
+
+// TestThreat_C2_AStreamEndsWithItsCredential, and when the credential means something else.
+func TestThreat_C2_AStreamEndsWithItsCredential(t *testing.T) {
+	m := startMutual(t)
+	m.approvals.add(askID)
+	watch := func(cert tls.Certificate) portcullisv1.ApprovalService_WatchApprovalsClient {
+		stream, err := portcullisv1.NewApprovalServiceClient(m.dial(cert)).WatchApprovals(t.Context(), &portcullisv1.WatchApprovalsRequest{})
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stream
+	}
+	until := func(stream portcullisv1.ApprovalService_WatchApprovalsClient) (err error) {
+		for err == nil {
+			_, err = stream.Recv()
+		}
+		return err
+	}
+	short := m.issueUntil("spiffe://corp/ann", time.Now().Add(2*time.Second))
+	wantWire(t, until(watch(short)), codes.Unauthenticated, "BAD_CREDENTIAL", "")
+
+	stream := watch(m.issue("spiffe://corp/ann"))
+	m.allow(strings.Replace(mutualRows, "roles: [approver]", "roles: [approver], groups: [payments]", 1))
+	wantWire(t, until(stream), codes.Unauthenticated, "BAD_CREDENTIAL", "")
+}
+
+func TestAuthoritiesAreAuthorities(t *testing.T) {
+	a := newAuthority(t)
+	block := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	good := block("CERTIFICATE", a.cert.Raw)
+	if _, known, err := authorities([]byte("# ours\n" + good + good + block("CERTIFICATE", newAuthority(t).cert.Raw))); err != nil || len(known) != 2 {
+		t.Errorf("%d, %v", len(known), err)
+	}
+	for name, raw := range map[string]string{
+		"empty": "", "text": "hello", "a leaf": good + block("CERTIFICATE", a.issue("").Certificate[0]), "a key": good + block("PRIVATE KEY", []byte("x")),
+		"broken": good + block("CERTIFICATE", []byte("x")), "cut off": good + good[:len(good)/2],
+	} {
+		if _, _, err := authorities([]byte(raw)); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
+// TestThreat_C2_OneAccountLeavesRoom: a credential that runs wild, or was stolen, does not use up its tenant.
+func TestThreat_C2_OneAccountLeavesRoom(t *testing.T) {
+	a := newAdmission("calls", 100, 3, 2)
+	eve, ann, other := account{"t", "eve"}, account{"t", "ann"}, account{"u", "eve"}
+	for i, c := range []struct {
+		who account
+		ok  bool
+	}{{eve, true}, {eve, true}, {eve, false}, {ann, true}, {ann, false}, {other, true}} {
+		if err := a.enterAccount(c.who); (err == nil) != c.ok {
+			t.Errorf("call %d of %+v: %v", i, c.who, err)
+		}
+	}
+	for _, who := range []account{eve, eve, ann, other} {
+		a.leaveAccount(who)
+	}
+	if len(a.tenants)+len(a.accounts) != 0 {
+		t.Errorf("left over: %v %v", a.tenants, a.accounts)
 	}
 }

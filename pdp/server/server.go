@@ -108,8 +108,12 @@ func build(cfg Config, deps Deps) (_ *Server, err error) {
 	refused := func(reason string) { refusals.WithLabelValues(reason).Inc() }
 	c := &chain{
 		log: deps.Logger, auth: deps.Authenticator, validator: validator, metrics: metrics, cfg: cfg, draining: draining,
-		calls:   newAdmission("calls", cfg.MaxCalls, cfg.MaxCallsPerTenant),
-		streams: newAdmission("streams", cfg.MaxStreams, cfg.MaxStreamsPerTenant), streaming: newRechecks(),
+		calls:   newAdmission("calls", cfg.MaxCalls, cfg.MaxCallsPerTenant, cfg.MaxCallsPerAccount),
+		streams: newAdmission("streams", cfg.MaxStreams, cfg.MaxStreamsPerTenant, cfg.MaxStreamsPerAccount), streaming: newRechecks(),
+		secrets: secrets,
+	}
+	if secrets != nil {
+		secrets.changed = c.streaming.all // an authority may be none any more
 	}
 	s.follow = func(ctx context.Context) {
 		var wg sync.WaitGroup
@@ -135,12 +139,12 @@ func build(cfg Config, deps Deps) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range []prometheus.Collector{metrics, refusals} {
+	for _, c := range append([]prometheus.Collector{metrics, refusals}, secrets.gauges()...) {
 		if err := deps.Metrics.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
 	}
-	s.http = newHTTP(newMux(rpc, s.vitals, deps.Metrics, deps.Authenticator, cfg), cfg, deps.Logger)
+	s.http = newHTTP(newMux(rpc, s.vitals, deps.Metrics, deps.Authenticator, secrets, cfg), cfg, deps.Logger)
 	s.split = newSplitter(cfg, secrets.config(), deps.Logger, refused)
 	return s, nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -97,7 +98,10 @@ func (c *chain) authenticate(ctx context.Context) (context.Context, error) {
 	if len(header) > 1 { // which of them would be meant is the sender's secret
 		return nil, identity.ErrBadCredential
 	}
-	proved, shown := withCertificate(ctx)
+	proved, shown, err := c.withCertificate(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if len(header) == 0 && !shown {
 		return nil, identity.ErrNoCredential
 	}
@@ -118,18 +122,19 @@ func (c *chain) recheck(ctx context.Context, method string, stream bool) (contex
 	}
 	caller, _ := identity.FromContext(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
-	leave := c.streaming.add(func() {
+	check := func() {
 		again, err := c.authenticate(context.WithoutCancel(ctx))
 		if err == nil {
 			now, _ := identity.FromContext(again)
-			if now.Subject != caller.Subject || now.Tenant != caller.Tenant || authorise(now, method, c.cfg.DevMode) != nil {
+			if !sameRights(now, caller) || authorise(now, method, c.cfg.DevMode) != nil {
 				err = identity.ErrBadCredential
 			}
 		}
 		if err != nil {
 			cancel(err)
 		}
-	})
+	}
+	leave := c.streaming.add(listener{check: check, until: caller.ValidUntil})
 	return ctx, func(err error) error {
 		leave()
 		if cause := context.Cause(ctx); err != nil && errors.Is(cause, identity.ErrBadCredential) {
@@ -138,6 +143,12 @@ func (c *chain) recheck(ctx context.Context, method string, stream bool) (contex
 		cancel(nil)
 		return err
 	}, nil
+}
+
+// sameRights compares all that a handler may have decided by when the stream began.
+func sameRights(a, b identity.Caller) bool {
+	return a.Subject == b.Subject && a.Tenant == b.Tenant && a.Person == b.Person && a.Owner == b.Owner && a.ObserveAsUser == b.ObserveAsUser &&
+		slices.Equal(a.Roles, b.Roles) && slices.Equal(a.Agents, b.Agents) && slices.Equal(a.Groups, b.Groups)
 }
 
 func (c *chain) validateUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
