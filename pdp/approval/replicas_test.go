@@ -26,60 +26,58 @@ type replica struct {
 	stop   func()
 }
 
-func replicaOn(t testing.TB, url string, keys *seal.Keys, change ...func(*redis.Config)) *replica {
-	t.Helper()
+func replicaOn(tb testing.TB, url string, keys *seal.Keys, change ...func(*redis.Config)) *replica {
+	tb.Helper()
 	cfg := redis.Config{URL: url, Timeout: 2 * time.Second, Log: slog.New(slog.DiscardHandler)}
 	for _, c := range change {
 		c(&cfg)
 	}
 	l, err := redis.Open(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	store, err := l.OpenApprovals(approval.ReplayWindow)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	q, err := approval.New(approval.Config{MaxPendingPerAgent: 1000}, store, keys, time.Now)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { q.Run(ctx) })
 	r := &replica{Queue: q, ledger: l, keys: keys}
 	r.stop = sync.OnceFunc(func() { cancel(); wg.Wait(); _ = l.Close() })
-	t.Cleanup(r.stop)
-	redistest.Until(t, "redis is reached", func() bool { return l.Status().Err == nil })
+	tb.Cleanup(r.stop)
+	redistest.Until(tb, "redis is reached", func() bool { return l.Status().Err == nil })
 	return r
 }
 
-func durable(c *redis.Config) { c.Durable = true }
-
 // replicasOn are several with the same keys.
-func replicasOn(t testing.TB, n int, url string, change ...func(*redis.Config)) (out []*replica) {
-	t.Helper()
-	keys, err := seal.LoadOrCreate(filepath.Join(t.TempDir(), "keys.json"))
+func replicasOn(tb testing.TB, n int, url string, change ...func(*redis.Config)) (out []*replica) {
+	tb.Helper()
+	keys, err := seal.LoadOrCreate(filepath.Join(tb.TempDir(), "keys.json"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for range n {
-		out = append(out, replicaOn(t, url, keys, change...))
+		out = append(out, replicaOn(tb, url, keys, change...))
 	}
 	return out
 }
 
-func (r *replica) must(t testing.TB, doing string, err error) {
-	t.Helper()
+func (r *replica) must(tb testing.TB, doing string, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatalf("%s: %v", doing, err)
+		tb.Fatalf("%s: %v", doing, err)
 	}
 }
 
-func (r *replica) vote(t testing.TB, id, who string, v approval.Verdict) approval.Result {
-	t.Helper()
+func (r *replica) vote(tb testing.TB, id, who string, v approval.Verdict) approval.Result {
+	tb.Helper()
 	result, err := r.SubmitVerdict(context.Background(), id, person(who), approval.Ballot{Verdict: v})
-	r.must(t, "vote", err)
+	r.must(tb, "vote", err)
 	return result
 }
 
@@ -94,7 +92,10 @@ func TestThreat_B3_AskedVotedHeardRedeemedElsewhere(t *testing.T) {
 		r[2].must(t, "watch", err)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			for e := range events {
+			for e, err := range events {
+				if err != nil {
+					t.Error(err)
+				}
 				heard <- e
 			}
 			close(heard)

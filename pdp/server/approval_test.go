@@ -311,7 +311,8 @@ func TestManyVerdictsEachForItself(t *testing.T) {
 	}
 	many := &portcullisv1.SubmitVerdictsRequest{Verdicts: []*portcullisv1.SubmitVerdictRequest{
 		one("0190-a", "pc1:aa"), one("0190-b", "pc1:other"), one("0190-b", ""), one("0190-c", "pc1:aa"), one("0190-nothing", "pc1:aa"),
-		{ApprovalId: "0190-b", ExpectedDigest: "pc1:aa"}, one("0190-b", "pc1:aa"), one("0190-b", "pc1:aa"),
+		{ApprovalId: "0190-b", ExpectedDigest: "pc1:aa"},
+		one("0190-b", "pc1:aa"), one("0190-b", "pc1:aa"),
 	}}
 	client := r.reviews()
 	out, err := client.SubmitVerdicts(r.as("approver"), many)

@@ -127,7 +127,12 @@ func benchServer(b *testing.B, ctx context.Context, q *approval.Queue) (portcull
 	done := make(chan error, 1)
 	running, stop := context.WithCancel(ctx)
 	go func() { done <- srv.Run(running) }()
-	b.Cleanup(func() { stop(); <-done })
+	b.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+	})
 	<-srv.Listening()
 	return portcullisv1.NewDecisionServiceClient(benchDial(b, srv.Addr().String())), portcullisv1.NewApprovalServiceClient(benchDial(b, srv.Addr().String()))
 }

@@ -126,6 +126,7 @@ func (m *Model) Update(ctx context.Context, id string, change func(*approval.Rec
 	}
 	seen := len(rec.Changes)
 	switch change(&rec) {
+	case approval.Keep:
 	case approval.Write:
 		if rec.Content != nil {
 			m.contents[id] = bytes.Clone(rec.Content)

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -93,6 +91,7 @@ func update(t *testing.T, s approval.Store, id string, change func(*approval.Rec
 }
 
 func stored(t *testing.T, s approval.Store) {
+	t.Helper()
 	rec := record("id1", "t", "a")
 	insert(t, s, rec)
 	got, err := s.Load(t.Context(), "id1")
@@ -127,6 +126,7 @@ func stored(t *testing.T, s approval.Store) {
 }
 
 func caps(t *testing.T, s approval.Store) {
+	t.Helper()
 	tight := approval.Caps{PerAgent: 2, PerTenant: 3, Total: 4, ContentBytes: 15}
 	for i, c := range []struct {
 		id, tenant, agent string
@@ -166,6 +166,7 @@ func insertWant(t *testing.T, s approval.Store, rec approval.Record, c approval.
 }
 
 func asked(t *testing.T, s approval.Store) {
+	t.Helper()
 	n := 0
 	for _, c := range []struct {
 		agent, session string
@@ -195,6 +196,7 @@ func asked(t *testing.T, s approval.Store) {
 }
 
 func contents(t *testing.T, s approval.Store) {
+	t.Helper()
 	for i, c := range []struct {
 		state approval.State
 		use   approval.Use
@@ -226,6 +228,7 @@ func contents(t *testing.T, s approval.Store) {
 
 // replaced: content changes with its record or not at all, counts as what it is then, and goes with the record.
 func replaced(t *testing.T, s approval.Store) {
+	t.Helper()
 	insert(t, s, record("id1", "t", "a"))
 	edit := func(effect approval.Effect, content []byte) func(*approval.Record) approval.Effect {
 		return func(r *approval.Record) approval.Effect {
@@ -265,6 +268,7 @@ func replaced(t *testing.T, s approval.Store) {
 }
 
 func atOnce(t *testing.T, s approval.Store) {
+	t.Helper()
 	insert(t, s, record("id1", "t", "a"))
 	const people = 12
 	var wg sync.WaitGroup
@@ -302,6 +306,7 @@ func atOnce(t *testing.T, s approval.Store) {
 
 // oneWins is what a redemption needs.
 func oneWins(t *testing.T, s approval.Store) {
+	t.Helper()
 	for round := range 5 {
 		id := fmt.Sprint("id", round)
 		insert(t, s, record(id, "t", "a"))
@@ -335,287 +340,8 @@ func oneWins(t *testing.T, s approval.Store) {
 	}
 }
 
-func ordered(t *testing.T, s approval.Store) {
-	if refs, err := s.Changes(t.Context(), 0, 9); err != nil || len(refs) != 0 {
-		t.Fatalf("an empty store: %v, %v", refs, err)
-	}
-	insert(t, s, record("id1", "t", "a"), record("id2", "u", "a"))
-	update(t, s, "id1", func(r *approval.Record) approval.Effect { // two at once
-		_ = to(approval.Pending, "")(r)
-		return to(approval.Approved, "")(r)
-	})
-	update(t, s, "id2", to(approval.Rejected, ""))
-	update(t, s, "id1", func(*approval.Record) approval.Effect { return approval.Remove })
-	want := "id1 1, id2 1, id1 2, id1 3, id2 2"
-	refs, err := s.Changes(t.Context(), 0, 100)
-	if got := show(refs); err != nil || got != want {
-		t.Fatalf("%s, %v", got, err)
-	}
-	for i, ref := range refs {
-		if i > 0 && ref.Cursor <= refs[i-1].Cursor {
-			t.Errorf("cursor %d after %d", ref.Cursor, refs[i-1].Cursor)
-		}
-		rest, err := s.Changes(t.Context(), ref.Cursor, 2)
-		if err != nil || show(rest) != show(refs[i+1:min(i+3, len(refs))]) {
-			t.Errorf("after %d: %s, %v", ref.Cursor, show(rest), err)
-		}
-	}
-	if _, err := s.Changes(t.Context(), refs[4].Cursor+1, 1); !errors.Is(err, approval.ErrCursor) {
-		t.Errorf("a cursor that was never given out: %v", err)
-	}
-	if _, err := s.Changes(t.Context(), 1<<62, 1); !errors.Is(err, approval.ErrCursor) {
-		t.Errorf("a cursor from elsewhere: %v", err)
-	}
-}
-
-func show(refs []approval.ChangeRef) string {
-	var out []string
-	for _, r := range refs {
-		out = append(out, fmt.Sprint(r.ID, " ", r.Sequence))
-	}
-	return strings.Join(out, ", ")
-}
-
-func window(t *testing.T, s approval.Store) {
-	insert(t, s, record("first", "t", "a"))
-	refs, err := s.Changes(t.Context(), 0, 1)
-	if err != nil || len(refs) != 1 {
-		t.Fatal(refs, err)
-	}
-	first := refs[0].Cursor
-	for i := range windowOfCases {
-		insert(t, s, record(fmt.Sprintf("id%03d", i), "t", "a"))
-	}
-	if all, err := s.Changes(t.Context(), first, 1000); err != nil || len(all) != windowOfCases {
-		t.Fatalf("%d, %v", len(all), err)
-	}
-	if _, err := s.Changes(t.Context(), 0, 1); !errors.Is(err, approval.ErrCursor) {
-		t.Errorf("one is gone: %v", err)
-	}
-	insert(t, s, record("last", "t", "a"))
-	if _, err := s.Changes(t.Context(), first, 1); !errors.Is(err, approval.ErrCursor) {
-		t.Errorf("two are gone: %v", err)
-	}
-}
-
-func pages(t *testing.T, s approval.Store) {
-	const n = 150
-	var want []string
-	for i := range n {
-		id := fmt.Sprintf("id%03d", i)
-		insert(t, s, record(id, "t", "a"))
-		switch i % 5 {
-		case 1:
-			update(t, s, id, to(approval.Approved, ""))
-		case 2:
-			update(t, s, id, to(approval.Approved, approval.Redeemed))
-		case 3:
-			update(t, s, id, to(approval.Rejected, ""))
-		case 4:
-			update(t, s, id, to(approval.Expired, ""))
-		}
-		want = append(want, id)
-	}
-	slices.Reverse(want)
-	for _, c := range []struct {
-		states []approval.State
-		rest   []int
-	}{
-		{approval.States, []int{0, 1, 2, 3, 4}},
-		{[]approval.State{approval.Approved, approval.Approved}, []int{1, 2}},
-		{[]approval.State{approval.Pending, approval.Expired}, []int{0, 4}},
-		{[]approval.State{approval.Cancelled}, nil},
-	} {
-		var of []string
-		for i, id := range want {
-			if slices.Contains(c.rest, (n-1-i)%5) {
-				of = append(of, id)
-			}
-		}
-		for _, size := range []int{1000, 7} {
-			var got []string
-			last := ""
-			for {
-				before := len(got)
-				err := s.Scan(t.Context(), c.states, last, func(r approval.Record) bool {
-					got = append(got, r.Approval.ID)
-					return len(got) < before+size
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				if len(got) == before {
-					break
-				}
-				last = got[len(got)-1]
-			}
-			if !slices.Equal(got, of) {
-				t.Errorf("%v in pages of %d: %d of %d", c.states, size, len(got), len(of))
-			}
-		}
-	}
-}
-
-func live(t *testing.T, s approval.Store) {
-	long := strings.Repeat("x", 1024)
-	for i, of := range [][2]string{{"t", "a"}, {"t", "ab"}, {"ta", "b"}, {"t", ""}, {"", "ta"}, {"t", "a"}, {"t\x00a", "ÿ"}, {long, long}} {
-		insert(t, s, record(fmt.Sprint("id", i), of[0], of[1]))
-	}
-	update(t, s, "id5", to(approval.Approved, ""))
-	insert(t, s, record("id8", "t", "a"), record("id9", "t", "a"))
-	update(t, s, "id8", to(approval.Approved, approval.Redeemed))
-	update(t, s, "id9", to(approval.Rejected, ""))
-	for _, c := range []struct{ tenant, agent, want string }{
-		{"t", "a", "id0 id5"},
-		{"t", "", "id0 id1 id3 id5"},
-		{"ta", "b", "id2"},
-		{"t\x00a", "ÿ", "id6"},
-		{long, long, "id7"},
-		{"nobody", "", ""},
-		{"", "", "id0 id1 id2 id3 id4 id5 id6 id7"},
-	} {
-		ids, err := s.Live(t.Context(), c.tenant, c.agent)
-		slices.Sort(ids)
-		if got := strings.Join(ids, " "); err != nil || got != c.want {
-			t.Errorf("%.5q %.5q: %s, %v", c.tenant, c.agent, got, err)
-		}
-	}
-}
-
-func due(t *testing.T, s approval.Store) {
-	for i, at := range []int{3, 1, 2, 9} {
-		rec := record(fmt.Sprint("id", i), "t", "a")
-		rec.Due = after(at)
-		insert(t, s, rec)
-	}
-	update(t, s, "id1", func(r *approval.Record) approval.Effect { // it is due later now
-		r.Due = after(5)
-		return to(approval.Approved, "")(r)
-	})
-	insert(t, s, record("id4", "t", "a"))
-	update(t, s, "id4", func(*approval.Record) approval.Effect { return approval.Remove })
-	for _, c := range []struct {
-		at, limit int
-		want      string
-		next      int // negative: none
-	}{
-		{0, 9, "[]", 2}, {2, 9, "[id2]", 3}, {5, 9, "[id2 id0 id1]", 9}, {5, 2, "[id2 id0]", 5}, {9, 9, "[id2 id0 id1 id3]", -1},
-	} {
-		ids, next, err := s.Due(t.Context(), after(c.at), c.limit)
-		if err != nil || fmt.Sprint(ids) != c.want || (c.next < 0) != next.IsZero() || c.next >= 0 && !next.Equal(after(c.next)) {
-			t.Errorf("at %d s, %d at most: %v, next %s, %v", c.at, c.limit, ids, next, err)
-		}
-	}
-}
-
-func surplus(t *testing.T, s approval.Store) {
-	for i, state := range []approval.State{
-		approval.Rejected, approval.Pending, approval.Approved, approval.Expired, approval.Approved, approval.Cancelled, approval.Rejected,
-	} {
-		id := fmt.Sprint("id", i)
-		insert(t, s, record(id, "t", "a"))
-		if state != approval.Pending {
-			use := approval.Unused
-			if i == 4 {
-				use = approval.Redeemed
-			}
-			update(t, s, id, to(state, use))
-		}
-	}
-	for _, c := range []struct {
-		keep, limit int
-		want        string
-	}{
-		{5, 9, "[]"}, {9, 9, "[]"}, {4, 9, "[id0]"}, {1, 9, "[id0 id3 id4 id5]"}, {0, 2, "[id0 id3]"}, {2, 2, "[id0 id3]"},
-	} {
-		if ids, err := s.Surplus(t.Context(), c.keep, c.limit); err != nil || fmt.Sprint(ids) != c.want {
-			t.Errorf("all but %d, %d at most: %v, %v", c.keep, c.limit, ids, err)
-		}
-	}
-}
-
-// snapshots: a list and the changes after its cursor are everything, each once, whatever is written meanwhile.
-func snapshots(t *testing.T, s approval.Store) {
-	if recs, cursor, err := s.Snapshot(t.Context()); err != nil || len(recs) != 0 {
-		t.Fatal(recs, err)
-	} else if _, err := s.Changes(t.Context(), cursor, 1); err != nil {
-		t.Fatalf("after the first snapshot: %v", err)
-	}
-	const n = 40
-	insert(t, s, record("id000", "t", "a"))
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for i := 1; i < n; i++ {
-			insert(t, s, record(fmt.Sprintf("id%03d", i), "t", "a"))
-			if i%4 == 0 {
-				update(t, s, fmt.Sprintf("id%03d", i-2), to(approval.Pending, ""))
-			}
-		}
-	})
-	for range 10 {
-		recs, cursor, err := s.Snapshot(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		seen := map[string]uint64{}
-		for i, r := range recs {
-			if i > 0 && r.Approval.ID <= recs[i-1].Approval.ID {
-				t.Fatal("not the oldest first")
-			}
-			seen[r.Approval.ID] = r.Approval.Sequence
-			if r.Approval.Sequence != uint64(len(r.Changes)) {
-				t.Fatalf("sequence %d with %d changes", r.Approval.Sequence, len(r.Changes))
-			}
-		}
-		refs, err := s.Changes(t.Context(), cursor, 1000)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, ref := range refs {
-			if seen[ref.ID]+1 != ref.Sequence {
-				t.Fatalf("%s: %d after %d", ref.ID, ref.Sequence, seen[ref.ID])
-			}
-			seen[ref.ID] = ref.Sequence
-		}
-	}
-	wg.Wait()
-	update(t, s, "id000", to(approval.Approved, ""))
-	if recs, _, err := s.Snapshot(t.Context()); err != nil || len(recs) != n-1 {
-		t.Errorf("%d are pending, %v", len(recs), err)
-	}
-}
-
-func digests(t *testing.T, s approval.Store) {
-	for i, c := range [][3]string{{"t", "a", "d"}, {"t", "a", "d2"}, {"t", "ad", ""}, {"ta", "", "d"}, {"t", "a", "d"}, {"t", "b", "d"}, {"t", "a", "d"}} {
-		rec := record(fmt.Sprint("id", 9-i), c[0], c[1]) // ids say nothing about the order
-		rec.Approval.Digest, rec.Approval.Created = c[2], after(i)
-		insert(t, s, rec)
-	}
-	update(t, s, "id5", to(approval.Rejected, ""))
-	find := func(limit int) string {
-		recs, err := s.ByDigest(t.Context(), "t", "a", "d", limit)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var ids []string
-		for _, r := range recs {
-			ids = append(ids, r.Approval.ID)
-		}
-		return strings.Join(ids, " ")
-	}
-	if got := find(10); got != "id3 id5 id9" {
-		t.Error(got)
-	}
-	if got := find(2); got != "id3 id5" {
-		t.Errorf("two at most: %s", got)
-	}
-	update(t, s, "id3", func(*approval.Record) approval.Effect { return approval.Remove })
-	if got := find(10); got != "id5 id9" {
-		t.Errorf("one is removed: %s", got)
-	}
-}
-
 func givenUp(t *testing.T, s approval.Store) {
+	t.Helper()
 	insert(t, s, record("id1", "t", "a"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

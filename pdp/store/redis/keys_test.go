@@ -85,4 +85,20 @@ func TestAUserWithFewRightsIsEnough(t *testing.T) {
 	if err := r.Cells(t.Context(), "acme", 10, func(ledger.Cell) bool { return true }); err != nil {
 		t.Error(err)
 	}
+	a := openApprovals(t, l)
+	if err := a.Insert(t.Context(), anAsk("id1"), []byte("abc"), noCaps); err != nil {
+		t.Error(err)
+	}
+	if _, content, err := a.Content(t.Context(), "id1"); err != nil || string(content) != "abc" {
+		t.Errorf("%q, %v", content, err)
+	}
+	if _, _, err := a.Snapshot(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := a.Due(t.Context(), time.Now(), 9); err != nil {
+		t.Error(err)
+	}
+	if ids, _, err := a.listen(t.Context(), "0"); err != nil || len(ids) != 1 {
+		t.Errorf("%v, %v", ids, err)
+	}
 }
