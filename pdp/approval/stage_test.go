@@ -73,6 +73,15 @@ func TestAnEditTakesTheStagesAsTheyWouldHaveBeen(t *testing.T) {
 		!rec.Due.Equal(t0.Add(30*time.Second)) || !a.Expires.Equal(t0.Add(time.Minute)) || a.EffectiveDigest() != "pc1:bb" || a.Digest != "pc1:aa" {
 		t.Errorf("%+v due at %s", a, rec.Due)
 	}
+	for n := 1; n < maxEdits; n++ {
+		if err := rec.edit(&Edit{Digest: fmt.Sprint("pc1:", n), Stages: e.Stages}, nil, "ann", t0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := rec.edit(&Edit{Digest: "pc1:more", Stages: e.Stages}, nil, "ann", t0); !errors.Is(err, ErrTooManyEdits) {
+		t.Errorf("edited once more: %v", err)
+	}
+	rec.Approval.EditedDigest = "pc1:bb"
 	for _, digest := range []string{"pc1:bb", "pc1:aa"} {
 		if err := rec.edit(&Edit{Digest: digest}, nil, "ann", t0); err == nil {
 			t.Errorf("%s changes nothing, and was taken", digest)

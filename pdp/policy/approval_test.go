@@ -96,7 +96,7 @@ func TestReviewIsNotInADecision(t *testing.T) {
 }
 
 func TestTheTableOfApproversIsChecked(t *testing.T) {
-	head := `"risk":{"levels":[{"name":"HIGH","rank":1,"approval":true}],"default_level":"HIGH","provable_up_to":"HIGH"},"approvals":{"default":{"ttl_seconds":300,"quorum":1},"levels":[],`
+	head := `"profiles":{"profiles":[{"name":"p","approve_high":"always","tools":["x"]}]},"tools":{"tools":[]},"blocked":{"tools":[]},"risk":{"levels":[{"name":"HIGH","rank":1,"approval":true}],"default_level":"HIGH","provable_up_to":"HIGH"},"approvals":{"default":{"ttl_seconds":300,"quorum":1},"levels":[],`
 	rows := func(text string) string { return head + `"rows":[` + text + `]}` }
 	for text, says := range map[string]string{
 		rows(`{"name":"a","tools":["x"],"quorum":2,"stages":[{"quorum":1},{"after_seconds":60,"groups":["g"]}]}`): "",
@@ -104,6 +104,7 @@ func TestTheTableOfApproversIsChecked(t *testing.T) {
 		rows(`{"tools":["x"]}`):                                                    "a row has no name",
 		rows(`{"name":"a"},{"name":"a"}`):                                          "stands there twice",
 		rows(`{"name":"a","tool":"x"}`):                                            "unknown field",
+		rows(`{"name":"a","tools":["x","y"]}`):                                     "knows the tool y",
 		rows(`{"name":"a","tools":[]}`):                                            "tools is empty",
 		rows(`{"name":"a","tools":"x"}`):                                           "cannot unmarshal",
 		rows(`{"name":"a","risks":["LOW"]}`):                                       "risk \"LOW\" is none of",

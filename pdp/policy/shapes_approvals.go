@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -61,6 +62,11 @@ func (s *shapes) approvalQuorum(row string, quorum *int64) {
 func (s *shapes) approvalRow(row approvalRow) {
 	s.approvalTerms(row.Name, row.approvalTerms)
 	s.kinds("approvals", row.Name, row.Kinds)
+	for _, tool := range row.Tools {
+		if !s.knowsTool(tool) {
+			s.bad("approvals", "%s: no profile or table knows the tool %s: is it misspelt?", row.Name, tool)
+		}
+	}
 	for _, risk := range row.Risks {
 		s.oneOf("approvals", row.Name, "risk", risk, s.known()...)
 	}
@@ -117,4 +123,17 @@ func (s *shapes) approvers(row string, groups, roles []string) {
 	for _, role := range roles {
 		s.oneOf("approvals", row, "role", role, string(identity.RoleApprover), string(identity.RoleAdmin), string(identity.RoleAuditor))
 	}
+}
+
+// knowsTool says whether any profile or table names a tool, as for limits: a row for another would never fit.
+func (s *shapes) knowsTool(tool string) bool {
+	var profiles struct{ Profiles []profileRow }
+	var tools struct{ Tools []struct{ Tool string } }
+	var blocked struct{ Tools []string }
+	if errors.Join(loose(s.tree, "profiles", &profiles), loose(s.tree, "tools", &tools), loose(s.tree, "blocked", &blocked)) != nil {
+		return true // said where the tables are read
+	}
+	return tool == "http_request" || slices.Contains(blocked.Tools, tool) ||
+		slices.ContainsFunc(tools.Tools, func(row struct{ Tool string }) bool { return row.Tool == tool }) ||
+		slices.ContainsFunc(profiles.Profiles, func(row profileRow) bool { return slices.Contains(row.Tools, tool) })
 }
