@@ -39,6 +39,7 @@ type remote struct {
 	DataDir     string `default:".portcullis" help:"Data directory of a development server, where its agent token is."`
 	OperatorDir string `help:"Operator's directory of a development server, where approver and admin tokens are. Default: portcullis in the user's configuration directory."`
 	Token       string `help:"Credential to use instead; or PORTCULLIS_TOKEN." env:"PORTCULLIS_TOKEN"`
+	TokenFile   string `type:"existingfile" help:"File with the credential; or PORTCULLIS_TOKEN_FILE. Out of sight of others on this machine, other than --token."`
 	TLSCA       string `name:"tls-ca" type:"existingfile" help:"Use TLS, and trust the authorities in this PEM file."`
 	TLSCert     string `name:"tls-cert" type:"existingfile" help:"Show this client certificate (PEM); needs --tls-key and --tls-ca."`
 	TLSKey      string `name:"tls-key" type:"existingfile" help:"Its private key (PEM)."`
@@ -67,6 +68,19 @@ func operatorDir(given string) (string, error) {
 
 // token finds the credential: given, or the development server's file.
 func (r remote) token(as who) (string, error) {
+	if r.TokenFile != "" {
+		if r.Token != "" {
+			return "", errors.New("give --token or --token-file")
+		}
+		raw, err := os.ReadFile(r.TokenFile)
+		if err != nil {
+			return "", fmt.Errorf("read the credential: %w", err)
+		}
+		if token := strings.TrimSpace(string(raw)); token != "" {
+			return token, nil
+		}
+		return "", fmt.Errorf("%s holds no credential", r.TokenFile)
+	}
 	if r.Token != "" || r.TLSCert != "" { // a certificate is a credential, too
 		return r.Token, nil
 	}
@@ -92,6 +106,9 @@ func (r remote) connect(as who) (*grpc.ClientConn, error) {
 		return nil, err
 	}
 	transport := insecure.NewCredentials()
+	if r.TLSCA == "" && (r.TLSCert != "" || r.TLSKey != "") {
+		return nil, errors.New("a client certificate goes with --tls-ca: it is shown over TLS only")
+	}
 	if r.TLSCA != "" {
 		pem, err := os.ReadFile(r.TLSCA)
 		if err != nil {

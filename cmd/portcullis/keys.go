@@ -9,8 +9,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
 )
 
 type keysCmd struct {
@@ -26,6 +29,7 @@ type keysNewCmd struct {
 	Agent   []string `help:"An agent that it may speak for; again for several, or * for a gateway."`
 	Owner   string   `help:"The person who runs it; cannot approve what it asks."`
 	Group   []string `help:"A group of the person; again for several."`
+	Days    int      `help:"The key stops being valid after so many days; 0: never."`
 }
 
 // keyBytes make a key that nobody guesses, so that its digest needs no salt and no slow hash: those protect what people
@@ -51,10 +55,22 @@ func (c keysNewCmd) Run(to streams) error {
 		Agents  []string `yaml:"agents,flow,omitempty"`
 		Owner   string   `yaml:"owner,omitempty"`
 		Groups  []string `yaml:"groups,flow,omitempty"`
-	}{c.ID, digestOf(key), subject, c.Role, c.Tenant, c.Agent, c.Owner, c.Group}
+		// A time would be written without quotes, and read as one: the file wants a text.
+		NotAfter string `yaml:"not_after,omitempty"`
+	}{c.ID, digestOf(key), subject, c.Role, c.Tenant, c.Agent, c.Owner, c.Group, ""}
+	if c.Days < 0 {
+		return &exitError{2, errors.New("--days is negative")}
+	}
+	if c.Days > 0 {
+		row.NotAfter = time.Now().UTC().AddDate(0, 0, c.Days).Format(time.RFC3339)
+	}
 	text, err := yaml.Marshal([]any{row})
 	if err != nil {
 		return fmt.Errorf("write the row: %w", err)
+	}
+	// What the server would refuse is said now, before somebody hands the key out.
+	if err := identity.CheckRows([]byte("credentials:\n" + string(text))); err != nil {
+		return &exitError{2, err}
 	}
 	if _, err := fmt.Fprintf(to.err, "# add this below `credentials:`; the key itself is shown this once\n%s", text); err != nil {
 		return err
@@ -65,6 +81,9 @@ func (c keysNewCmd) Run(to streams) error {
 
 type keysHashCmd struct{}
 
+// minKeyBytes is about 190 bits where it is base64 of random bytes.
+const minKeyBytes = 32
+
 // Run prints the digest.
 func (keysHashCmd) Run(to streams) error {
 	raw, err := io.ReadAll(io.LimitReader(to.in, 4096))
@@ -72,8 +91,8 @@ func (keysHashCmd) Run(to streams) error {
 		return fmt.Errorf("read the key: %w", err)
 	}
 	key := strings.TrimSpace(string(raw))
-	if key == "" {
-		return &exitError{2, errors.New("no key on standard input")}
+	if len(key) < minKeyBytes {
+		return &exitError{2, fmt.Errorf("what is on standard input is shorter than %d characters: a key is protected by nothing but its length; `portcullis keys new` makes one", minKeyBytes)}
 	}
 	_, err = fmt.Fprintln(to.out, digestOf(key))
 	return err

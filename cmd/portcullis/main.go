@@ -69,7 +69,7 @@ func main() {
 
 // fromEnvironment are the flags of commands other than serve that the environment may set: where the server is and who
 // asks. What a command does stands on its own line: a stray PORTCULLIS_OFF must not let go what `kill` should stop.
-var fromEnvironment = []string{"addr", "data-dir", "operator-dir", "token", "tls-ca"}
+var fromEnvironment = []string{"addr", "data-dir", "operator-dir", "token", "token-file", "tls-ca", "tls-cert", "tls-key"}
 
 func narrowEnvironment(k *kong.Kong) error {
 	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {

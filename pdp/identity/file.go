@@ -81,6 +81,16 @@ func LoadFile(path string, now func() time.Time) (*Directory, error) {
 	return load(path, raw, now, nil)
 }
 
+// CheckRows says what LoadFile would not take, of rows that stand in no file yet.
+func CheckRows(raw []byte) error {
+	contents, err := parseFile(raw, "")
+	if err != nil {
+		return fmt.Errorf("identity: %w", err)
+	}
+	_, err = NewDirectory(contents, time.Now)
+	return err
+}
+
 // load keeps the fetched keys of a former directory, so that reading the file again forgets none while an issuer is away.
 func load(path string, raw []byte, now func() time.Time, former *Directory) (*Directory, error) {
 	contents, err := parseFile(raw, filepath.Dir(path))

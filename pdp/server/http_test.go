@@ -315,7 +315,7 @@ func TestMetricsNeedARoleOffLoopback(t *testing.T) {
 }
 
 func TestHostsOfAnUnspecifiedListener(t *testing.T) {
-	handler := checkHost(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }), Config{Listen: "0.0.0.0:7070"})
+	handler := checkHost(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }), nil, Config{Listen: "0.0.0.0:7070"})
 	for host, want := range map[string]int{"192.0.2.7:7070": 200, "localhost": 200, "name.example": 421, "[2001:db8::1]:7070": 200, "": 421} {
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://x/", nil)
 		req.Host = host

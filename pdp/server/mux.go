@@ -51,7 +51,7 @@ func newMux(rpc http.Handler, v *vitals, metrics prometheus.Gatherer, who identi
 		}
 		mux.ServeHTTP(w, r)
 	})
-	return checkHost(http.NewCrossOriginProtection().Handler(withRPC), cfg)
+	return checkHost(http.NewCrossOriginProtection().Handler(withRPC), tls, cfg)
 }
 
 func plain(w http.ResponseWriter, code int, text string) {
@@ -87,8 +87,9 @@ func guardMetrics(next http.Handler, who identity.Authenticator, tls *secrets, c
 }
 
 // checkHost refuses requests that name another host than this one: that is how a page in a browser reaches a server
-// on the same machine through a name of its own (DNS rebinding). An address that is not a name can't be rebound.
-func checkHost(next http.Handler, cfg Config) http.Handler {
+// on the same machine through a name of its own (DNS rebinding). An address that is not a name can't be rebound, and a name
+// that the server's certificate has is the server's.
+func checkHost(next http.Handler, tls *secrets, cfg Config) http.Handler {
 	listen, _, _ := net.SplitHostPort(cfg.Listen)
 	addr, err := netip.ParseAddr(listen)
 	everywhere := err == nil && addr.IsUnspecified()
@@ -100,7 +101,7 @@ func checkHost(next http.Handler, cfg Config) http.Handler {
 		host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 		_, err := netip.ParseAddr(host)
 		named := func(allowed string) bool { return strings.EqualFold(allowed, host) }
-		if !isLoopback(host) && !named(listen) && (!everywhere || err != nil) && !slices.ContainsFunc(cfg.AllowedHosts, named) {
+		if !isLoopback(host) && !named(listen) && (!everywhere || err != nil) && !slices.ContainsFunc(cfg.AllowedHosts, named) && !tls.named(host) {
 			plain(w, http.StatusMisdirectedRequest, "this server does not answer for that host\n")
 			return
 		}

@@ -156,6 +156,11 @@ func authorities(raw []byte) (*x509.CertPool, map[[sha256.Size]byte]bool, error)
 	return pool, known, nil
 }
 
+// named says whether the server's certificate is for that host.
+func (s *secrets) named(host string) bool {
+	return s != nil && s.current.Load().config.Certificates[0].Leaf.VerifyHostname(host) == nil
+}
+
 // trusts says whether a chain still ends in an authority of now: a connection may be older than the file.
 func (s *secrets) trusts(chain []*x509.Certificate) bool {
 	return s != nil && s.current.Load().authorities[sha256.Sum256(chain[len(chain)-1].Raw)]

@@ -76,7 +76,7 @@ func (a *authority) issueUntil(id string, end time.Time) tls.Certificate {
 	a.next++
 	key := ecKey(a.t)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(a.next), NotBefore: time.Now().Add(-time.Hour), NotAfter: end, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(a.next), NotBefore: time.Now().Add(-time.Hour), NotAfter: end, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"pdp.corp"},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	if id != "" {
@@ -353,6 +353,22 @@ func TestOnePortForAllOverTLS(t *testing.T) {
 	}
 	if err := decideOn(t.Context(), m.dial(m.issue("spiffe://corp/mailer"))); err != nil {
 		t.Errorf("gRPC: %v", err)
+	}
+	for host, want := range map[string]int{"pdp.corp": 200, "PDP.corp:443": 200, "evil.example": 421, "corp": 421} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+m.Addr().String()+"/healthz", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}}}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("host %s: %d, want %d", host, resp.StatusCode, want)
+		}
 	}
 }
 
