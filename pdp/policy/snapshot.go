@@ -62,7 +62,7 @@ func Load(ctx context.Context, b *Bundle, opt LoadOptions) (*Snapshot, error) {
 	}
 	tables, err := readTables(b.Data)
 	if err = errors.Join(err, checkShapes(b.Data, controlPackages(compiler)), checkRead(b.Data, compiler)); err != nil {
-		return nil, fmt.Errorf("bundle %s: %w", b.Source, b.located(err, tables.patternRows))
+		return nil, fmt.Errorf("bundle %s: %w", b.Source, b.withLines(b.located(err, tables.patternRows)))
 	}
 	scanner, err := scan.Compile(tables.Patterns)
 	if err != nil {

@@ -194,3 +194,41 @@ func TestAPatternOfAnArchiveIsRefusedWithItsLine(t *testing.T) {
 		t.Error(said)
 	}
 }
+
+func TestARowOfAnyTableIsRefusedWithItsLine(t *testing.T) {
+	for name, c := range map[string]struct{ file, text, want string }{
+		"a limit": {
+			"tables/limits/data.json", "{\"limits\": [\n{\"name\": \"other\", \"measure\": \"calls\", \"scope\": [\"session\"], \"window_seconds\": 60, \"max\": 5},\n" +
+				"{\"name\": \"calls\", \"measure\": \"cents\", \"scope\": [\"session\"], \"window_seconds\": 60, \"max\": 5}]}",
+			`mine/tables/limits/data.json:3: tables/limits or tables/anomalies: "calls": `,
+		},
+		"a tool": {
+			"tables/tools/data.json", "{\"tools\": [\n{\"tool\": \"add\",\n\"risk\": \"NONE\", \"external\": false}]}",
+			`mine/tables/tools/data.json:2: tables/tools: add: risk "NONE" is none of LOW`,
+		},
+		"an agent": {
+			"tables/agents/data.json", "{\"default_profile\": \"strict\",\n\"agents\": [\n{\"agent\": \"a1\", \"profile\": \"lax\"}]}",
+			`mine/tables/agents/data.json:3: tables/agents: agent a1 has the profile lax`,
+		},
+		"a field of the table": {
+			"tables/memory/data.json", "{\n\"max_items\": 10, \"max_item_characters\": 100,\n\"ttl_seconds\": 0}",
+			`mine/tables/memory/data.json:3: tables/memory: ttl_seconds is 1 second`,
+		},
+		"a default": {
+			"tables/agents/data.json", "{\n\"default_profile\": \"lax\", \"agents\": []}",
+			`mine/tables/agents/data.json:2: tables/agents: default_profile lax`,
+		},
+	} {
+		if said := told(t, smallFiles(t, map[string]string{c.file: c.text})); !strings.Contains(said, c.want) {
+			t.Errorf("%s: not said: %s\n%s", name, c.want, said)
+		}
+	}
+	over := readFiles(t, "over", map[string]string{"tables/limits/data.yaml": "limits:\n- {name: calls, max: -1}\n"})
+	both, err := smallFiles(t, nil).Overlay(over)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := told(t, both); !strings.Contains(said, `over/tables/limits/data.yaml:2: tables/limits`) {
+		t.Errorf("the overlay's row: %s", said)
+	}
+}
