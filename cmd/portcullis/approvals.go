@@ -171,6 +171,11 @@ func printReview(b *strings.Builder, v *pb.ReviewView) {
 	for _, f := range v.GetFindings() {
 		fmt.Fprintf(b, "found    %s %s at %s (%d)\n", f.GetCategory(), plain(f.GetRule()), plain(f.GetPointer()), f.GetCount())
 	}
+	for _, o := range v.GetOrigins() {
+		if o.GetSink() {
+			fmt.Fprintf(b, "from     %s: %s\n", plain(o.GetPointer()), plain(strings.Join(o.GetOrigins(), ", ")))
+		}
+	}
 	if saw := v.GetSessionSaw(); len(saw) > 0 {
 		fmt.Fprintf(b, "session  has taken in: %s\n", plain(strings.Join(saw, ", ")))
 	}

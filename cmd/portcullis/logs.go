@@ -24,7 +24,7 @@ type logCmd struct {
 
 type logFilter struct {
 	DataDir  string        `default:".portcullis" help:"Data directory of the server."`
-	Type     string        `default:"" enum:",decision,verdict,outcome,approval,admin" help:"Only this type: decision, verdict, outcome, approval, admin."`
+	Type     string        `default:"" enum:",decision,verdict,outcome,approval,admin" help:"Only this type: decision, verdict, outcome, approval, admin, observation."`
 	Effect   string        `default:"" enum:",allow,deny,require_approval" help:"Only decisions with this effect: allow, deny, require_approval."`
 	Tool     string        `help:"Only this tool."`
 	Agent    string        `help:"Only this agent."`
@@ -97,6 +97,17 @@ func summary(e decisionlog.Entry) string {
 	case e.Approval != nil:
 		a := e.Approval
 		return fmt.Sprintf("%s %s %s %s", a.Change, a.Tool, a.ApprovalID, a.Cause)
+	case e.Observation != nil:
+		o := e.Observation
+		var s strings.Builder
+		fmt.Fprintf(&s, "%s by %s", o.Principal.Agent, o.Caller.Subject)
+		for _, span := range o.Spans {
+			fmt.Fprintf(&s, ", %d bytes from %s", span.Bytes, strings.TrimSpace(span.Origin+" "+span.Name))
+		}
+		if o.Tools > 0 {
+			fmt.Fprintf(&s, ", %d tools described", o.Tools)
+		}
+		return s.String()
 	case e.Admin != nil:
 		return fmt.Sprintf("%s by %s", e.Admin.Act, e.Admin.Caller.Subject)
 	}

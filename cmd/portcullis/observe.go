@@ -36,6 +36,11 @@ func (c observeCmd) Run(ctx context.Context, io streams) error {
 	if c.JSON {
 		return printJSON(io.out, resp)
 	}
+	for i, digest := range resp.GetSchemaDigests() {
+		if _, err := fmt.Fprintf(io.out, "%s  %s\n", digest, plain(req.GetTools()[i].GetName())); err != nil {
+			return err
+		}
+	}
 	said := "observed"
 	if !resp.GetWhole() {
 		said = "observed in part: the session is full, and what did not fit is of unknown origin"

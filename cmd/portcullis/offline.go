@@ -10,6 +10,7 @@ import (
 
 	pb "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/decision"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/server"
 )
@@ -43,6 +44,7 @@ type inspection struct {
 	Canonical json.RawMessage `json:"canonical"`
 	Digest    string          `json:"digest"`
 	Facts     []action.Fact   `json:"facts"`
+	Sinks     []string        `json:"sinks"` // pointers to the values that decide who is affected
 }
 
 // Run works out what the server would, without one.
@@ -64,8 +66,9 @@ func (c inspectCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	facts := a.Facts(action.FactOptions{KnownTools: s.Tables.ToolNames()})
+	sinks := decision.Sinks(&s.Tables, a, facts)
 	if c.JSON {
-		return json.NewEncoder(io.out).Encode(inspection{canonical, digest, facts})
+		return json.NewEncoder(io.out).Encode(inspection{canonical, digest, facts, sinks})
 	}
 	if _, err := fmt.Fprintf(io.out, "canonical  %s\ndigest     %s\n", plain(string(canonical)), digest); err != nil {
 		return err
@@ -76,6 +79,11 @@ func (c inspectCmd) Run(ctx context.Context, io streams) error {
 			return err
 		}
 		if _, err := fmt.Fprintf(io.out, "fact       %s\n", plain(string(raw))); err != nil {
+			return err
+		}
+	}
+	for _, sink := range sinks {
+		if _, err := fmt.Fprintf(io.out, "sink       %s\n", plain(sink)); err != nil {
 			return err
 		}
 	}

@@ -83,7 +83,7 @@ func (j *judgement) question(canonical []byte) approval.Ask {
 	}
 	rate := j.snapshot.Tables.Answers.Asks
 	view := review.New(j.snapshot.Scanner, canonical, j.findings, j.req.Says)
-	view.SessionSaw = j.sessionSaw()
+	view.SessionSaw, view.Origins = j.sessionSaw(), j.shownOrigins()
 	return approval.Ask{
 		Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Run: p.Run, User: p.User,
 		RequestedBy: j.caller.Subject, RequestedByPerson: j.caller.Person, Owner: j.caller.Owner, DecisionID: j.id,

@@ -11,6 +11,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/delegation"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
+	"github.com/portcullis-pdp/portcullis/pdp/provenance/origin"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
 
@@ -87,6 +88,21 @@ func outcomeEntry(now time.Time, caller identity.Caller, o Outcome, r *record, r
 	}
 	return decisionlog.Entry{Time: now, Type: decisionlog.TypeOutcome, Outcome: out}
 }
+
+// observationEntry is the line for what entered a session: who said what sort of thing, and how much; never the text.
+func observationEntry(now time.Time, caller identity.Caller, p Principal, o *Observation, whole bool) decisionlog.Entry {
+	line := &decisionlog.Observation{
+		Caller: callerEntry(caller), Whole: whole, Tools: int64(len(o.Tools)),
+		Principal: decisionlog.Principal{Tenant: p.Tenant, Agent: p.Agent, Session: p.Session, Run: p.Run, User: p.User},
+	}
+	for _, s := range o.Spans {
+		line.Spans = append(line.Spans, decisionlog.ObservedSpan{Origin: kindNames[s.Origin], Name: s.Name, Bytes: int64(len(s.Text))})
+	}
+	return decisionlog.Entry{Time: now, Type: decisionlog.TypeObservation, Observation: line}
+}
+
+// kindNames are the origins that a caller can name.
+var kindNames = map[origin.Kind]string{origin.User: "user", origin.Untrusted: "untrusted", origin.Agent: "agent"}
 
 func callerEntry(c identity.Caller) decisionlog.Caller {
 	return decisionlog.Caller{

@@ -8,6 +8,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/memory"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance/origin"
+	"github.com/portcullis-pdp/portcullis/pdp/toolrole"
 )
 
 // Span is a text that entered a session without a decision. Only origin.User, origin.Untrusted and origin.Agent may be
@@ -18,10 +19,19 @@ type Span struct {
 	Text   string
 }
 
-// Observation is what entered a session.
+// Observation is what entered a session, and the tools that its agent was offered.
 type Observation struct {
 	Principal Principal
 	Spans     []Span
+	Tools     []toolrole.Description
+}
+
+// Observed is what became of an observation.
+type Observed struct {
+	// Whole is false if a bound of the session was met.
+	Whole bool
+	// SchemaDigests are those of the tools, in order.
+	SchemaDigests []string
 }
 
 // labelUser is on a session in which a user's request was observed. It is durable, what was said is not: a session with
@@ -37,35 +47,35 @@ const observedPrefix = "observed:"
 const maxObservedBytes = 1 << 20
 
 // Observe takes in what entered a session without a decision. Only a credential that may observe as the user can say what
-// the user said: it is what vouches (invariant I8). whole is false if a bound of the session was met.
-func (e *Engine) Observe(ctx context.Context, caller identity.Caller, o Observation) (whole bool, err error) {
+// the user said: it is what vouches (invariant I8).
+func (e *Engine) Observe(ctx context.Context, caller identity.Caller, o Observation) (observed Observed, err error) {
 	p := o.Principal
 	if p.Tenant, err = caller.Bind(p.Tenant, p.Agent); err != nil {
-		return false, err
+		return Observed{}, err
 	}
 	if len(p.Delegation) > 0 {
 		snapshot, err := e.Policies.Active()
 		if err != nil {
-			return false, &Error{Problem: Unavailable, Reason: "NO_BUNDLE", Detail: "no policy bundle is active"}
+			return Observed{}, &Error{Problem: Unavailable, Reason: "NO_BUNDLE", Detail: "no policy bundle is active"}
 		}
 		if _, err := e.verify(caller, p, &snapshot.Tables); err != nil {
-			return false, invalidChain()
+			return Observed{}, invalidChain()
 		}
 	}
 	if err := checkSpans(caller, o.Spans); err != nil {
-		return false, err
+		return Observed{}, err
 	}
 	ctx, cancel := timely(ctx)
 	defer cancel()
 	id := provenance.ID{Tenant: p.Tenant, Agent: p.Agent, Session: p.Session}
 	facts, err := e.Sessions.Facts(ctx, id, "")
 	if err != nil {
-		return false, e.notObserved(err)
+		return Observed{}, e.notObserved(err)
 	}
 	if facts.Ended {
-		return false, &Error{Problem: FailedPrecondition, Reason: "SESSION_ENDED", Field: "principal.session", Detail: "the session has ended"}
+		return Observed{}, &Error{Problem: FailedPrecondition, Reason: "SESSION_ENDED", Field: "principal.session", Detail: "the session has ended"}
 	}
-	whole = true
+	observed.Whole = true
 	var labels []string
 	for _, s := range o.Spans {
 		from := origin.Source{Kind: s.Origin}
@@ -80,13 +90,21 @@ func (e *Engine) Observe(ctx context.Context, caller identity.Caller, o Observat
 			labels = append(labels, memory.LabelUntrusted)
 		}
 		labels = append(labels, label)
-		whole = e.Origins.Observe(id, from, []string{s.Text}, anythingSeen(facts.Labels)) && whole
+		observed.Whole = e.Origins.Observe(id, from, []string{s.Text}, anythingSeen(facts.Labels)) && observed.Whole
 	}
 	// The label comes after the index has it: with the label and without the text, a value would seem lost.
 	if err := e.Sessions.Record(ctx, id, provenance.Step{Labels: labels}); err != nil {
-		return false, e.notObserved(err)
+		return Observed{}, e.notObserved(err)
 	}
-	return whole, nil
+	if len(o.Tools) > 0 {
+		var fitted bool
+		observed.SchemaDigests, fitted = e.Tools.Register(joined(id.Tenant, id.Agent, id.Session), o.Tools, caller.ObserveAsUser)
+		observed.Whole = observed.Whole && fitted
+	}
+	if err := e.Log.Append(ctx, observationEntry(e.Now().UTC(), caller, p, &o, observed.Whole)); err != nil {
+		return Observed{}, e.notObserved(err)
+	}
+	return observed, nil
 }
 
 func checkSpans(caller identity.Caller, spans []Span) error {

@@ -31,8 +31,8 @@ var watcher = identity.Caller{
 func (r *room) observe(kind origin.Kind, text string) {
 	r.t.Helper()
 	o := Observation{Principal: Principal{Tenant: "default", Agent: "mailer", Session: "s1"}, Spans: []Span{{Origin: kind, Text: text}}}
-	if whole, err := r.engine.Observe(r.t.Context(), watcher, o); err != nil || !whole {
-		r.t.Fatalf("observe: %v, %v", whole, err)
+	if got, err := r.engine.Observe(r.t.Context(), watcher, o); err != nil || !got.Whole {
+		r.t.Fatalf("observe: %+v, %v", got, err)
 	}
 }
 
@@ -132,19 +132,19 @@ func TestWhoMayObserve(t *testing.T) {
 		o      Observation
 		reason string
 	}{
-		"an agent as the user":     {agent, Observation{mine, span(origin.User, "x")}, "OBSERVE_AS_USER_NOT_ALLOWED"},
-		"a gateway that may not":   {gateway, Observation{mine, span(origin.User, "x")}, "OBSERVE_AS_USER_NOT_ALLOWED"},
-		"an agent as itself":       {agent, Observation{mine, span(origin.Agent, "x")}, ""},
-		"an agent as another":      {agent, Observation{other, span(origin.Agent, "x")}, "MISMATCH_AGENT"},
-		"a document":               {agent, Observation{mine, span(origin.Untrusted, "x")}, ""},
-		"a trusted look-up":        {watcher, Observation{mine, span(origin.Trusted, "x")}, "ORIGIN_NOT_OBSERVABLE"},
-		"memory":                   {watcher, Observation{mine, span(origin.Memory, "x")}, "ORIGIN_NOT_OBSERVABLE"},
-		"nothing":                  {watcher, Observation{mine, span(0, "x")}, "ORIGIN_NOT_OBSERVABLE"},
-		"too much":                 {watcher, Observation{mine, span(origin.User, strings.Repeat("x", maxObservedBytes+1))}, "TOO_LARGE"},
-		"with a delegation":        {watcher, Observation{Principal{Tenant: "default", Agent: "mailer", Session: "s1", Delegation: []string{"t"}}, span(origin.User, "x")}, "DELEGATION_INVALID"},
-		"the user, by a gateway":   {watcher, Observation{mine, span(origin.User, "x")}, ""},
-		"one bad span among good":  {watcher, Observation{mine, append(span(origin.User, "x"), Span{Origin: origin.Trusted, Text: "y"})}, "ORIGIN_NOT_OBSERVABLE"},
-		"an agent of other tenant": {watcher, Observation{Principal{Tenant: "other", Agent: "mailer", Session: "s1"}, span(origin.User, "x")}, "MISMATCH_TENANT"},
+		"an agent as the user":     {agent, Observation{mine, span(origin.User, "x"), nil}, "OBSERVE_AS_USER_NOT_ALLOWED"},
+		"a gateway that may not":   {gateway, Observation{mine, span(origin.User, "x"), nil}, "OBSERVE_AS_USER_NOT_ALLOWED"},
+		"an agent as itself":       {agent, Observation{mine, span(origin.Agent, "x"), nil}, ""},
+		"an agent as another":      {agent, Observation{other, span(origin.Agent, "x"), nil}, "MISMATCH_AGENT"},
+		"a document":               {agent, Observation{mine, span(origin.Untrusted, "x"), nil}, ""},
+		"a trusted look-up":        {watcher, Observation{mine, span(origin.Trusted, "x"), nil}, "ORIGIN_NOT_OBSERVABLE"},
+		"memory":                   {watcher, Observation{mine, span(origin.Memory, "x"), nil}, "ORIGIN_NOT_OBSERVABLE"},
+		"nothing":                  {watcher, Observation{mine, span(0, "x"), nil}, "ORIGIN_NOT_OBSERVABLE"},
+		"too much":                 {watcher, Observation{mine, span(origin.User, strings.Repeat("x", maxObservedBytes+1)), nil}, "TOO_LARGE"},
+		"with a delegation":        {watcher, Observation{Principal{Tenant: "default", Agent: "mailer", Session: "s1", Delegation: []string{"t"}}, span(origin.User, "x"), nil}, "DELEGATION_INVALID"},
+		"the user, by a gateway":   {watcher, Observation{mine, span(origin.User, "x"), nil}, ""},
+		"one bad span among good":  {watcher, Observation{mine, append(span(origin.User, "x"), Span{Origin: origin.Trusted, Text: "y"}), nil}, "ORIGIN_NOT_OBSERVABLE"},
+		"an agent of other tenant": {watcher, Observation{Principal{Tenant: "other", Agent: "mailer", Session: "s1"}, span(origin.User, "x"), nil}, "MISMATCH_TENANT"},
 	} {
 		if _, err := r.engine.Observe(t.Context(), c.who, c.o); reasonOf(err) != c.reason || (err == nil) != (c.reason == "") {
 			t.Errorf("%s: %v, want %q", name, err, c.reason)

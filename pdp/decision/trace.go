@@ -6,7 +6,9 @@ import (
 	"strings"
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance/origin"
+	"github.com/portcullis-pdp/portcullis/pdp/review"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 	"github.com/portcullis-pdp/portcullis/pdp/toolrole"
 )
@@ -38,7 +40,10 @@ func (e *Engine) trace(_ context.Context, j *judgement) error {
 	if a.Kind != action.KindToolCall && a.Kind != action.KindHTTPRequest {
 		return nil
 	}
-	values, arguments := e.argumentsOf(j, a)
+	values, arguments, all := argumentsOf(a, j.facts)
+	if !all {
+		j.degrade(provenanceIncomplete)
+	}
 	tool, known := e.described(j, a.Server, j.tool(), a.SchemaDigest)
 	sinks := j.snapshot.Tables.Roles.Sinks(tool, arguments)
 	j.role = j.roleOf(tool, known, arguments)
@@ -119,32 +124,65 @@ const maxTraced = 256
 
 // argumentsOf are the values of the arguments, and of a request its URL and body: each with what it is called. Beyond maxTraced
 // nothing is known, so that all of it counts as one more value that nobody vouches for.
-func (e *Engine) argumentsOf(j *judgement, a *action.Action) ([]origin.Value, []toolrole.Argument) {
+func argumentsOf(a *action.Action, facts []action.Fact) (values []origin.Value, arguments []toolrole.Argument, all bool) {
 	address := map[string]bool{}
-	for _, f := range j.facts {
+	for _, f := range facts {
 		if (f.Type == "url" || f.Type == "address") && f.Host != "" {
 			address[f.Pointer] = true
 		}
 	}
-	var values []origin.Value
-	var arguments []toolrole.Argument
 	for _, t := range a.Texts() {
 		isArgument := strings.HasPrefix(t.Pointer, "/arguments/") && !strings.HasSuffix(t.Pointer, action.KeySuffix)
 		if !isArgument && t.Pointer != "/http/url" && t.Pointer != "/http/body" {
 			continue
 		}
 		if len(values) == maxTraced {
-			j.degrade(provenanceIncomplete)
 			values = append(values, origin.Value{Pointer: "/arguments"})
 			arguments = append(arguments, toolrole.Argument{Name: "id", Text: "more"})
-			break
+			return values, arguments, false
 		}
 		values = append(values, origin.Value{Pointer: t.Pointer, Text: t.Value})
 		arguments = append(arguments, toolrole.Argument{
 			Name: argumentName(t.Pointer), Text: t.Value, Address: address[t.Pointer] && !strings.ContainsAny(strings.TrimSpace(t.Value), " \n\t"),
 		})
 	}
-	return values, arguments
+	return values, arguments, true
+}
+
+// Sinks are the pointers to the values of an action that decide who is affected, as far as that can be said without a session:
+// from the tables and from names. Empty for an action that is not one of a tool.
+func Sinks(t *policy.Tables, a *action.Action, facts []action.Fact) []string {
+	out := []string{}
+	if a.Kind != action.KindToolCall && a.Kind != action.KindHTTPRequest {
+		return out
+	}
+	values, arguments, _ := argumentsOf(a, facts)
+	tool := toolrole.Tool{Name: a.Tool}
+	if a.Kind == action.KindHTTPRequest {
+		tool.Name = httpTool
+	}
+	for i, sink := range t.Roles.Sinks(tool, arguments) {
+		if sink && a.Kind != action.KindHTTPRequest || values[i].Pointer == "/http/url" {
+			out = append(out, values[i].Pointer)
+		}
+	}
+	return out
+}
+
+// maxShown is of how many values a reviewer is told where they came from.
+const maxShown = 64
+
+// shownOrigins are the origins for a reviewer, sinks first.
+func (j *judgement) shownOrigins() []review.Origin {
+	var out []review.Origin
+	for _, sink := range []bool{true, false} {
+		for _, t := range j.traced {
+			if t.sink == sink && len(out) < maxShown {
+				out = append(out, review.Origin{Pointer: t.Pointer, Sink: t.sink, Origins: t.Origins})
+			}
+		}
+	}
+	return out
 }
 
 // argumentName is the nearest key above a value: an item of `recipients` is called `recipients`.

@@ -21,6 +21,8 @@ type body struct {
 	Outcome  *Outcome  `json:"outcome,omitempty"`
 	Approval *Approval `json:"approval,omitempty"`
 	Admin    *Admin    `json:"admin,omitempty"`
+
+	Observation *Observation `json:"observation,omitempty"`
 }
 
 // encode checks an entry and gives the line from its type on, newline included.
@@ -28,7 +30,7 @@ func encode(e Entry) ([]byte, error) {
 	if err := check(e); err != nil {
 		return nil, &Error{Reason: Invalid, Op: "append", Err: err}
 	}
-	b := body{e.Type, e.Decision, e.Verdict, e.Outcome, e.Approval, e.Admin}
+	b := body{e.Type, e.Decision, e.Verdict, e.Outcome, e.Approval, e.Admin, e.Observation}
 	line, err := marshal(b)
 	if err != nil {
 		return nil, &Error{Reason: Invalid, Op: "append", Err: err}
@@ -62,6 +64,7 @@ func check(e Entry) error {
 	set := map[Type]bool{
 		TypeDecision: e.Decision != nil, TypeVerdict: e.Verdict != nil, TypeOutcome: e.Outcome != nil,
 		TypeApproval: e.Approval != nil, TypeAdmin: e.Admin != nil,
+		TypeObservation: e.Observation != nil,
 	}
 	if _, known := set[e.Type]; !known {
 		return fmt.Errorf("unknown type %q", e.Type)

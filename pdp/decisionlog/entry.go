@@ -18,6 +18,8 @@ const (
 	TypeOutcome  Type = "outcome"
 	TypeApproval Type = "approval"
 	TypeAdmin    Type = "admin"
+	// TypeObservation is what entered a session without a decision.
+	TypeObservation Type = "observation"
 )
 
 // Entry is one line. Version and Seq are the log's own: what a caller of Append sets there is ignored.
@@ -34,6 +36,8 @@ type Entry struct {
 	Outcome  *Outcome  `json:"outcome,omitempty"`
 	Approval *Approval `json:"approval,omitempty"`
 	Admin    *Admin    `json:"admin,omitempty"`
+
+	Observation *Observation `json:"observation,omitempty"`
 }
 
 // Caller is the credential behind a line: its stable id and who it belongs to, never the credential.
@@ -231,6 +235,24 @@ type Target struct {
 	Tool    string `json:"tool,omitempty"`
 	// ApprovalID is set where one approval was looked at or changed.
 	ApprovalID string `json:"approval_id,omitempty"`
+}
+
+// Observation is what a caller said had entered a session: sorts and sizes, no text.
+type Observation struct {
+	Caller    Caller         `json:"caller"`
+	Principal Principal      `json:"principal"`
+	Spans     []ObservedSpan `json:"spans,omitempty"`
+	// Tools is how many descriptions of tools came with it.
+	Tools int64 `json:"tools,omitempty"`
+	// Whole is false if a bound of the session was met.
+	Whole bool `json:"whole"`
+}
+
+// ObservedSpan is one text: who it is from, and how long it is.
+type ObservedSpan struct {
+	Origin string `json:"origin"` // user, untrusted or agent
+	Name   string `json:"name,omitempty"`
+	Bytes  int64  `json:"bytes"`
 }
 
 // Admin is an act of an operator, or of the server on an operator's behalf (a reload after a file changed).

@@ -51,6 +51,8 @@ func factsOf(e Entry) facts {
 	case e.Approval != nil:
 		a := e.Approval
 		return facts{principal: a.Principal, tool: a.Tool, decisionID: a.DecisionID, approvalID: a.ApprovalID}
+	case e.Observation != nil:
+		return facts{principal: e.Observation.Principal}
 	case e.Admin != nil:
 		t := e.Admin.Target
 		return facts{principal: Principal{Tenant: t.Tenant, Agent: t.Agent, Session: t.Session}, tool: t.Tool}

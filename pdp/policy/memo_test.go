@@ -329,14 +329,14 @@ func TestProveTheMemoChangesNothing(t *testing.T) {
 
 // defaultReads are the fields of `input` that the default policies read.
 var defaultReads = []string{
-	"principal.profile",
-	"action.kind", "action.tool", "action.arguments_bytes", "action.estimate.tokens", "action.memory.item_characters", "action.memory.seal", "action.in_reply_to_known", "action.price",
+	"principal.tenant", "principal.profile", "principal.trust",
+	"action.kind", "action.tool", "action.arguments_bytes", "action.estimate.tokens", "action.memory.item_characters", "action.memory.seal", "action.memory.untrusted", "action.memory.instructs", "action.in_reply_to_known", "action.price",
 	"action.role.writes", "action.role.fetches", "action.role.irreversible", "action.role.external", "action.role.description", "action.sinks", "action.steering",
 	"facts.*.pointer", "facts.*.type", "facts.*.class", "facts.*.host", "facts.*.scheme", "facts.*.flags.*", "facts.*.programs.*", "facts.*.near_miss_of",
 	"views.*.pointer", "views.*.chain", "views.*.text", // only policy tests have any
 	"findings.*.rule", "findings.*.category", "findings.*.severity", "findings.*.confidence", "findings.*.pointer", "findings.*.count", "findings.*.fingerprint",
 	"provenance.*.pointer", "provenance.*.sink", "provenance.*.origins.*",
-	"session.memory_items", "session.ended", "session.repeats_level", "session.cycle_level", "session.untrusted", "session.private",
+	"session.labels.*", "session.memory_items", "session.ended", "session.repeats_level", "session.cycle_level", "session.untrusted", "session.private",
 	"limits.*.name", "limits.*.exceeded", "limits.*.on_exceed",
 	"breakers.*.name", "breakers.*.state", "breakers.*.probe",
 	"approval.state",

@@ -26,6 +26,15 @@ type View struct {
 	SessionSaw []string `json:"session_saw,omitempty"`
 	// Says is what the agent says about the action, ready to be shown.
 	Says string `json:"says,omitempty"`
+	// Origins are where the values came from, as far as the session had seen them, sinks first.
+	Origins []Origin `json:"origins,omitempty"`
+}
+
+// Origin is where one value of the action came from.
+type Origin struct {
+	Pointer string   `json:"pointer"`
+	Sink    bool     `json:"sink,omitempty"`
+	Origins []string `json:"origins"`
 }
 
 // Masks says whether what a rule finds is kept from reviewers. What business letters are full of is not: they must see to

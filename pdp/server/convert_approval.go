@@ -92,6 +92,9 @@ func pageTo(r approval.Revealed, offset int64, revealed bool) (*portcullisv1.Rev
 		Offset: int64(page.Offset), NextOffset: int64(page.Next), Findings: findingsTo(v.Findings), AgentSays: v.Says,
 		SessionSaw: v.SessionSaw,
 	}
+	for _, o := range v.Origins {
+		out.Origins = append(out.Origins, &portcullisv1.ValueOrigin{Pointer: o.Pointer, Sink: o.Sink, Origins: o.Origins})
+	}
 	if !revealed {
 		out.Masked = int32Of(len(v.Masked))
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/decision"
 	"github.com/portcullis-pdp/portcullis/pdp/delegation"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance/origin"
+	"github.com/portcullis-pdp/portcullis/pdp/toolrole"
 )
 
 // The bounds of what the caller may say besides its action.
@@ -75,6 +76,16 @@ func observationFrom(in *portcullisv1.ObserveRequest) decision.Observation {
 	out := decision.Observation{Principal: principalFrom(in.GetPrincipal())}
 	for _, s := range in.GetSpans() {
 		out.Spans = append(out.Spans, decision.Span{Origin: observable[s.GetOrigin()], Name: s.GetName(), Text: s.GetText()})
+	}
+	for _, t := range in.GetTools() {
+		hints := t.GetAnnotations()
+		if hints == nil {
+			hints = &portcullisv1.ToolAnnotations{}
+		}
+		out.Tools = append(out.Tools, toolrole.Description{
+			Server: t.GetServer(), Name: t.GetName(), Text: t.GetDescription(), Schema: t.GetInputSchemaJson(),
+			ReadOnly: hints.ReadOnlyHint, Destructive: hints.DestructiveHint, Idempotent: hints.IdempotentHint, Open: hints.OpenWorldHint,
+		})
 	}
 	return out
 }

@@ -17,7 +17,7 @@ type Engine interface {
 	Decide(ctx context.Context, caller identity.Caller, req decision.Request) (decision.Response, error)
 	DecideBatch(ctx context.Context, caller identity.Caller, reqs []decision.Request) []decision.Result
 	ReportOutcome(ctx context.Context, caller identity.Caller, outcome decision.Outcome) (decision.OutcomeResult, error)
-	Observe(ctx context.Context, caller identity.Caller, o decision.Observation) (whole bool, err error)
+	Observe(ctx context.Context, caller identity.Caller, o decision.Observation) (decision.Observed, error)
 	Delegate(ctx context.Context, caller identity.Caller, d decision.Delegation) (decision.Delegated, error)
 }
 
@@ -106,11 +106,11 @@ func (s *decisionService) ReportOutcome(ctx context.Context, in *portcullisv1.Re
 // Observe takes in what entered a session without a decision.
 func (s *decisionService) Observe(ctx context.Context, in *portcullisv1.ObserveRequest) (*portcullisv1.ObserveResponse, error) {
 	caller, _ := identity.FromContext(ctx)
-	whole, err := s.engine.Observe(ctx, caller, observationFrom(in))
+	observed, err := s.engine.Observe(ctx, caller, observationFrom(in))
 	if err != nil {
 		return nil, err
 	}
-	return &portcullisv1.ObserveResponse{Whole: whole}, nil
+	return &portcullisv1.ObserveResponse{Whole: observed.Whole, SchemaDigests: observed.SchemaDigests}, nil
 }
 
 // Delegate hands some of the caller's rights on to another agent.

@@ -38,7 +38,7 @@ const patience = 20 * time.Second
 type fakeEngine struct {
 	decide  func(context.Context, identity.Caller, decision.Request) (decision.Response, error)
 	outcome func(context.Context, identity.Caller, decision.Outcome) (decision.OutcomeResult, error)
-	observe func(context.Context, identity.Caller, decision.Observation) (bool, error)
+	observe func(context.Context, identity.Caller, decision.Observation) (decision.Observed, error)
 	// delegations are those that were asked for.
 	delegations []decision.Delegation
 }
@@ -65,11 +65,11 @@ func (e *fakeEngine) ReportOutcome(ctx context.Context, c identity.Caller, o dec
 	return decision.OutcomeResult{Applied: true}, nil
 }
 
-func (e *fakeEngine) Observe(ctx context.Context, c identity.Caller, o decision.Observation) (bool, error) {
+func (e *fakeEngine) Observe(ctx context.Context, c identity.Caller, o decision.Observation) (decision.Observed, error) {
 	if e.observe != nil {
 		return e.observe(ctx, c, o)
 	}
-	return true, nil
+	return decision.Observed{Whole: true}, nil
 }
 
 func (e *fakeEngine) Delegate(_ context.Context, _ identity.Caller, d decision.Delegation) (decision.Delegated, error) {
