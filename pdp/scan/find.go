@@ -43,6 +43,8 @@ type Scratch struct {
 	overran    bool // a match may begin in front of that part
 
 	grams  gramWork
+	walks  []walks            // by tail
+	runs   [runShared + 1]int // by rule of the run gate: the end of the last run
 	memo   []memoEntry
 	dirty  []int32
 	visits []visit
@@ -187,8 +189,12 @@ func (f *Scratch) begin(s *Scanner, text string) {
 	if n := len(s.rules) + s.watches; len(f.last) < n {
 		f.last = make([]lastCandidate, n)
 	}
+	if n := len(s.grams.tails.nodes); len(f.walks) < n {
+		f.walks = make([]walks, n)
+	}
 	if f.epoch++; f.epoch == 0 {
 		clear(f.last)
+		clear(f.walks)
 		f.epoch = 1
 	}
 	f.budget = stepsAlways + stepsPerByte*len(text)
@@ -211,7 +217,7 @@ func (s *Scanner) gates(f *Scratch, text string) {
 		s.bytes.scan(f, s.grams, text, 0, len(text))
 	}
 	if len(s.runs.rules) > 0 {
-		s.runs.scan(f, text, 0, len(text))
+		s.runs.scan(f, text)
 	}
 	for _, rule := range s.everywhere {
 		if len(text) > 0 {

@@ -350,22 +350,65 @@ func (g *gramGate) probe(f *Scratch, text string, start int, id int32, compared 
 	if p.tail != noTail && !g.tails.fits(f, g, text, start, id, compared) {
 		return
 	}
-	f.note(p.rule, f.reach(&g.sets[p.prefix], text, start, int(p.least), int(p.most)), start-int(p.least))
+	f.note(p.rule, f.reach(&g.sets[p.prefix], text, start, int(p.least), int(p.most), p.tail), start-int(p.least))
 }
 
-// reach is the leftmost place where a match may begin whose prefix, of least to most bytes of a set, ends at start.
-func (f *Scratch) reach(prefix *byteset, text string, start, least, most int) int {
+// reach is the leftmost place where a match may begin whose prefix, of least to most bytes of a set, ends at start. tail
+// tells plans apart.
+func (f *Scratch) reach(prefix *byteset, text string, start, least, most int, tail int32) int {
 	if least == most {
 		return start - most
 	}
-	from := start
-	for stop := max(start-most, 0); from > stop && prefix.has(text[from-1]); {
-		from--
+	from, stop := start, max(start-most, 0)
+	if most < unbounded || tail == noTail {
+		for from > stop && prefix.has(text[from-1]) {
+			from--
+		}
+		f.budget -= (start - from) / 4
+	} else {
+		w := &f.walks[tail]
+		if w.epoch != f.epoch {
+			*w = walks{epoch: f.epoch}
+		}
+		from = w.back(prefix, text, start, &f.budget)
 	}
 	if from == 0 && most >= unbounded {
 		f.overran = f.overran || f.cut
 	}
-	f.budget -= (start - from) / 4
+	return from
+}
+
+// walks are the last two stretches of a plan's endless prefix that were walked through. A place in one of them, or behind it,
+// need not be walked back from again; without that a text with many places would cost its square. Two, for places come in the
+// order of the text but for a few bytes.
+type walks struct {
+	epoch        uint32
+	last, before stretch
+}
+
+// stretch is text[from:end], all of one set, with none of it in front.
+type stretch struct{ from, end int32 }
+
+// back is where the stretch begins that ends at start.
+func (w *walks) back(prefix *byteset, text string, start int, budget *int) int {
+	s := &w.last
+	if start < int(s.from) {
+		s = &w.before
+	}
+	if start >= int(s.from) && start <= int(s.end) {
+		return int(s.from)
+	}
+	from := start
+	for from > 0 && from != int(s.end) && prefix.has(text[from-1]) {
+		from--
+	}
+	*budget -= (start - from) / 4
+	if from == int(s.end) && from > 0 {
+		from = int(s.from)
+	} else if s == &w.last {
+		w.before = w.last
+	}
+	*s = stretch{int32(from), int32(start)}
 	return from
 }
 

@@ -93,8 +93,8 @@ func (g *digitGate) scan(f *Scratch, text string, from, to int) {
 // number looks at the run of digits that begins at d.
 func (g *digitGate) number(f *Scratch, text string, d int) {
 	for _, k := range g.used {
-		if d < k || k > 0 && !g.before[k].has(text[d-1]) {
-			continue
+		if d < k || k > 0 && !g.before[k].has(text[d-1]) || k == 0 && d > 0 && isWord(text[d-1]) {
+			continue // with no byte before its first digit, a rule has a word boundary there
 		}
 		if b := &g.behind[k]; d+digitsLook < len(text) && !(b[0].has(text[d+1]) && b[1].has(text[d+2]) && b[2].has(text[d+3])) {
 			continue
@@ -186,12 +186,15 @@ func (g *byteGate) scan(f *Scratch, grams *gramGate, text string, from, to int) 
 
 // runGate finds rules that need a long run of letters of one class.
 type runGate struct {
-	rules  []runRule
-	class  byteset // the union of theirs
-	in     [256]bool
-	low    byte // its least
-	length int  // the least of theirs
+	rules []runRule
+	// by has, for each byte, the rules whose class it is of; runShared stands for all rules from there on.
+	by    [256]uint64
+	below uint64 // the least byte of any class, eight times
+	// fill has the rules whose run fills eight such bytes at least, or sixteen, and so on.
+	fill [4]uint64
 }
+
+const runShared = 63
 
 type runRule struct {
 	rule        int32
@@ -203,57 +206,80 @@ type runRule struct {
 }
 
 func (g *runGate) add(rule int32, p *plan) {
-	if len(g.rules) == 0 || p.runLength < g.length {
-		g.length = p.runLength
+	bit := min(len(g.rules), runShared)
+	fills := (p.runLength - 7) / 8
+	if bit == runShared {
+		fills = 1
 	}
-	g.class.union(p.run)
+	g.fill[min(fills, len(g.fill))-1] |= 1 << bit
+	g.rules = append(g.rules, runRule{rule, p.run, p.runLength, p.runMost, p.least, p.most, p.prefix})
+	low := byte(255)
 	for b := range 256 {
-		if g.class.has(byte(b)) {
-			g.low = byte(b)
-			break
+		if p.run.has(byte(b)) {
+			g.by[b] |= 1 << bit
+		}
+		if g.by[b] != 0 {
+			low = min(low, byte(b))
 		}
 	}
-	for b := range 256 {
-		g.in[b] = g.class.has(byte(b))
-	}
-	g.rules = append(g.rules, runRule{rule, p.run, p.runLength, p.runMost, p.least, p.most, p.prefix})
+	g.below = uint64(low) * 0x0101010101010101
 }
 
-// scan looks at the runs that begin in text[from:to], or have a byte there. A run of minRun bytes fills eight that begin
-// at a multiple of eight; in ordinary text few such eight are without a blank, or another byte below the class.
-func (g *runGate) scan(f *Scratch, text string, from, to int) {
-	const ones, high = 0x0101010101010101, 0x8080808080808080
-	low := uint64(g.low) * ones
-	for i := (from + 7) &^ 7; i < to && i+8 <= len(text); i += 8 {
-		x := load64(text[i : i+8])
-		if ((x-low)&^x|x)&high != 0 || !g.all(text[i:i+8]) || !g.long(text, i) {
+// scan looks at the runs of a text. A run fills eight bytes that begin at a multiple of eight, or
+// several of them, the longer the more; in ordinary text few such eight are without a blank, or another byte below all classes.
+func (g *runGate) scan(f *Scratch, text string) {
+	clear(f.runs[:min(len(g.rules), runShared+1)])
+	var last filled
+	for i, below := 0, g.below; i+8 <= len(text); i += 8 {
+		if x := load64(text[i : i+8]); ((x-below)&^x|x)&highBits == 0 {
+			g.eight(f, &last, text, i)
+		}
+	}
+}
+
+// filled are the rules whose class fills the last eight bytes before a place, the last sixteen, and so on.
+type filled struct {
+	end             int
+	one, two, three uint64
+}
+
+// eight looks at eight bytes, none of them below all classes.
+func (g *runGate) eight(f *Scratch, last *filled, text string, i int) {
+	t, by := text[i:i+8], &g.by
+	fit := by[t[0]] & by[t[1]] & by[t[2]] & by[t[3]] & by[t[4]] & by[t[5]] & by[t[6]] & by[t[7]]
+	if last.end != i {
+		*last = filled{}
+	}
+	try := fit&g.fill[0] | fit&last.one&g.fill[1] | fit&last.two&g.fill[2] | fit&last.three&g.fill[3]
+	*last = filled{i + 8, fit, fit & last.one, fit & last.two}
+	for ; try != 0; try &= try - 1 {
+		bit := bits.TrailingZeros64(try)
+		if i < f.runs[bit] {
+			continue // a run that was seen
+		}
+		if bit < runShared {
+			f.runs[bit] = g.rules[bit].around(f, text, i)
 			continue
 		}
-		start, end := extend(&g.class, text, i)
-		if end-start >= g.length {
-			for i := range g.rules {
-				g.rules[i].within(f, text, start, end)
-			}
+		for r := range g.rules[runShared:] {
+			g.rules[runShared+r].around(f, text, i)
 		}
-		f.budget -= (end - start) / 4
-		i = (end - 1) &^ 7 // the run ends in these eight
 	}
 }
 
-func (g *runGate) all(text string) bool {
-	t, in := text[:8], &g.in
-	return in[t[0]] && in[t[1]] && in[t[2]] && in[t[3]] && in[t[4]] && in[t[5]] && in[t[6]] && in[t[7]]
-}
-
-// long says whether the run of the eight bytes at i may have minRun of them: it goes on over four more on one side at least.
-func (g *runGate) long(text string, i int) bool {
-	before := i < 4 || g.in[text[i-1]] && g.in[text[i-2]] && g.in[text[i-3]] && g.in[text[i-4]]
-	return before || i+12 > len(text) || g.in[text[i+8]] && g.in[text[i+9]] && g.in[text[i+10]] && g.in[text[i+11]]
+// around notes where a match may begin in the run of the rule's class that text[at] is in, and gives the run's end.
+func (r *runRule) around(f *Scratch, text string, at int) (end int) {
+	start, end := extend(&r.class, text, at)
+	if n := end - start; n >= r.length && (r.longest == 0 || n <= r.longest) {
+		f.note(r.rule, f.reach(&r.prefix, text, start, r.least, r.most, noTail), end-r.length-r.least)
+	}
+	f.budget -= (end - start) / 4
+	return end
 }
 
 // extend is the run of a class around a place.
 func extend(class *byteset, text string, at int) (start, end int) {
-	start, end = at, at+1
+	start, end = at, at
 	for start > 0 && class.has(text[start-1]) {
 		start--
 	}
@@ -261,21 +287,4 @@ func extend(class *byteset, text string, at int) (start, end int) {
 		end++
 	}
 	return start, end
-}
-
-// within notes where in text[from:to] a run of the rule is.
-func (r *runRule) within(f *Scratch, text string, from, to int) {
-	for at := from + r.length - 1; at < to; {
-		if !r.class.has(text[at]) {
-			at += r.length
-			continue
-		}
-		start, end := extend(&r.class, text, at)
-		start, end = max(start, from), min(end, to)
-		if end-start >= r.length && (r.longest == 0 || end-start <= r.longest) {
-			f.note(r.rule, f.reach(&r.prefix, text, start, r.least, r.most), end-r.length-r.least)
-		}
-		at = end + r.length
-	}
-	f.budget -= to - from
 }

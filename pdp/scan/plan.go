@@ -69,7 +69,9 @@ const (
 	maxCost    = 200.0 // nanoseconds a kilobyte that one pattern may cost
 	goodCost   = 1.0   // below that no other plan is looked for
 	rareCost   = 0.03  // below that a route is followed no further
-	fairCost   = 25.0  // below that it is not worth to divide a pattern at its alternations
+	// prefixShare is how many places to try, before one that the plan finds, cost as much as what finds it: few have a tail.
+	prefixShare = 256.0
+	fairCost    = 25.0 // below that it is not worth to divide a pattern at its alternations
 
 	digitsCost   = 3
 	leadCost     = 0.4
@@ -185,11 +187,14 @@ func (pl *planner) cheapest(nodes []*syntax.Regexp) (best plan, found bool) {
 			if p.kind == planRun {
 				p.runMost = wordRun(nodes, i, p.run)
 			}
-			if p.least, p.most, p.prefix = least, most, prefix; most > maxPrefix && !p.stopsAtPrefix() {
-				continue
+			if p.least, p.most, p.prefix = least, most, prefix; most > maxPrefix {
+				if p.kind == planRun && !p.stopsAtPrefix() {
+					continue
+				}
+				p.most = unbounded
 			}
 			if p.kind == planByte || p.kind == planGrams {
-				p.cost *= 1 + prefixWalk(prefix, most-least)/32 // each hit has so many places to try
+				p.cost *= 1 + prefixWalk(prefix, most-least)/prefixShare
 			}
 			if !found || p.cost < best.cost {
 				best, found = p, true
@@ -243,19 +248,9 @@ func prefixWalk(prefix byteset, most int) float32 {
 	return 1 / stop
 }
 
-// stopsAtPrefix says whether every route has a byte that is none of the prefix. The stretches before two places that
-// the plan finds have little in common then, and to look through them all takes linear time, however long they are.
-func (p *plan) stopsAtPrefix() bool {
-	if p.kind == planRun {
-		return !p.prefix.intersects(p.run)
-	}
-	for _, r := range p.routes {
-		if !slices.ContainsFunc(r.sets, func(s byteset) bool { return !p.prefix.intersects(s) }) {
-			return false
-		}
-	}
-	return len(p.routes) > 0
-}
+// stopsAtPrefix says whether a run has no byte of the prefix. The stretches before two runs that the plan finds have
+// nothing in common then, and to look through them all takes linear time, however long they are.
+func (p *plan) stopsAtPrefix() bool { return !p.prefix.intersects(p.run) }
 
 // flatten gives what stands one after the other at the top of a pattern.
 func flatten(nodes []*syntax.Regexp, re *syntax.Regexp) []*syntax.Regexp {
