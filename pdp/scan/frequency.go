@@ -164,6 +164,22 @@ func (f *foldedSet) bits() (same, known byte) {
 	return same & known, known
 }
 
+// following is how often a byte of one set is followed by one of another.
+func following(first, second *foldedSet) float32 {
+	both, all := float32(0), float32(0)
+	for _, j := range first.kinds {
+		weight := frequency.one[j] * first.share[j]
+		all += weight
+		for _, k := range second.kinds {
+			both += weight * frequency.after[j][k] * second.share[k]
+		}
+	}
+	if all == 0 {
+		return 0
+	}
+	return both / all
+}
+
 // gramTable are the most frequent grams of the same texts: four folded characters each (`_` as it is) and one that stands
 // for 2^(-(c-'0')/4), a share of all places. Grams that are not in it are rarer than commonGram.
 //

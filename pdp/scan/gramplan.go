@@ -169,15 +169,28 @@ func (g *gramChoice) take(pl *planner, behind []*foldedSet, o, length int, rest 
 	if n > maxGrams {
 		return
 	}
-	share, bits := pl.share([gramBytes]*foldedSet(behind)), n
+	gram := [gramBytes]*foldedSet(behind)
+	alone := pl.share(gram)
+	share, bits := alone, n
 	if o+gramBytes+pairBytes <= length {
 		if pairs := len(behind[gramBytes].bytes) * len(behind[gramBytes+1].bytes); pairs <= maxPairs {
-			share = min(share, pl.share([gramBytes]*foldedSet(behind[1:])), pl.share([gramBytes]*foldedSet(behind[2:])))
+			share = pl.withPair(alone, behind)
 			bits *= pairs
 		}
 	}
-	c := perKB*(hitCost+passCost*rest)*share + entryCost*float32(bits)
+	c := perKB*(bitCost*alone+(hitCost+passCost*rest)*share) + entryCost*float32(bits)
 	if k := o & 1; g.size[k] == 0 || c < g.cost[k] {
 		g.cost[k], g.at[k], g.size[k] = c, o, n
 	}
+}
+
+// withPair estimates how many places begin with a gram and the two bytes behind it, of a gram's share. Within a word one
+// letter nearly tells the next, so the rarest of the grams inside says most; a new word can be any.
+func (pl *planner) withPair(gram float32, six []*foldedSet) float32 {
+	for _, s := range six[1:gramBytes] {
+		if s.set.has(' ') {
+			return gram * following(six[gramBytes-1], six[gramBytes]) * following(six[gramBytes], six[gramBytes+1])
+		}
+	}
+	return min(gram, pl.share([gramBytes]*foldedSet(six[1:])), pl.share([gramBytes]*foldedSet(six[2:])))
 }

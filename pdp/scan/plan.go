@@ -60,7 +60,8 @@ const (
 	maxHeadroom = 8      // bytes before the first digit, or the lead byte
 	minRun      = 16
 
-	hitCost    = 12.0  // nanoseconds for a gram that stands in the text
+	bitCost    = 5.0   // nanoseconds for a gram that stands in the text
+	hitCost    = 10.0  // nanoseconds more where the bytes behind it do
 	passCost   = 60.0  // nanoseconds more where all of its route does
 	openCost   = 240.0 // the same for a route that goes on into a wide class
 	aloneShare = 0.4   // how often no word character stands before a place that begins like a word

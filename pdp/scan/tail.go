@@ -11,7 +11,7 @@ import (
 
 // tails is an automaton of what patterns want to stand from the places on that a gate finds. Most words that a gate finds are
 // not followed by what their pattern wants, and a few steps tell. What it says is that a match may be there, never that
-// there is one: it knows ASCII only, takes whatever stands before the place for what the pattern wants there, and gives up
+// there is one: it knows ASCII only, and not all of that apart, takes whatever stands before the place for what the pattern wants there, and gives up
 // after maxTail bytes. In return its states are rows of one table, so that a step is one look-up in memory that is next to
 // what was looked up before; and whichever texts come, it holds no more than maxTailStates of them.
 type tails struct {
@@ -27,11 +27,11 @@ type tails struct {
 	pass   uint32
 }
 
-// tailInst is an instruction; one that reads a byte has the ASCII that it takes.
+// tailInst is an instruction; one that reads a byte has the classes of which it takes some.
 type tailInst struct {
 	op       syntax.InstOp
 	out, arg uint32
-	ascii    [2]uint64
+	takes    uint64 // of tailClass
 }
 
 // tailTable has the states that were built so far. It only grows; when it is full, a new one takes its place, and whoever
@@ -61,13 +61,50 @@ const (
 	// maxTail is how many bytes of a text are looked at. Whatever goes on further is left to the pattern's own automaton,
 	// which remembers what it saw of a long text.
 	maxTail       = 64
-	maxTailStates = 8192 // 4 MiB
+	maxTailStates = 1 << 14 // 2 MiB; a state's number has 16 bits
 	noTail        = -1
 
 	// beforeAny is what stands before the begin of a tail: whatever its assertions want.
 	beforeAny = beforeWord + 1
 	allFlags  = ^syntax.EmptyOp(0)
 )
+
+// tailClasses is how many classes the tails tell ASCII apart in: few, so that the states of a text are near one another in
+// memory.
+const tailClasses = 64
+
+// tailClass is the class of each byte; those beyond ASCII have none. All of a class are letters, digits or underscores, or
+// none is, and a new line has one of its own: nothing else is asked of what stands around.
+var tailClass, tailExample = func() (class [256]uint8, example [tailClasses]rune) {
+	for b := range class {
+		class[b] = tailClasses
+	}
+	n := uint8(0)
+	take := func(bytes string) {
+		for i := range len(bytes) {
+			class[bytes[i]], example[n] = n, rune(bytes[i])
+		}
+		n++
+	}
+	for c := byte('a'); c <= 'z'; c++ {
+		take(string([]byte{c, c - 'a' + 'A'}))
+	}
+	for _, bytes := range []string{"\n", "\t", "\r\f\v", "'\"`", "([{", ")]}", "!^~", "%&"} {
+		take(bytes)
+	}
+	controls := ""
+	for c := range byte(utf8.RuneSelf) {
+		switch {
+		case class[c] < tailClasses:
+		case c < ' ' || c == 0x7F:
+			controls += string(rune(c))
+		default:
+			take(string(rune(c)))
+		}
+	}
+	take(controls)
+	return class, example
+}()
 
 // add registers a tail.
 func (t *tails) add(nodes []*syntax.Regexp) int32 {
@@ -98,14 +135,18 @@ func (t *tails) fits(f *Scratch, gate *gramGate, text string, start int, id int3
 	}
 	budget := f.budget - 2
 	for stop := min(start+maxTail, len(text)); s >= tailStates; pos++ {
-		if pos >= stop || text[pos] >= utf8.RuneSelf || budget < 0 {
+		if pos >= stop || budget < 0 {
 			s = tailMaybe
 			break
 		}
-		b := text[pos]
-		next := table.next[s<<7|uint32(b)].Load()
+		class := uint32(tailClass[text[pos]])
+		if class >= tailClasses {
+			s = tailMaybe
+			break
+		}
+		next := table.to(s, class)
 		if next == tailUnknown {
-			next = t.step(table, s, b, &budget)
+			next = t.step(table, s, class, &budget)
 		}
 		s = next
 	}
@@ -122,7 +163,7 @@ func (t *tails) renew(full *tailTable) *tailTable {
 	}
 	most := min(maxTailStates, 64*len(t.nodes)+256)
 	table := &tailTable{
-		next:    make([]atomic.Uint32, most<<7),
+		next:    make([]atomic.Uint32, most*tailClasses/2),
 		entries: make([]atomic.Uint32, t.probes+len(t.nodes)),
 		states:  make(map[string]uint32),
 		threads: make([][]uint32, tailStates, most),
@@ -148,7 +189,7 @@ func (t *tails) enter(table *tailTable, gate *gramGate, id int32, compared bool,
 	defer t.mu.Unlock()
 	s := t.intern(table, []uint32{t.start(p.tail)}, beforeAny, budget)
 	for i := 0; compared && i < int(p.letters) && s >= tailStates; i++ {
-		s = t.stepLocked(table, s, gate.sets[p.sets[i]].least(), budget)
+		s = t.stepLocked(table, s, uint32(tailClass[gate.sets[p.sets[i]].least()]), budget)
 	}
 	entry.Store(s)
 	return s
@@ -178,7 +219,7 @@ func (t *tails) start(tail int32) uint32 {
 			next.op = syntax.InstRune
 			for c := range rune(utf8.RuneSelf) {
 				if in.MatchRune(c) {
-					next.ascii[c>>6] |= 1 << (c & 63)
+					next.takes |= 1 << tailClass[c]
 				}
 			}
 		case syntax.InstEmptyWidth:
@@ -192,35 +233,47 @@ func (t *tails) start(tail int32) uint32 {
 	return t.starts[tail]
 }
 
-// step builds the transition of a state by a byte.
-func (t *tails) step(table *tailTable, s uint32, b byte, budget *int) uint32 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.stepLocked(table, s, b, budget)
+// to is where a state leads by a class.
+func (t *tailTable) to(s, class uint32) uint32 {
+	return t.next[s*(tailClasses/2)+class/2].Load() >> (class % 2 * 16) & 0xFFFF
 }
 
-func (t *tails) stepLocked(table *tailTable, s uint32, b byte, budget *int) uint32 {
-	next := &table.next[s<<7|uint32(b)]
-	if known := next.Load(); known != tailUnknown {
+// set says where.
+func (t *tailTable) set(s, class, to uint32) {
+	both := &t.next[s*(tailClasses/2)+class/2]
+	shift := class % 2 * 16
+	both.Store(both.Load()&^(0xFFFF<<shift) | to<<shift)
+}
+
+// step builds the transition of a state by a class.
+func (t *tails) step(table *tailTable, s, class uint32, budget *int) uint32 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stepLocked(table, s, class, budget)
+}
+
+func (t *tails) stepLocked(table *tailTable, s, class uint32, budget *int) uint32 {
+	if known := table.to(s, class); known != tailUnknown {
 		return known
 	}
+	c := tailExample[class]
 	flags := allFlags
 	if table.before[s] != beforeAny {
-		flags = flagsBetween(table.before[s], rune(b))
+		flags = flagsBetween(table.before[s], c)
 	}
 	w := t.walk(table.threads[s], flags)
 	to := uint32(tailMaybe)
 	if !w.matched {
 		var threads []uint32
 		for _, pc := range w.reads {
-			if in := &t.insts[pc]; in.ascii[b>>6]>>(b&63)&1 != 0 {
+			if in := &t.insts[pc]; in.takes>>class&1 != 0 {
 				threads = append(threads, in.out)
 			}
 		}
 		slices.Sort(threads)
-		to = t.intern(table, slices.Compact(threads), after(rune(b)), budget)
+		to = t.intern(table, slices.Compact(threads), after(c), budget)
 	}
-	next.Store(to)
+	table.set(s, class, to)
 	return to
 }
 
@@ -255,14 +308,13 @@ func (t *tails) intern(table *tailTable, threads []uint32, b before, budget *int
 	table.threads = append(table.threads, threads)
 	table.before = append(table.before, b)
 	if most := t.walk(threads, allFlags); !most.matched {
-		var ascii [2]uint64
+		takes := uint64(0)
 		for _, pc := range most.reads {
-			ascii[0] |= t.insts[pc].ascii[0]
-			ascii[1] |= t.insts[pc].ascii[1]
+			takes |= t.insts[pc].takes
 		}
-		for c := range uint32(utf8.RuneSelf) {
-			if ascii[c>>6]>>(c&63)&1 == 0 {
-				table.next[s<<7|c].Store(tailDead)
+		for class := range uint32(tailClasses) {
+			if takes>>class&1 == 0 {
+				table.set(s, class, tailDead)
 			}
 		}
 	}
