@@ -210,7 +210,7 @@ func (f *Scratch) end() {
 // gates lets every gate look at the text once.
 func (s *Scanner) gates(f *Scratch, text string) {
 	s.grams.scan(f, &s.leads, text)
-	if len(s.digits.used) > 0 {
+	if s.digits.used != 0 {
 		s.digits.scan(f, text, 0, len(text))
 	}
 	if len(s.bytes.probes) > 0 {

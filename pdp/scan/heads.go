@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"regexp/syntax"
 	"strings"
+	"unicode/utf8"
 )
 
 // digitGate finds the rules that begin with a digit, or soon come to one: at every run of digits it runs the union
@@ -11,13 +12,14 @@ import (
 type digitGate struct {
 	// unions[k] is of the rules with k bytes before their first digit.
 	unions [maxHeadroom + 1]*automaton
-	before [maxHeadroom + 1]byteset             // what may stand just before that digit
-	behind [maxHeadroom + 1][digitsLook]byteset // and in the bytes behind it
-	used   []int                                // the k that there are
+	before [256]uint16             // by the byte just before that digit: the k that may be, as bits
+	behind [digitsLook][256]uint16 // by the bytes behind it
+	used   uint16                  // the k that there are
+	sole   uint16                  // those of them that a number at the begin of the text may be of
 }
 
 // digitsLook is how many bytes behind a digit are looked at before an automaton runs. Most numbers are short.
-const digitsLook = 3
+const digitsLook = 4
 
 func newDigitGate(pool *statePool, rules []*compiled) digitGate {
 	var g digitGate
@@ -31,15 +33,17 @@ func newDigitGate(pool *statePool, rules []*compiled) digitGate {
 			}
 			for _, w := range p.routes {
 				has[w.even] = true
+				before := aroundWords // with no byte before its first digit, a rule has a word boundary there
 				if w.even > 0 {
-					g.before[w.even].union(w.sets[w.even-1])
+					before = w.sets[w.even-1]
 				}
+				mark(&g.before, before, w.even)
 				for i := range digitsLook {
 					set := anyByte
 					if at := w.even + 1 + i; at < len(w.sets) {
 						set = w.sets[at]
 					}
-					g.behind[w.even][i].union(set)
+					mark(&g.behind[i], set, w.even)
 				}
 			}
 		}
@@ -52,13 +56,20 @@ func newDigitGate(pool *statePool, rules []*compiled) digitGate {
 	for k := range progs {
 		if len(progs[k]) > 0 {
 			g.unions[k] = newAutomaton(pool, true, progs[k], ids[k])
-			g.used = append(g.used, k)
+			g.used |= 1 << k
 		}
 	}
-	for i := range g.before[0] { // no digit: a run begins here
-		g.before[0][i] = ^digitBytes[i]
-	}
+	g.sole = g.used & 1
 	return g
+}
+
+// mark notes that bytes of a set may stand there for k.
+func mark(table *[256]uint16, set byteset, k int) {
+	for b := range table {
+		if set.has(byte(b)) {
+			table[b] |= 1 << k
+		}
+	}
 }
 
 // scan looks at the runs of digits that begin in text[from:to].
@@ -92,14 +103,21 @@ func (g *digitGate) scan(f *Scratch, text string, from, to int) {
 
 // number looks at the run of digits that begins at d.
 func (g *digitGate) number(f *Scratch, text string, d int) {
-	for _, k := range g.used {
-		if d < k || k > 0 && !g.before[k].has(text[d-1]) || k == 0 && d > 0 && isWord(text[d-1]) {
-			continue // with no byte before its first digit, a rule has a word boundary there
+	may := g.used
+	if d > 0 {
+		may &= g.before[text[d-1]]
+	} else {
+		may = g.sole
+	}
+	if d+digitsLook < len(text) {
+		for i := range digitsLook {
+			may &= g.behind[i][text[d+1+i]]
 		}
-		if b := &g.behind[k]; d+digitsLook < len(text) && !(b[0].has(text[d+1]) && b[1].has(text[d+2]) && b[2].has(text[d+3])) {
-			continue
+	}
+	for ; may != 0; may &= may - 1 {
+		if k := bits.TrailingZeros16(may); d >= k {
+			f.union(g.unions[k], text, d-k)
 		}
-		f.union(g.unions[k], text, d-k)
 	}
 }
 
@@ -189,7 +207,7 @@ type runGate struct {
 	rules []runRule
 	// by has, for each byte, the rules whose class it is of; runShared stands for all rules from there on.
 	by    [256]uint64
-	below uint64 // the least byte of any class, eight times
+	above uint64 // eight times what makes 128 with the least byte of any class
 	// fill has the rules whose run fills eight such bytes at least, or sixteen, and so on.
 	fill [4]uint64
 }
@@ -222,20 +240,36 @@ func (g *runGate) add(rule int32, p *plan) {
 			low = min(low, byte(b))
 		}
 	}
-	g.below = uint64(low) * 0x0101010101010101
+	g.above = (utf8.RuneSelf - uint64(low)) * 0x0101010101010101
 }
 
 // scan looks at the runs of a text. A run fills eight bytes that begin at a multiple of eight, or
 // several of them, the longer the more; in ordinary text few such eight are without a blank, or another byte below all classes.
 func (g *runGate) scan(f *Scratch, text string) {
 	clear(f.runs[:min(len(g.rules), runShared+1)])
+	if len(text) < 8 {
+		return
+	}
 	var last filled
-	for i, below := 0, g.below; i+8 <= len(text); i += 8 {
-		if x := load64(text[i : i+8]); ((x-below)&^x|x)&highBits == 0 {
+	before, here := uint64(highBits), g.none(load64(text))
+	for i := 0; i+8 <= len(text); i += 8 {
+		behind := uint64(0)
+		if i+16 <= len(text) {
+			behind = load64(text[i+8 : i+16])
+		} else {
+			behind = loadAcross(text, i+8)
+		}
+		behind = g.none(behind)
+		// Four more of the run stand in front, or behind.
+		if here|before>>32*(behind&(1<<32-1)) == 0 {
 			g.eight(f, &last, text, i)
 		}
+		before, here = here, behind
 	}
 }
+
+// none marks those of eight bytes that are below all classes, or no ASCII.
+func (g *runGate) none(x uint64) uint64 { return (^(x&^highBits + g.above) | x) & highBits }
 
 // filled are the rules whose class fills the last eight bytes before a place, the last sixteen, and so on.
 type filled struct {
