@@ -31,7 +31,7 @@ func TestHelp(t *testing.T) {
 			if got := portcullis(t, append(words, "--help")...).ok(t).out; !strings.HasPrefix(got, "Usage: portcullis "+name) {
 				t.Errorf("--help:\n%s", got)
 			}
-			if !strings.Contains(whole, "\n  "+name+" ") {
+			if !strings.Contains(whole, "\n  "+name+" ") && !strings.Contains(whole, "\n  "+name+"\n") {
 				t.Error("portcullis --help does not name it")
 			}
 			wrong := append(append(words, arguments...), "--no-such-flag")
