@@ -31,9 +31,18 @@ const (
 // reviewFields are what the approver policy may look at of `input`: all else is empty there.
 var reviewFields = [][]string{
 	{"review"},
-	{"principal", "tenant"}, {"principal", "agent"}, {"principal", "session"}, {"principal", "run"}, {"principal", "user"},
-	{"principal", "profile"}, {"principal", "known"},
-	{"action", "kind"}, {"action", "tool"}, {"action", "server"}, {"action", "digest"}, {"action", "estimate"},
+	{"principal", "tenant"},
+	{"principal", "agent"},
+	{"principal", "session"},
+	{"principal", "run"},
+	{"principal", "user"},
+	{"principal", "profile"},
+	{"principal", "known"},
+	{"action", "kind"},
+	{"action", "tool"},
+	{"action", "server"},
+	{"action", "digest"},
+	{"action", "estimate"},
 }
 
 // Terms says how people are asked about in.Review, or a *Failure: then nobody can be asked.

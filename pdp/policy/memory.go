@@ -90,8 +90,10 @@ func (m *MemoryTable) compile() (errs []error) {
 		value, atLeast int64
 		atMost         int64
 	}{
-		{"agent_items", m.AgentItems, 1, 10_000}, {"agent_bytes", m.AgentBytes, 1, 1 << 30},
-		{"untrusted_items", m.UntrustedItems, 0, m.AgentItems}, {"untrusted_bytes", m.UntrustedBytes, 0, m.AgentBytes},
+		{"agent_items", m.AgentItems, 1, 10_000},
+		{"agent_bytes", m.AgentBytes, 1, 1 << 30},
+		{"untrusted_items", m.UntrustedItems, 0, m.AgentItems},
+		{"untrusted_bytes", m.UntrustedBytes, 0, m.AgentBytes},
 	} {
 		if row.value < row.atLeast || row.value > row.atMost {
 			bad("%s is %d to %d, not %d", row.name, row.atLeast, row.atMost, row.value)

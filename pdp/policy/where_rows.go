@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,7 +41,7 @@ var joinedType = fmt.Sprintf("%T", errors.Join(errors.ErrUnsupported))
 
 // apart are the errors that were joined.
 func apart(err error) (out []error) {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // not what is wrapped in it
+	joined, ok := err.(interface{ Unwrap() []error }) // not what is wrapped in it
 	if !ok || fmt.Sprintf("%T", err) != joinedType {
 		return []error{err}
 	}
@@ -88,8 +89,7 @@ func (l tableLines) where(tables []string, message string) (at string) {
 
 func (b *Bundle) tableLines() tableLines {
 	lines := tableLines{}
-	for i := len(b.files) - 1; i >= 0; i-- {
-		file := b.files[i]
+	for _, file := range slices.Backward(b.files) {
 		var document yaml.Node
 		if yaml.Unmarshal(file.raw, &document) != nil || len(document.Content) != 1 {
 			continue

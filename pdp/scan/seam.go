@@ -17,8 +17,9 @@ func (Seam) String() string { return "seam" }
 func (s Seam) GoString() string { return s.String() }
 
 // Across gives what is found where texts meet and in neither of them alone, at pointer "" (THREATS D7): in every reading of
-// the two as one text, which is how it is read at the other end. As in the view `concat`, only patterns with keywords
-// look there. complete is false if a bound left something out.
+// the two as one text, which is how it is read at the other end. Only what has a keyword of its pattern in it counts: strung
+// together, the names and numbers that a session sends make many a long random-looking word. complete is false if a bound
+// left something out.
 func (s *Scanner) Across(ctx context.Context, seams []Seam, fingerprint func(text string) string, b Budget) (found []Finding, complete bool) {
 	complete = true
 	counts := make(map[string]int) // rule → place in found
@@ -48,7 +49,7 @@ func (s *Scanner) across(ctx context.Context, seam Seam, b Budget, yield func(o 
 	found, searched, decoded := s.occurrences(ctx, v, []Text{{Value: seam.Before + seam.After}}, b)
 	complete = searched && decoded
 	found = slices.DeleteFunc(found, func(o Occurrence) bool {
-		return o.From >= at || o.To <= at || len(s.rules[o.rule].keywords) == 0
+		return o.From >= at || o.To <= at || !s.rules[o.rule].anchored(v.views[o.view].text[o.at.from:o.at.to])
 	})
 	if len(found) == 0 {
 		return complete
@@ -70,4 +71,15 @@ func (s *Scanner) across(ctx context.Context, seam Seam, b Budget, yield func(o 
 		}
 	}
 	return complete
+}
+
+// anchorBytes is the length from which on a keyword is not met by chance.
+const anchorBytes = 3
+
+// anchored says whether a match holds a keyword that is not met by chance: long enough, and not of digits alone.
+func (c *compiled) anchored(match string) bool {
+	lower := strings.ToLower(match)
+	return slices.ContainsFunc(c.keywords, func(k string) bool {
+		return len(k) >= anchorBytes && strings.ContainsFunc(k, func(r rune) bool { return r < '0' || r > '9' }) && strings.Contains(lower, k)
+	})
 }

@@ -50,6 +50,13 @@ func TestThreat_D7_WhatOneSideHasIsNotFoundAcross(t *testing.T) {
 			t.Errorf("%q then %q: %v", seam.Before, seam.After, found)
 		}
 	}
+	// A keyword that any number has in it, or that stands elsewhere, holds nothing together.
+	loose := without("credential.generic")[:1]
+	loose[0].Regex, loose[0].Keywords = `\b00[A-Za-z0-9_]{30}`, []string{"00", "acme"}
+	loose[0].Examples = Examples{Match: []string{"00" + canary[:30], "x 00" + canary[:30], "00" + canary[:30] + "."}, NoMatch: []string{"00", canary, "x"}}
+	if found, _ := mustCompile(t, loose).Across(t.Context(), []Seam{{"acme 00" + canary[:9], canary[9:]}}, keyed, Budget{}); len(found) > 0 {
+		t.Errorf("strung together by chance: %v", found)
+	}
 	twice := Seam{canary[:9], canary[9:]}
 	if found, _ := s.Across(t.Context(), []Seam{twice, twice}, nil, Budget{}); len(found) != 1 || found[0].Count != 2 {
 		t.Errorf("two seams: %v", found)
