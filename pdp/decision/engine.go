@@ -10,6 +10,7 @@ import (
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
+	"github.com/portcullis-pdp/portcullis/pdp/behaviour"
 	"github.com/portcullis-pdp/portcullis/pdp/breaker"
 	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/delegation"
@@ -127,6 +128,7 @@ type Deps struct {
 	Origins   *origin.Index      // where values were seen; New makes one of the default size if there is none
 	Tools     *toolrole.Registry // how tools were described; New makes one if there is none
 	Outflow   *outflow.Tails     // what was last sent where; New makes one of the default size if there is none
+	Behaviour *behaviour.Models  // what is usual; New makes models of the default size if there are none
 	Memory    *memory.Book
 	Approvals *approval.Queue
 	// Notified says whether people of a tenant are told of asks in another way than by watching; nil: they are not.
@@ -164,6 +166,9 @@ func New(cfg Config, deps Deps) (*Engine, error) {
 	}
 	if e.Tools == nil {
 		e.Tools = toolrole.NewRegistry()
+	}
+	if e.Behaviour == nil {
+		e.Behaviour = behaviour.New(behaviour.Config{}, deps.Now)
 	}
 	if e.Outflow == nil {
 		e.Outflow = outflow.New(outflow.Config{}, deps.Now)

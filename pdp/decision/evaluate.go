@@ -145,7 +145,7 @@ func (j *judgement) input(approved bool) policy.Input {
 			Cycle:        &policyv1.Cycle{Length: j.session.Cycle.Length, Rounds: j.session.Cycle.Rounds},
 			Private:      slices.Contains(j.session.Labels, labelPrivate),
 			RepeatsLevel: string(j.loop.repeats), CycleLevel: string(j.loop.cycle),
-			Untrusted: j.sessionUntrusted(), Surprise: &policyv1.Surprise{Level: "unknown"},
+			Untrusted: j.sessionUntrusted(), Surprise: j.compared.input(),
 		},
 		Approval: &policyv1.Approval{State: "none"},
 		Degraded: j.degraded,

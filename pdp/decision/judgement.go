@@ -58,6 +58,9 @@ type judgement struct {
 	arrived   []arrival
 	untrusted bool // others could write some of it
 
+	// compare
+	compared compared
+
 	// look up
 	session     provenance.Facts
 	loop        loop
@@ -122,6 +125,7 @@ var deciding = []stage{
 	{"inspect", (*Engine).inspect},    // facts and findings of the content
 	{"look_up", (*Engine).lookUp},     // session, memory, breakers, the decision replied to, the approval
 	{"trace", (*Engine).trace},        // where the values came from
+	{"compare", (*Engine).compare},    // how unlike the agent this is
 	{"reserve", (*Engine).reserve},    // limits: all or none
 	{"evaluate", (*Engine).evaluate},  // Rego
 }
@@ -147,6 +151,7 @@ func (e *Engine) judge(ctx context.Context, j *judgement) (Response, error) {
 	e.arrive(j)
 	e.remember(ctx, j)
 	e.absorb(j)
+	e.learn(j)
 	e.sent(j)
 	e.settleAnswer(ctx, j)
 	took := e.Now().Sub(begun)

@@ -292,6 +292,10 @@ func (s *shapes) marks() {
 			s.oneOf("prices", row.Name, "name", row.Name, "unknown", "unnamed")
 		}
 	}
+	var b Behaviour
+	if s.table("behaviour", &b) {
+		s.named("behaviour", b.Levels)
+	}
 	var t gapsShape
 	if s.table("degraded", &t) {
 		s.named("degraded", t.Gaps)
@@ -395,7 +399,7 @@ func (s *shapes) controls(packages map[string]bool) {
 // shippedTables are read by the engine or checked above.
 var shippedTables = []string{
 	"limits", "anomalies", "breakers", "estimates", "prices", "loops", "patterns", "agents", "memory", "profiles", "tools", "blocked",
-	"answers", "suppressions",
+	"answers", "suppressions", "behaviour",
 	"sinks", "trusted_lookups", "servers", "flows", "suspicion", "risk", "approvals", "size", "controls", "effects", "meant", "paths", "urls", "commands", "degraded",
 }
 

@@ -30,6 +30,7 @@ type Tables struct {
 	Suppressions []Suppression
 	Memory       MemoryTable
 	Loops        Loops
+	Behaviour    Behaviour
 	Answers      Answers
 	// Roles says what tools do and which arguments are sinks. Nil where the bundle has no table `sinks`: then all are.
 	Roles *toolrole.Lexicon
@@ -142,6 +143,9 @@ func readTables(data map[string]any) (Tables, error) {
 	}
 	if _, there := tree["answers"]; there {
 		err = errors.Join(err, strict(tree, "answers", &out.Answers))
+	}
+	if _, there := tree["behaviour"]; there { // nothing is known without
+		err = errors.Join(err, strict(tree, "behaviour", &out.Behaviour), errors.Join(out.Behaviour.check()...))
 	}
 	if _, there := tree["sinks"]; there { // everything is a sink without
 		var table toolrole.Table

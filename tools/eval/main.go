@@ -68,6 +68,11 @@ func run(ctx context.Context, out io.Writer, corpora, sample string, each int, s
 	r.personal(personal(ctx, scanner, labelled))
 	r.signal(crossValidate(texts))
 	r.disguised(misspelt(ctx, scanner, texts))
+	surprise, err := surprising(corpora)
+	if err != nil {
+		return err
+	}
+	r.behaviour(surprise)
 	if r.below {
 		return errBelow
 	}
