@@ -62,7 +62,9 @@ type Surprise struct {
 }
 
 const (
-	// cells is the size of a model: 8 KiB.
+	// rows of cells are a model: 16 KiB. What shares a cell in one row seldom does in the other (count-min: Cormode and
+	// Muthukrishnan 2005).
+	rows  = 2
 	cells = 2048
 	// prior is how many calls of an agent weigh as much as what its fleet does, and of a fleet as much as knowing nothing.
 	prior = 8
@@ -72,9 +74,9 @@ const (
 	rescaleAt = 1 << 40
 )
 
-// model is decayed counts by hash. Two things that share a cell make each other look less rare than they are.
+// model is decayed counts by hash. Two things that share a cell in each row make each other look less rare than they are.
 type model struct {
-	counts [cells]float32
+	counts [rows][cells]float32
 	since  time.Time // when a call weighed 1: later ones weigh more, which is cheaper than to make all others weigh less
 }
 
@@ -204,14 +206,12 @@ func (m *Models) Learn(who Who, c Call) {
 		}
 		weight := level.weight(now, m.cfg.HalfLife)
 		if weight > rescaleAt {
-			for i := range level.counts {
-				level.counts[i] = float32(float64(level.counts[i]) / weight)
-			}
+			level.divide(weight)
 			level.since, weight = now, 1
 		}
 		for _, f := range features {
-			level.counts[f.condition%cells] += float32(weight)
-			level.counts[f.value%cells] += float32(weight)
+			level.add(f.condition, weight)
+			level.add(f.value, weight)
 		}
 	}
 	m.sessions.put(who.sessionKey(), last{c.Tool, now})
@@ -227,11 +227,26 @@ func (m *Models) Went(who Who, tool string) {
 func (w Who) agentKey() string   { return w.Tenant + "\x00" + w.Agent }
 func (w Who) sessionKey() string { return w.agentKey() + "\x00" + w.Session }
 
-func (l *model) at(hash uint64) float32 { return l.counts[hash%cells] }
+func (l *model) at(hash uint64) float32 {
+	return min(l.counts[0][hash%cells], l.counts[1][(hash>>32)%cells])
+}
+
+func (l *model) add(hash uint64, weight float64) {
+	l.counts[0][hash%cells] += float32(weight)
+	l.counts[1][(hash>>32)%cells] += float32(weight)
+}
+
+func (l *model) divide(by float64) {
+	for i := range l.counts {
+		for j := range l.counts[i] {
+			l.counts[i][j] = float32(float64(l.counts[i][j]) / by)
+		}
+	}
+}
 
 // weight is what a call weighs now. A clock that steps back makes it smaller, never nothing.
 func (l *model) weight(now time.Time, halfLife time.Duration) float64 {
-	return math.Exp2(max(float64(now.Sub(l.since))/float64(halfLife), -40))
+	return math.Exp2(min(max(float64(now.Sub(l.since))/float64(halfLife), -40), 1000))
 }
 
 // Agents is how many agents are known.
