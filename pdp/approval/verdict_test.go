@@ -343,3 +343,20 @@ func TestWhoWatchesHearsOfAStage(t *testing.T) {
 		break
 	}
 }
+
+// TestABallotOfAnEarlierLookIsRefused: policy ruled on what stands no more. Of what has ended it is too late, as always.
+func TestABallotOfAnEarlierLookIsRefused(t *testing.T) {
+	w := newWorld(t, approval.Config{})
+	a := w.ask(quorum(2))
+	w.vote(a.ID, "ann", approval.Approve)
+	stale := approval.Ballot{Verdict: approval.Approve, Stages: []int{0}, Sequence: a.Sequence}
+	_, err := w.SubmitVerdict(t.Context(), a.ID, person("bob"), stale)
+	wantErr(t, err, approval.ErrMoved)
+	if n := len(w.get(a.ID).Votes); n != 1 {
+		t.Errorf("%d votes", n)
+	}
+	w.vote(a.ID, "cal", approval.Reject)
+	if r, err := w.SubmitVerdict(t.Context(), a.ID, person("bob"), stale); err != nil || r.Applied || r.Reason != "APPROVAL_REJECTED" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

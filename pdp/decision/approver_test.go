@@ -277,3 +277,31 @@ func TestVotesAtOnceAreRuledOnAsTheAskStands(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestAVerdictIsRuledOnAgainWhereSomebodyWasFaster: a policy may want the second yes from others than the first, and somebody
+// votes between the ruling and the record.
+func TestAVerdictIsRuledOnAgainWhereSomebodyWasFaster(t *testing.T) {
+	bundle, err := builtIn().Overlay(&policy.Bundle{Source: "own", Data: map[string]any{}, Modules: map[string]string{"portcullis/approval.rego": `package portcullis.approval
+
+terms := {"ttl_seconds": 60, "stages": [{"after_seconds": 0, "quorum": 2, "groups": [], "roles": []}]}
+
+vote := {"may_vote": true, "stages": [0], "code": "", "message": ""} if {
+	input.review.verdict == "approve"
+	count(input.review.votes) == 0
+} else := {"may_vote": true, "stages": [0], "code": "", "message": ""} if {
+	"second" in input.review.voter.groups
+} else := {"may_vote": false, "stages": [], "code": "SECOND_PAIR_OF_EYES", "message": "Others have to look now."}
+`}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRoom(t, func(r *room) { r.holder.Swap(compiled(bundle)) })
+	asked := r.decide(mail())
+	faster := func() {
+		r.asks.onUpdate = nil
+		r.wantVote(asked, voter("bob"), approval.Approve, "", approval.Pending)
+	}
+	r.asks.onUpdate = faster
+	r.wantVote(asked, voter("ann"), approval.Approve, "SECOND_PAIR_OF_EYES", approval.Pending)
+	r.wantVote(asked, voter("cal", "second"), approval.Approve, "", approval.Approved)
+}

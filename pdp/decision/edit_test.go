@@ -240,3 +240,33 @@ func TestThreat_A19_TheSchemaChangesAfterTheYes(t *testing.T) {
 	redeem.Action.SchemaDigest = strings.Repeat("a", 64)
 	r.want(Allow, "", redeem)
 }
+
+// TestAnEditIsNoCallOfTheAgents: however often a reviewer tries, the session has not made the call.
+func TestAnEditIsNoCallOfTheAgents(t *testing.T) {
+	r := newRoom(t)
+	asked := r.decide(mail())
+	secret := `{"to": "ann@example.com", "body": "the key is AKIAQ3EGRZ5WXN7TYP2M"}`
+	for range 31 {
+		if result, reason := r.says(asked, voter("ann"), edit(asked.ActionDigest, secret)); reason != "" || result.Reason != "EDIT_DENIED" {
+			t.Fatalf("%q %+v", reason, result)
+		}
+	}
+	if got := codes(r.decide(call("demo-filtered", "send_email", secret)).Reasons); slices.Contains(got, "LOOP") || !slices.Contains(got, "CREDENTIAL_FOUND") {
+		t.Errorf("the agent's first call of that: %v", got)
+	}
+}
+
+// TestAnEditIsCoveredByItsOwnYes also where a grant would have covered the edited action: the grant may be gone by then.
+func TestAnEditIsCoveredByItsOwnYes(t *testing.T) {
+	r := newRoom(t)
+	granted := r.granted(call("demo-filtered", "send_email", toBob), approval.Terms{Uses: 5})
+	asked := r.decide(mail())
+	result, reason := r.says(asked, voter("ann"), edit(asked.ActionDigest, toBob))
+	if reason != "" || len(result.Approval.Rules) == 0 {
+		t.Fatalf("%q, covers %v", reason, result.Approval.Rules)
+	}
+	must[approval.Result](t)(r.rooms.Approvals.Cancel(t.Context(), granted.Approval.ID, "enough"))
+	redeem := mail()
+	redeem.ApprovalID = asked.Approval.ID
+	r.want(Allow, "", redeem)
+}
