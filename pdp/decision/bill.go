@@ -1,10 +1,14 @@
 package decision
 
 import (
+	"slices"
+
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/limit"
+	"github.com/portcullis-pdp/portcullis/pdp/limit/ledger"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
+	"github.com/portcullis-pdp/portcullis/pdp/provenance/origin"
 )
 
 // bill is what an action counts for. The caller's own estimate can raise it and never lower it: who is billed is who
@@ -95,4 +99,41 @@ func (j *judgement) wants() limit.Amounts {
 		Calls: 1, CostMicroUSD: j.bill.estimate.CostMicroUSD, Tokens: j.bill.estimate.Tokens,
 		Bytes: int64(a.ArgumentsBytes) + int64(len(a.Content)) + httpBytes(a.HTTP),
 	}
+}
+
+// recipientDigits, in hexadecimal, say into how many the recipients of one agent are told apart. Two that fall together are counted together, which
+// over-counts; made-up ones make no more counters than that.
+const recipientDigits = 3
+
+// recipient is who an action of a tool that writes affects, and the largest amount that it names, for limits that add up what
+// goes to one recipient (threat A2). Recipients are the values that are addresses by their shape, or where there is none all
+// sinks; how they are spelt makes no difference.
+func (e *Engine) recipient(j *judgement) (who string, amount int64) {
+	if !j.role.Writes {
+		return "", 0
+	}
+	amount, _ = j.req.Action.LargestAmount()
+	if amount == 0 {
+		return "", 0
+	}
+	var addresses, all []string
+	values, arguments, _ := argumentsOf(&j.req.Action, j.facts)
+	for i, v := range values {
+		if !j.traced[i].sink {
+			continue
+		}
+		all = append(all, origin.Squeezed(v.Text))
+		if arguments[i].Address {
+			addresses = append(addresses, origin.Squeezed(v.Text))
+		}
+	}
+	if len(addresses) == 0 {
+		addresses = all
+	}
+	if len(addresses) == 0 {
+		return "", 0
+	}
+	slices.Sort(addresses)
+	name := e.Keys.Fingerprint(j.req.Principal.Tenant, joined(addresses...))
+	return name[len(name)-recipientDigits:], min(amount, ledger.MaxUnits)
 }

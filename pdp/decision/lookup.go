@@ -125,6 +125,7 @@ func (e *Engine) reserve(ctx context.Context, j *judgement) error {
 	ctx, cancel := timely(ctx)
 	defer cancel()
 	who, want, lifted := j.subject(), j.wants(), j.limitsLifted()
+	who.Sink, want.Amount = e.recipient(j)
 	if j.charged != "" { // by the first answer to this request id
 		want = limit.Amounts{}
 	}

@@ -13,13 +13,14 @@ import (
 // Measure is what a limit counts.
 type Measure string
 
-// The measures. Calls, bytes, cost and tokens are reserved before an action; failures are fed by outcomes.
+// The measures. Calls, bytes, cost, tokens and amounts are reserved before an action; failures are fed by outcomes.
 const (
 	Calls        Measure = "calls"
 	CostMicroUSD Measure = "cost_micro_usd"
 	Tokens       Measure = "tokens"
 	Bytes        Measure = "bytes"
 	Failures     Measure = "failures"
+	Amount       Measure = "amount" // of money or things that an argument says, in whole units of its own, rounded up
 )
 
 // Dimension is one part of what is counted together. The tenant is part of every key, named or not.
@@ -33,6 +34,7 @@ const (
 	User    Dimension = "user"
 	Session Dimension = "session"
 	Tool    Dimension = "tool"
+	Sink    Dimension = "sink" // who is affected
 )
 
 // Counts says which actions a limit counts.
@@ -116,8 +118,8 @@ type Definition struct {
 func (d Definition) Validate() error {
 	errs := []error{checkName(d.Name), checkScope(d.Scope), checkFilter("tools", d.Tools), checkFilter("kinds", d.Kinds)}
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if !slices.Contains([]Measure{Calls, CostMicroUSD, Tokens, Bytes, Failures}, d.Measure) {
-		bad("measure is calls, cost_micro_usd, tokens, bytes or failures, not %q", d.Measure)
+	if !slices.Contains([]Measure{Calls, CostMicroUSD, Tokens, Bytes, Failures, Amount}, d.Measure) {
+		bad("measure is calls, cost_micro_usd, tokens, bytes, failures or amount, not %q", d.Measure)
 	}
 	errs = append(errs, d.checkPeriod(), d.checkUnavailable())
 	if d.Max < 0 || d.Max > MaxUnits {
@@ -210,13 +212,13 @@ func checkName(name string) error {
 
 func checkScope(scope []Dimension) error {
 	if len(scope) == 0 {
-		return errors.New("scope names at least one of tenant, agent, user, session, tool")
+		return errors.New("scope names at least one of tenant, agent, user, session, tool, sink")
 	}
 	var seen scopeMask
 	for _, d := range scope {
 		bit := maskOf(d)
 		if bit == 0 {
-			return fmt.Errorf("scope is of tenant, agent, user, session, tool, not %q", d)
+			return fmt.Errorf("scope is of tenant, agent, user, session, tool, sink, not %q", d)
 		}
 		if seen&bit != 0 {
 			return fmt.Errorf("scope names %s twice", d)
@@ -240,13 +242,15 @@ type Subject struct {
 	User    string `json:"user,omitempty"`
 	Session string `json:"session"`
 	Tool    string `json:"tool,omitempty"`
-	Kind    string `json:"kind"`
+	// Sink names who is affected, by a keyed hash; empty if nobody is.
+	Sink string `json:"sink,omitempty"`
+	Kind string `json:"kind"`
 }
 
 // fits says whether a row is about this subject. Where a scope names the tool, an action without one has nothing to
-// count by; every other dimension counts the empty value like any, so that leaving a field out escapes nothing.
+// count by, and the same goes for a sink; every other dimension counts the empty value like any, so that leaving a field out escapes nothing.
 func (s *Subject) fits(scope scopeMask, tools, kinds []string) bool {
-	if scope&toolBit != 0 && s.Tool == "" {
+	if scope&toolBit != 0 && s.Tool == "" || scope&sinkBit != 0 && s.Sink == "" {
 		return false
 	}
 	return (len(tools) == 0 || slices.Contains(tools, s.Tool)) && (len(kinds) == 0 || slices.Contains(kinds, s.Kind))
@@ -259,7 +263,7 @@ func (s *Subject) validate() error {
 	if s.Tenant == "" {
 		return fmt.Errorf("%w: no tenant", ErrInvalid)
 	}
-	if max(len(s.Tenant), len(s.Agent), len(s.User), len(s.Session), len(s.Tool)) > maxPartBytes {
+	if max(len(s.Tenant), len(s.Agent), len(s.User), len(s.Session), len(s.Tool), len(s.Sink)) > maxPartBytes {
 		return fmt.Errorf("%w: a name of the subject has more than %d bytes", ErrInvalid, maxPartBytes)
 	}
 	return nil
@@ -267,7 +271,7 @@ func (s *Subject) validate() error {
 
 // Amounts are units, none negative. Money is in micro-USD.
 type Amounts struct {
-	Calls, CostMicroUSD, Tokens, Bytes, Failures int64
+	Calls, CostMicroUSD, Tokens, Bytes, Failures, Amount int64
 }
 
 // of is the amount of a measure, by its code.
@@ -283,12 +287,14 @@ func (a *Amounts) of(measure byte) int64 {
 		return a.Bytes
 	case failuresCode:
 		return a.Failures
+	case amountCode:
+		return a.Amount
 	}
 	return 0
 }
 
 func (a *Amounts) validate() error {
-	if min(a.Calls, a.CostMicroUSD, a.Tokens, a.Bytes, a.Failures) < 0 {
+	if min(a.Calls, a.CostMicroUSD, a.Tokens, a.Bytes, a.Failures, a.Amount) < 0 {
 		return fmt.Errorf("%w: an amount is negative", ErrInvalid)
 	}
 	return nil

@@ -11,6 +11,7 @@ const (
 	userBit
 	sessionBit
 	toolBit
+	sinkBit
 )
 
 func maskOf(d Dimension) scopeMask {
@@ -25,6 +26,8 @@ func maskOf(d Dimension) scopeMask {
 		return sessionBit
 	case Tool:
 		return toolBit
+	case Sink:
+		return sinkBit
 	}
 	return 0
 }
@@ -47,6 +50,7 @@ const (
 	tokensCode   byte = 3
 	bytesCode    byte = 4
 	failuresCode byte = 5
+	amountCode   byte = 6
 )
 
 func measureCode(m Measure) byte {
@@ -61,6 +65,8 @@ func measureCode(m Measure) byte {
 		return bytesCode
 	case Failures:
 		return failuresCode
+	case Amount:
+		return amountCode
 	}
 	return 0
 }
@@ -82,6 +88,9 @@ func appendKey(to []byte, name string, kind byte, scope scopeMask, who *Subject)
 	}
 	if scope&toolBit != 0 {
 		to = appendPart(to, who.Tool)
+	}
+	if scope&sinkBit != 0 {
+		to = appendPart(to, who.Sink)
 	}
 	return to
 }
@@ -110,6 +119,9 @@ func parseKey(key []byte) (p parsedKey, ok bool) {
 	if p.scope&toolBit != 0 {
 		p.who.Tool = r.string()
 	}
+	if p.scope&sinkBit != 0 {
+		p.who.Sink = r.string()
+	}
 	return p, r.done()
 }
 
@@ -119,7 +131,7 @@ func (p *parsedKey) label() string {
 	for _, d := range []struct {
 		bit   scopeMask
 		value string
-	}{{agentBit, p.who.Agent}, {userBit, p.who.User}, {sessionBit, p.who.Session}, {toolBit, p.who.Tool}} {
+	}{{agentBit, p.who.Agent}, {userBit, p.who.User}, {sessionBit, p.who.Session}, {toolBit, p.who.Tool}, {sinkBit, p.who.Sink}} {
 		if p.scope&d.bit != 0 {
 			values = append(values, d.value)
 		}

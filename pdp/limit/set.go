@@ -116,5 +116,8 @@ func (r *rule) appendKey(to []byte, who *Subject) []byte {
 	if r.scope&toolBit != 0 {
 		to = appendPart(to, who.Tool)
 	}
+	if r.scope&sinkBit != 0 {
+		to = appendPart(to, who.Sink)
+	}
 	return to
 }

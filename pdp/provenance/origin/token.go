@@ -169,6 +169,9 @@ func squeezed(text string) string {
 	}, text)
 }
 
+// Squeezed is the letters and digits of a text in lower case, so that two ways to set out one value are the same.
+func Squeezed(text string) string { return squeezed(text) }
+
 // parts are the runs of letters and digits of a text, in lower case.
 func parts(text string) []string {
 	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
