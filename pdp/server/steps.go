@@ -94,18 +94,7 @@ func (c *chain) panicked(ctx context.Context, method string, p any) error {
 
 // authenticate is called for every method that is not open.
 func (c *chain) authenticate(ctx context.Context) (context.Context, error) {
-	header := metadata.ValueFromIncomingContext(ctx, "authorization")
-	if len(header) > 1 { // which of them would be meant is the sender's secret
-		return nil, identity.ErrBadCredential
-	}
-	proved, shown, err := c.withCertificate(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if len(header) == 0 && !shown {
-		return nil, identity.ErrNoCredential
-	}
-	caller, err := c.auth.Authenticate(proved, strings.Join(header, ""))
+	caller, err := c.identify(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +102,22 @@ func (c *chain) authenticate(ctx context.Context) (context.Context, error) {
 		r.subject, r.credential, r.tenant = caller.Subject, caller.CredentialID, caller.Tenant
 	}
 	return identity.WithCaller(ctx, caller), nil
+}
+
+// identify reads the credential. It notes nothing, so that a stream can be asked again beside its handler.
+func (c *chain) identify(ctx context.Context) (identity.Caller, error) {
+	header := metadata.ValueFromIncomingContext(ctx, "authorization")
+	if len(header) > 1 { // which of them would be meant is the sender's secret
+		return identity.Caller{}, identity.ErrBadCredential
+	}
+	proved, shown, err := c.withCertificate(ctx)
+	if err != nil {
+		return identity.Caller{}, err
+	}
+	if len(header) == 0 && !shown {
+		return identity.Caller{}, identity.ErrNoCredential
+	}
+	return c.auth.Authenticate(proved, strings.Join(header, ""))
 }
 
 // recheck ends a stream whose credential is not good any more, or is somebody else's.
@@ -123,12 +128,9 @@ func (c *chain) recheck(ctx context.Context, method string, stream bool) (contex
 	caller, _ := identity.FromContext(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
 	check := func() {
-		again, err := c.authenticate(context.WithoutCancel(ctx))
-		if err == nil {
-			now, _ := identity.FromContext(again)
-			if !sameRights(now, caller) || authorise(now, method, c.cfg.DevMode) != nil {
-				err = identity.ErrBadCredential
-			}
+		now, err := c.identify(context.WithoutCancel(ctx))
+		if err == nil && (!sameRights(now, caller) || authorise(now, method, c.cfg.DevMode) != nil) {
+			err = identity.ErrBadCredential
 		}
 		if err != nil {
 			cancel(err)
