@@ -60,6 +60,10 @@ func TestGracefulShutdown(t *testing.T) {
 	if code, body := p.fetch(t, "GET", "/readyz", "", nil); code != 503 || !strings.Contains(body, "shutting down") {
 		t.Errorf("/readyz while it holds: %d %s", code, body)
 	}
+	last, err := stream.Recv()
+	if err != nil || !last.GetDraining() {
+		t.Errorf("before the stream ends: %v %v", last, err)
+	}
 	_, err = stream.Recv()
 	refused(t, err, codes.Unavailable, "DRAINING")
 	if held := time.Since(began); held < 900*time.Millisecond {
