@@ -125,6 +125,8 @@ func (p *program) approvalChanged(a approval.Approval) {
 		change = string(a.State)
 	case a.Sequence == 1:
 		change, at = "created", a.Created
+	case !a.StageOpened.IsZero():
+		change, at = "stage_opened", a.StageOpened
 	default: // a verdict, which has a line of its own
 		return
 	}

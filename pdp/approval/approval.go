@@ -177,6 +177,8 @@ type Approval struct {
 	// Stages say who may approve from when on; none: Quorum of any approvers. Stage is the number of the last open one.
 	Stages []Stage `json:"stages,omitempty"`
 	Stage  int     `json:"stage,omitempty"`
+	// StageOpened is when a stage opened, of an event that tells of that; it is not stored.
+	StageOpened time.Time `json:"-"`
 	// EditedDigest is the digest of the action with a reviewer's arguments, EditedBy that reviewer: Rules, Reasons, Stages
 	// and ActionBytes are that action's then, and it is what is done. Edits is how often arguments were changed.
 	EditedDigest string     `json:"edited_digest,omitempty"`

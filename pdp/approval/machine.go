@@ -228,6 +228,9 @@ func (r *Record) asOf(n uint64) Approval {
 	a, c := r.Approval, r.Changes[n-1]
 	a.State, a.Use, a.Sequence, a.Stage, a.EditedDigest = c.State, c.Use, n, c.Stage, c.EditedDigest
 	a.Votes = slices.Clip(a.Votes[:c.Votes])
+	if n > 1 && c.Stage > r.Changes[n-2].Stage && c.EditedDigest == r.Changes[n-2].EditedDigest {
+		a.StageOpened = c.At
+	}
 	if c.State == Pending {
 		a.EndedAt = time.Time{}
 	}

@@ -39,8 +39,8 @@ func TestAStageOpensAtItsMoment(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 		for n := range rec.Changes {
-			if a := rec.asOf(uint64(n + 1)); a.Stage != rec.Changes[n].Stage {
-				t.Errorf("%s: change %d is at stage %d", name, n+1, a.Stage)
+			if a := rec.asOf(uint64(n + 1)); a.Stage != rec.Changes[n].Stage || a.StageOpened.IsZero() != (n == 0 || n == 3) || n == 1 && !a.StageOpened.Equal(t0.Add(10*time.Second)) {
+				t.Errorf("%s: change %d is at stage %d, which opened at %s", name, n+1, a.Stage, a.StageOpened)
 			}
 		}
 	}

@@ -34,9 +34,11 @@ func noticeOf(a approval.Approval, consoleURL string) (notice, bool) {
 	switch {
 	case a.State == approval.Pending && a.Sequence == 1:
 		n.kind, n.at = Asked, a.Created
+	case a.State == approval.Pending && !a.StageOpened.IsZero(): // others are asked now
+		n.kind, n.at = Asked, a.StageOpened
 	case a.State != approval.Pending && a.Use == approval.Unused && !slices.ContainsFunc(a.Votes, func(v approval.Vote) bool { return !v.Applied }):
 		n.kind, n.at = Ended, a.EndedAt
-	default: // a vote that was not the last, a late one, or its use
+	default: // an edit, a vote that was not the last, a late one, or its use
 		return notice{}, false
 	}
 	if consoleURL != "" {

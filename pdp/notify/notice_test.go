@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 )
@@ -67,6 +68,7 @@ func TestWhichChangesAreTold(t *testing.T) {
 	}{
 		"asked":        {approval.Approval{State: approval.Pending, Sequence: 1}, Asked},
 		"one of two":   {approval.Approval{State: approval.Pending, Sequence: 2, Votes: []approval.Vote{yes}}, ""},
+		"a stage":      {approval.Approval{State: approval.Pending, Sequence: 2, StageOpened: time.Unix(9, 0)}, Asked},
 		"approved":     {approval.Approval{State: approval.Approved, Sequence: 2, Votes: []approval.Vote{yes}}, Ended},
 		"a late vote":  {approval.Approval{State: approval.Approved, Sequence: 3, Votes: []approval.Vote{yes, late}}, ""},
 		"used":         {approval.Approval{State: approval.Approved, Use: approval.Redeemed, Sequence: 3, Votes: []approval.Vote{yes}}, ""},
