@@ -36,7 +36,7 @@ type spoken struct {
 	words   []uint64
 	from    []uint8            // index of the source of each word
 	places  map[uint64][]int32 // where a word stands
-	numbers map[uint64][]uint8 // exact decimals → indices of the sources
+	numbers map[uint64][]uint8 // exact decimals, and values in their one form → indices of the sources
 }
 
 func newSession(partial bool) *session {
@@ -109,6 +109,18 @@ func (s *session) speak(to *spoken, source uint8, text string) bool {
 			return false
 		}
 		s.phrase(to, source, list)
+		switch from := s.sources[source]; from.Kind {
+		case User:
+			forms(phrase, func(f string) { s.say(to, source, "form", f) })
+		default: // alone in its line, or after the name of its field
+			value := phrase
+			if _, after, named := strings.Cut(phrase, ": "); named {
+				value = after
+			}
+			if f := form(strings.Trim(value, " '\",")); f != "" {
+				s.say(to, source, "form", f)
+			}
+		}
 	}
 	return true
 }
@@ -127,24 +139,34 @@ func (s *session) phrase(to *spoken, source uint8, list []word) {
 		to.words, to.from = append(to.words, h), append(to.from, source)
 		alone := (w.broken || i == 0) && (i+1 == len(list) || list[i+1].broken)
 		if n := number(w.text); n != "" && (alone || s.sources[source].Kind == User) {
-			h := s.hash("number", n)
-			if at := to.numbers[h]; len(at) < maxPlaces && !slices.Contains(at, source) {
-				to.numbers[h] = append(at, source)
-			}
+			s.say(to, source, "number", n)
 		}
 	}
 	to.words, to.from = append(to.words, 0), append(to.from, source)
 }
 
+// say remembers that a source says a value in its one spelling, as `number` or `form`.
+func (s *session) say(to *spoken, source uint8, what, value string) {
+	h := s.hash(what, value)
+	if at := to.numbers[h]; len(at) < maxPlaces && !slices.Contains(at, source) {
+		to.numbers[h] = append(at, source)
+	}
+}
+
 // voucher is the source in which the whole value stands, word for word.
 func (s *session) voucher(in *spoken, text, server string) (Source, bool) {
+	if f := form(text); f != "" {
+		if from, ok := s.counter(in, "form", f, server); ok {
+			return from, true
+		}
+	}
 	list, plain := words(text)
 	if !plain || len(list) == 0 || strings.HasPrefix(text, ",") {
 		return Source{}, false
 	}
 	if len(list) == 1 {
 		if n := number(list[0].text); n != "" {
-			return s.counter(in, n, server)
+			return s.counter(in, "number", n, server)
 		}
 		if len(squeezed(list[0].text)) < minVouched || common[list[0].text] {
 			return Source{}, false
@@ -173,9 +195,9 @@ func (s *session) voucher(in *spoken, text, server string) (Source, bool) {
 	return Source{}, false
 }
 
-// counter is a source that says a number and reaches a server.
-func (s *session) counter(in *spoken, n, server string) (Source, bool) {
-	for _, i := range in.numbers[s.hash("number", n)] {
+// counter is a source that says a value in its one spelling and reaches a server.
+func (s *session) counter(in *spoken, what, value, server string) (Source, bool) {
+	for _, i := range in.numbers[s.hash(what, value)] {
 		if from := s.sources[i]; from.reaches(server) {
 			return from, true
 		}
@@ -216,6 +238,7 @@ func tellings(text string) map[string]struct{} {
 	for _, part := range parts(text) {
 		add(part)
 	}
+	forms(text, func(f string) { out[f] = struct{}{} })
 	for _, group := range grouped(text) {
 		add(group)
 		if n := len(group); n > tailDigits {
@@ -267,6 +290,9 @@ func (s *session) likeness(text string) uint64 {
 	views, _ := scan.Views([]scan.Text{{Value: text}}, scan.Budget{MaxViews: 32})
 	for _, v := range views {
 		like |= s.seen[s.hash("part", squeezed(v.Text))]
+		if f := form(v.Text); f != "" {
+			like |= s.seen[s.hash("part", f)]
+		}
 		counts := [maxSources]int{}
 		telling := 0
 		for part := range tellings(v.Text) {
