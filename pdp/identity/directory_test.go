@@ -251,3 +251,14 @@ func TestThreat_C2_ACertificateThatIsNoWorkloads(t *testing.T) {
 		t.Error("an empty list of keys is taken")
 	}
 }
+
+// TestTheExampleIsTaken: the file that the page on identity shows.
+func TestTheExampleIsTaken(t *testing.T) {
+	d, err := LoadFile("../../docs/identity.example.yaml", clockAt(testTime))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if who := d.people.of("ROOT@acme.example"); who != "ann@acme.example" || len(d.issuers) != 1 || len(d.certs) != 1 || len(d.revoked.serials) != 1 {
+		t.Errorf("%q, %+v", who, d)
+	}
+}
