@@ -42,7 +42,7 @@ func (e *Engine) suspect(ctx context.Context, j *judgement) error {
 	defer cancel()
 	outcome := j.suspicious()
 	if outcome == breaker.NotKnown {
-		return e.unsuspect(ctx, j)
+		return nil // not allowed: giveBack lets the next action be the probe
 	}
 	j.suspected = false // said what came of it; if that fails, the probe's time ends
 	changes, err := e.Breakers.Record(ctx, defs, who, j.id, outcome)
@@ -71,12 +71,12 @@ func (e *Engine) unsuspect(ctx context.Context, j *judgement) error {
 	return e.Breakers.Release(ctx, j.snapshot.Tables.Suspicion, j.subject(), j.id)
 }
 
-// suspicious is what an action says about its agent: a failure if it was denied for what it is, hides something, speaks to
-// a model or passes for another tool; a success if it was allowed and did none of that. The same call again says nothing new: that
-// is a loop.
+// suspicious is what an action says about its agent: a failure if it was denied for what it is (a tool that passes for
+// another is, by its name), or if it hides something or speaks to a model, seriously; a success if it was allowed and did
+// none of that. The same call again says nothing new: that is a loop.
 func (j *judgement) suspicious() breaker.Outcome {
 	switch {
-	case j.effect == Deny && slices.ContainsFunc(j.reasons, j.incriminates), slices.ContainsFunc(j.findings, seriously), j.passesForATool():
+	case j.effect == Deny && slices.ContainsFunc(j.reasons, j.incriminates), slices.ContainsFunc(j.findings, seriously):
 		if j.session.Repeats > 0 {
 			return breaker.NotKnown
 		}
@@ -99,13 +99,4 @@ func (j *judgement) incriminates(r Reason) bool {
 func seriously(f scan.Finding) bool {
 	return (f.Category == "injection" || f.Category == "evasion" || f.Category == "suspicion") &&
 		(f.Severity == "high" || f.Severity == "critical") && !strings.HasPrefix(f.Rule, anomalyPrefix)
-}
-
-func (j *judgement) passesForATool() bool {
-	for _, f := range j.facts {
-		if f.Type == "tool_name" && f.NearMissOf != "" {
-			return true
-		}
-	}
-	return false
 }

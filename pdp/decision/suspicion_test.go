@@ -169,6 +169,34 @@ func TestThreat_A7_WhatCannotBeCountedIsDenied(t *testing.T) {
 	r.want(Deny, "STATE_UNAVAILABLE", add())
 }
 
+// An ask is no answer to whether a session is to be believed: the next action is tried.
+func TestThreat_A7_AnAskIsNoProbe(t *testing.T) {
+	r := newRoom(t)
+	for i := range 20 {
+		r.decide(within("s1", probeOf("demo-filtered", i)))
+	}
+	r.pass(35 * time.Minute)
+	r.want(RequireApproval, "RISK_NEEDS_APPROVAL", mail())
+	r.want(Allow, "", call("demo-filtered", "calculator", `{"sum": "2+2"}`))
+}
+
+func probeOf(agent string, n int) Request {
+	q := probe(n)
+	q.Principal.Agent = agent
+	return q
+}
+
+// That a session is over says nothing of what its agent is up to.
+func TestAnEndedSessionIsNotSuspicious(t *testing.T) {
+	r := newRoom(t)
+	r.want(Allow, "", add())
+	r.pass(2 * time.Hour)
+	r.want(Deny, "SESSION_ENDED", call("demo-basic", "calculator", `{"sum": "3+3"}`))
+	if got := r.suspicions(add()); got != 0 {
+		t.Errorf("counted %d", got)
+	}
+}
+
 func TestWhatIsSuspicious(t *testing.T) {
 	r := newRoom(t)
 	for name, tc := range map[string]struct {

@@ -251,7 +251,7 @@ func TestThreat_C3_ATokenOfAnotherKeyOrKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Verify(keys, []string{untyped}, presenter("b"), checks()); CauseOf(err) != Malformed {
+	if _, err := Verify(keys, []string{untyped}, presenter("b"), checks()); err == nil || CauseOf(err) != Malformed {
 		t.Errorf("of no type: %v", err)
 	}
 }
