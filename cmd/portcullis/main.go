@@ -31,6 +31,7 @@ type cli struct {
 	Approvals  approvalsCmd  `cmd:"" help:"List, show, approve, reject and watch approvals."`
 	Status     statusCmd     `cmd:"" help:"Show how the server is; --watch streams events."`
 	Limits     limitsCmd     `cmd:"" help:"Show live usage of limits; accept a loss of the shared store."`
+	Memory     memoryCmd     `cmd:"" help:"List what agents remember, put it into quarantine, roll it back."`
 	Kill       killCmd       `cmd:"" help:"Stop a tenant, an agent, a session or a tool, or let it go again."`
 	Breaker    breakerCmd    `cmd:"" help:"Close circuit breakers by hand."`
 	Delegation delegationCmd `cmd:"" help:"Let one agent act for another: make, hand on, show and revoke tokens."`
