@@ -22,11 +22,12 @@ complete(rows) if {
 	count({row.name | some row in rows; applies(row)} - counted) == 0
 }
 
-# A call need not have a user or a tool; limits for each of them do not apply then.
+# A call need not have a user or a tool, or affect anybody; limits for each of them do not apply then.
 applies(row) if {
 	scope := object.get(row, "scope", [])
 	not "user" in scope
 	not "tool" in scope
+	not "sink" in scope
 	among(input.action.kind, object.get(row, "kinds", []))
 	among(input.action.tool, object.get(row, "tools", []))
 }
