@@ -149,7 +149,7 @@ func (d *Directory) Authenticate(ctx context.Context, header string) (Caller, er
 		case byCert != nil:
 			return byCert.clone(), nil
 		case shown:
-			return Caller{}, ErrBadCredential
+			return Caller{}, rejected("no row has the SPIFFE id of the certificate")
 		default:
 			return Caller{}, ErrNoCredential
 		}
@@ -162,7 +162,7 @@ func (d *Directory) Authenticate(ctx context.Context, header string) (Caller, er
 		return who, nil
 	}
 	if byCert.Subject != who.Subject || byCert.Tenant != who.Tenant {
-		return Caller{}, ErrBadCredential
+		return Caller{}, rejected("certificate and token are of two subjects")
 	}
 	return byCert.clone(), nil
 }
@@ -176,12 +176,12 @@ func (d *Directory) certified(ctx context.Context) (who *Caller, shown bool, err
 	}
 	leaf, now := chain[0], d.now()
 	if slices.ContainsFunc(chain, d.revoked.has) || now.After(leaf.NotAfter) || now.Before(leaf.NotBefore) {
-		return nil, true, ErrBadCredential
+		return nil, true, rejected("the certificate is revoked or not valid now")
 	}
 	// What may sign for others is no workload (X509-SVID, 5.2), and what is made to last is no short-lived certificate.
 	if leaf.IsCA || leaf.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0 || leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 ||
 		leaf.NotAfter.Sub(leaf.NotBefore) > d.longest {
-		return nil, true, ErrBadCredential
+		return nil, true, rejected("the certificate is an authority's, may not sign, or is made to last")
 	}
 	if len(leaf.URIs) != 1 { // a SPIFFE certificate has exactly one
 		return nil, true, nil
@@ -216,7 +216,7 @@ func (d *Directory) byHeader(ctx context.Context, header string) (Caller, error)
 		who.Person, who.Owner = d.people.of(cmp.Or(who.Person, who.Subject)), d.ownerOf(who)
 		return who, nil
 	}
-	return Caller{}, ErrBadCredential
+	return Caller{}, rejected("no such key, and no token of an issuer in the file")
 }
 
 func newRevocations(rows []Revocation) (revocations, error) {

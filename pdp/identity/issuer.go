@@ -139,11 +139,11 @@ func (i *Issuer) caller(ctx context.Context, token string, now time.Time) (Calle
 	}
 	parsed, err := jwt.ParseSigned(token, taken)
 	if err != nil || len(parsed.Headers) != 1 || len(parsed.Headers[0].KeyID) > maxKidBytes {
-		return Caller{}, ErrBadCredential
+		return Caller{}, rejected("the token is signed with an algorithm that is not taken, or is none")
 	}
 	header := parsed.Headers[0]
 	if kind, ok := typeOf(header); !ok || !slices.Contains(tokenTypes, strings.ToLower(kind)) {
-		return Caller{}, ErrBadCredential
+		return Caller{}, rejected("the token is of a type that is no credential")
 	}
 	var said jwt.Claims
 	var claims map[string]any
@@ -163,10 +163,10 @@ func (i *Issuer) caller(ctx context.Context, token string, now time.Time) (Calle
 		}
 	}
 	if !verified || said.Expiry == nil || said.Expiry.Time().Sub(now) > maxLifetime+leeway {
-		return Caller{}, ErrBadCredential
+		return Caller{}, rejected("the signature does not hold, or the token has no end or one too far away")
 	}
 	if said.ValidateWithLeeway(jwt.Expected{Issuer: i.Issuer, AnyAudience: jwt.Audience{i.Audience}, Time: now}, leeway) != nil {
-		return Caller{}, ErrBadCredential
+		return Caller{}, rejected("the token is for another audience, or not valid now")
 	}
 	who, err := i.ruled(claims)
 	who.ValidUntil = said.Expiry.Time().Add(leeway)
@@ -177,7 +177,7 @@ func (i *Issuer) caller(ctx context.Context, token string, now time.Time) (Calle
 func (i *Issuer) ruled(claims map[string]any) (Caller, error) {
 	account, _ := claims[i.SubjectClaim].(string)
 	if account == "" {
-		return Caller{}, ErrBadCredential
+		return Caller{}, rejected("the token has no subject")
 	}
 	who := Caller{Subject: i.ID + ":" + account, CredentialID: i.ID + ":" + account, Tenant: i.Tenant, Method: methodJWT}
 	for _, g := range listed(claims[i.GroupsClaim]) {
@@ -198,17 +198,17 @@ func (i *Issuer) ruled(claims map[string]any) (Caller, error) {
 	}
 	if i.PersonClaim != "" {
 		if who.Person, _ = claims[i.PersonClaim].(string); !name.MatchString(who.Person) || i.PersonClaim == "email" && claims["email_verified"] == false {
-			return Caller{}, ErrBadCredential
+			return Caller{}, rejected("the token does not say who the person is")
 		}
 	}
 	if i.OwnerClaim != "" {
 		if who.Owner, _ = claims[i.OwnerClaim].(string); who.Owner == "" {
-			return Caller{}, ErrBadCredential
+			return Caller{}, rejected("the token does not say who owns the machine")
 		}
 	}
 	// Rules that are right one by one may make a machine that is a person, too.
 	if who.check() != nil {
-		return Caller{}, ErrBadCredential
+		return Caller{}, rejected("no rule gives the token a role, or its subject is no name")
 	}
 	return who, nil
 }

@@ -179,7 +179,7 @@ func (k *KeySet) named(ctx context.Context, kid string, now time.Time) ([]jose.J
 	case k.client != nil && (k.fetched.IsZero() || now.Sub(k.fetched) > keysStale):
 		return nil, ErrKeysUnavailable
 	case len(found) == 0:
-		return nil, ErrBadCredential
+		return nil, rejected("the token names a key that its issuer does not have")
 	}
 	return found, nil
 }

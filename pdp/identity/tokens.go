@@ -181,11 +181,11 @@ func (t *Tokens) Authenticate(_ context.Context, header string) (Caller, error) 
 		found = subtle.ConstantTimeSelect(same, i, found)
 	}
 	if found < 0 {
-		return Caller{}, ErrBadCredential
+		return Caller{}, rejected("no such key")
 	}
 	c := t.creds[found]
 	if !c.NotAfter.IsZero() && !t.now().Before(c.NotAfter) {
-		return Caller{}, ErrBadCredential
+		return Caller{}, rejected("the key is past its time")
 	}
 	return c.Caller.clone(), nil
 }
@@ -198,7 +198,7 @@ func (c Caller) clone() Caller {
 // bearer takes the token out of `Bearer token` (RFC 6750; the scheme in any case).
 func bearer(header string) (string, error) {
 	if len(header) > maxHeaderBytes {
-		return "", ErrBadCredential
+		return "", rejected("the header is too long")
 	}
 	header = strings.Trim(header, " \t")
 	if header == "" {
@@ -207,7 +207,7 @@ func bearer(header string) (string, error) {
 	scheme, token, _ := strings.Cut(header, " ")
 	token = strings.TrimLeft(token, " ")
 	if !strings.EqualFold(scheme, "bearer") || token == "" || strings.ContainsFunc(token, notInToken) {
-		return "", ErrBadCredential
+		return "", rejected("the header is no bearer token")
 	}
 	return token, nil
 }

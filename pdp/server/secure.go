@@ -276,7 +276,7 @@ func (s *secrets) proved(ctx context.Context, state *tls.ConnectionState) (prove
 			return identity.WithCertificate(ctx, chain), true, nil
 		}
 	}
-	return ctx, true, identity.ErrBadCredential
+	return ctx, true, fmt.Errorf("%w: no authority of now has signed the certificate", identity.ErrBadCredential)
 }
 
 // rechecks are the open streams, each of which is asked for again when those who may call have changed, or when its

@@ -188,6 +188,9 @@ func TestACertificateIsACredential(t *testing.T) {
 	wantWire(t, decideOn(t.Context(), m.dial()), codes.Unauthenticated, "NO_CREDENTIAL", "")
 	other := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer nonsense")
 	wantWire(t, decideOn(other, m.dial(m.issue("spiffe://corp/mailer"))), codes.Unauthenticated, "BAD_CREDENTIAL", "")
+	if log := m.logs.String(); !strings.Contains(log, "no row has the SPIFFE id") || strings.Contains(log, "nonsense") {
+		t.Errorf("the log lacks why, or repeats what was shown:\n%s", log)
+	}
 	if err := decideOn(t.Context(), m.dial(newAuthority(t).issue("spiffe://corp/mailer"))); err == nil {
 		t.Error("a certificate of another authority is taken")
 	}

@@ -27,7 +27,7 @@ import (
 
 // record is what the log line of a call says beyond its method and code. The logging step makes it, steps and
 // handlers inside fill it in, one goroutine after the other.
-type record struct{ subject, credential, tenant, decision string }
+type record struct{ subject, credential, tenant, decision, why string }
 
 type recordKey struct{}
 
@@ -54,7 +54,7 @@ func (c *chain) logging(ctx context.Context, method string, stream bool) (contex
 		}
 		for _, a := range [...]slog.Attr{
 			slog.String("subject", r.subject), slog.String("credential", r.credential),
-			slog.String("tenant", r.tenant), slog.String("decision", r.decision),
+			slog.String("tenant", r.tenant), slog.String("decision", r.decision), slog.String("why", r.why),
 		} {
 			if a.Value.String() != "" {
 				attrs = append(attrs, a)
@@ -95,10 +95,14 @@ func (c *chain) panicked(ctx context.Context, method string, p any) error {
 // authenticate is called for every method that is not open.
 func (c *chain) authenticate(ctx context.Context) (context.Context, error) {
 	caller, err := c.identify(ctx)
+	r, noted := ctx.Value(recordKey{}).(*record)
 	if err != nil {
+		if noted && !errors.Is(err, identity.ErrNoCredential) {
+			r.why = err.Error() // for whoever looks for the cause; the caller is not told
+		}
 		return nil, err
 	}
-	if r, ok := ctx.Value(recordKey{}).(*record); ok {
+	if noted {
 		r.subject, r.credential, r.tenant = caller.Subject, caller.CredentialID, caller.Tenant
 	}
 	return identity.WithCaller(ctx, caller), nil
@@ -139,7 +143,7 @@ func (c *chain) recheck(ctx context.Context, method string, stream bool) (contex
 	leave := c.streaming.add(listener{check: check, until: caller.ValidUntil})
 	return ctx, func(err error) error {
 		leave()
-		if cause := context.Cause(ctx); err != nil && errors.Is(cause, identity.ErrBadCredential) {
+		if cause := context.Cause(ctx); err != nil && (errors.Is(cause, identity.ErrBadCredential) || errors.Is(cause, identity.ErrKeysUnavailable)) {
 			err = cause
 		}
 		cancel(nil)
