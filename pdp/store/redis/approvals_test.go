@@ -153,7 +153,7 @@ func TestThreat_B4_ExpiryGoesByTheStoresTime(t *testing.T) {
 			}
 			do(t, r, free("cell", 1)) // hears the time
 		}
-		if moved := s.Now().Sub(began); moved < 0 || moved > time.Minute {
+		if moved := s.Now().Sub(began); moved < -time.Second || moved > time.Minute { // what it can be at most may become known better
 			t.Errorf("the host's clock stepped by %s µs, and the time by %s", step, moved)
 		}
 	}
