@@ -249,24 +249,30 @@ func TestObservationsAreOnRecordWithoutTheirText(t *testing.T) {
 	}
 }
 
-// What is too much at once is too much in parts, however the account is written and whatever session it is in.
+// What is too much at once is too much in parts, however the account is written; and a new session begins no new day.
 func TestThreat_A2_AmountsToOneRecipientAddUp(t *testing.T) {
-	r := newRoom(t, toolkit(nil, "send_money"))
+	day := map[string]any{"limits": map[string]any{"limits": []any{map[string]any{"name": "agent_amount_per_recipient_per_day", "max": 50000}}}}
+	r := newRoom(t, toolkit(day, "send_money"))
+	part := 0
 	pay := func(session, account string) Request {
-		req := call("mailer", "send_money", `{"recipient": "`+account+`", "amount": 10000}`)
+		part++
+		req := call("mailer", "send_money", `{"recipient": "`+account+`", "amount": 10000, "subject": "part `+strconv.Itoa(part)+`"}`)
 		req.Principal.Session = session
 		return req
 	}
-	for _, session := range []string{"s1", "s2"} {
+	for _, session := range []string{"s1", "s2", "s3"} {
 		o := Observation{Principal: pay(session, "").Principal, Spans: []Span{{Origin: origin.User, Text: "Pay 10000 to GB29NWBK60161331926819 or to DE89370400440532013000"}}}
 		if _, err := r.engine.Observe(t.Context(), watcher, o); err != nil {
 			t.Fatal(err)
 		}
 	}
 	r.want(Allow, "", pay("s1", "GB29NWBK60161331926819"))
-	r.want(Allow, "", pay("s2", "GB29NWBK60161331926819"))
+	r.want(Allow, "", pay("s1", "GB29NWBK60161331926819"))
 	third := pay("s1", "gb29nwbk60161331926819")
 	r.want(RequireApproval, "LIMIT_NEEDS_APPROVAL", third)
 	r.want(Allow, "", pay("s1", "DE89370400440532013000"))
 	r.want(Allow, "", r.approved(third))
+	r.want(Allow, "", pay("s2", "GB29NWBK60161331926819"))
+	r.want(Allow, "", pay("s2", "GB29NWBK60161331926819"))
+	r.want(RequireApproval, "LIMIT_NEEDS_APPROVAL", pay("s3", "GB29NWBK60161331926819"))
 }

@@ -117,12 +117,12 @@ func Links(text string) (out []string) {
 	return out
 }
 
-// typed says whether a word is an address without a scheme: it begins with www, or is a host with a path.
+// typed says whether a word is an address without a scheme: it begins with www, or is a host with a path, be it after two slashes.
 func typed(w string) bool {
 	if len(w) > 4 && strings.EqualFold(w[:4], "www.") {
 		return true
 	}
-	host, _, found := strings.Cut(w, "/")
+	host, _, found := strings.Cut(strings.TrimPrefix(w, "//"), "/") // browsers take the scheme of the page for //
 	dot := strings.LastIndexByte(host, '.')
 	return found && dot > 0 && len(host)-dot > 2 && !strings.ContainsFunc(host[dot+1:], func(r rune) bool { return !unicode.IsLetter(r) })
 }
