@@ -23,7 +23,7 @@ const DefaultTimeout = 5 * time.Second
 type Config struct {
 	// Addr is host:port; 127.0.0.1:7070 by default. Off loopback it needs TLS.
 	Addr string
-	// Token is the credential; or TokenFile, which is read for each call.
+	// Token is the credential; or TokenFile, which is read for each call. Neither is needed with a client certificate in TLS.
 	Token     Secret
 	TokenFile string
 	// TLS turns TLS on: authorities, server name and client certificate as crypto/tls takes them.
@@ -57,11 +57,13 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Addr == "" {
 		cfg.Addr = "127.0.0.1:7070"
 	}
-	if (cfg.Token == "") == (cfg.TokenFile == "") {
-		return nil, errors.New("give either a token or a token file")
+	if cfg.Token != "" && cfg.TokenFile != "" || !cfg.bears() && !cfg.certified() {
+		return nil, errors.New("give either a token or a token file, or a client certificate in TLS")
 	}
-	if _, err := cfg.token(); err != nil {
-		return nil, err
+	if cfg.bears() {
+		if _, err := cfg.token(); err != nil {
+			return nil, err
+		}
 	}
 	if cfg.Timeout < 0 {
 		return nil, errors.New("the timeout is negative")

@@ -58,7 +58,10 @@ func dial(cfg Config) (*grpc.ClientConn, error) {
 		// And one that vanished is noticed.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 	}, cfg.DialOptions...)
-	conn, err := grpc.NewClient(cfg.Addr, append(options, grpc.WithPerRPCCredentials(bearer{cfg}))...)
+	if cfg.bears() {
+		options = append(options, grpc.WithPerRPCCredentials(bearer{cfg}))
+	}
+	conn, err := grpc.NewClient(cfg.Addr, options...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", cfg.Addr, err)
 	}
@@ -87,6 +90,14 @@ func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]strin
 
 // RequireTransportSecurity is false, because dial has already refused plain text off loopback.
 func (bearer) RequireTransportSecurity() bool { return false }
+
+// bears says whether a token goes with each call.
+func (c Config) bears() bool { return c.Token != "" || c.TokenFile != "" }
+
+// certified says whether the connection shows a client certificate, which is a credential, too.
+func (c Config) certified() bool {
+	return c.TLS != nil && (len(c.TLS.Certificates) > 0 || c.TLS.GetClientCertificate != nil)
+}
 
 func (c Config) token() (string, error) {
 	token := string(c.Token)

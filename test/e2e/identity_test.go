@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	ctls "crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
@@ -23,6 +24,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	portcullisclient "github.com/portcullis-pdp/portcullis/clients/go"
 )
 
 // corporation is a server as a company would run it, with an authority for certificates and an issuer of tokens.
@@ -235,6 +238,23 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("another agent in the body: %s%s", got.out, got.err)
 		}
 	})
+	pair, err := ctls.LoadX509KeyPair(mailerCert, mailerKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(c.ca)
+	client, err := portcullisclient.New(portcullisclient.Config{
+		Addr: c.addr, TLS: &ctls.Config{RootCAs: pool, Certificates: []ctls.Certificate{pair}, MinVersion: ctls.VersionTLS13},
+		Principal: portcullisclient.Principal{Agent: "mailer", Session: "library"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if d := client.Decide(t.Context(), portcullisclient.ToolCall("calculator", map[string]any{"expression": "6*7"})); !d.Allowed() {
+		t.Errorf("the Go client with a certificate: %+v", d)
+	}
 	if got := c.by("stranger").run(question, "decide", "-"); !strings.Contains(got.err, "BAD_CREDENTIAL") {
 		t.Errorf("a certificate without an account: %s%s", got.out, got.err)
 	}

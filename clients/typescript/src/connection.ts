@@ -19,7 +19,10 @@ export interface Tls {
 export interface ConnectionOptions {
   /** host:port; 127.0.0.1:7070 by default. Off loopback it needs TLS. */
   address?: string;
-  /** The credential; or `tokenFile`, which is read for each call, so that a renewed token is used at once. */
+  /**
+   * The credential; or `tokenFile`, which is read for each call, so that a renewed token is used at once. Neither is needed with
+   * a client certificate in `tls`.
+   */
   token?: string;
   tokenFile?: string;
   /** True, or how to check the server. */
@@ -33,11 +36,15 @@ export interface Connection {
 
 /** Checks the options. Nothing is sent before the first call. */
 export function connect({ address = "127.0.0.1:7070", token, tokenFile, tls = false }: ConnectionOptions): Connection {
-  if ((token === undefined) === (tokenFile === undefined)) throw new TypeError("give either a token or a token file");
+  const certified = typeof tls === "object" && tls.cert !== undefined && tls.key !== undefined;
+  const bears = token !== undefined || tokenFile !== undefined;
+  if ((token !== undefined && tokenFile !== undefined) || (!bears && !certified)) {
+    throw new TypeError("give either a token or a token file, or a client certificate in tls");
+  }
   const host = /^(?<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$/.exec(address)?.groups?.["host"];
   if (host === undefined) throw new TypeError("the address must be host:port");
   if (!tls && !isLoopback(host)) throw new TypeError(`${address} is not on loopback: a credential is sent over TLS only, set tls`);
-  header(token ?? readFileSync(tokenFile ?? "", "utf8"));
+  if (bears) header(token ?? readFileSync(tokenFile ?? "", "utf8"));
 
   const baseUrl = `${tls ? "https" : "http"}://${address}`;
   // A server that vanished is noticed.
@@ -54,7 +61,7 @@ export function connect({ address = "127.0.0.1:7070", token, tokenFile, tls = fa
   const authorise: Interceptor = (next) => async (request) => {
     // The session manager would connect anew, and keep the process alive.
     if (closed) throw new ConnectError("the client is closed", Code.Unavailable);
-    request.header.set("authorization", header(token ?? (await readFile(tokenFile ?? "", "utf8"))));
+    if (bears) request.header.set("authorization", header(token ?? (await readFile(tokenFile ?? "", "utf8"))));
     return await next(request);
   };
   return {

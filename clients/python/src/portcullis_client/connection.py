@@ -49,8 +49,9 @@ class Connection:
     _credentials: Any = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if (self.token is None) == (self.token_file is None):
-            raise ValueError("give either a token or a token file")
+        certified = self.tls is not None and self.tls.cert_file is not None
+        if (self.token is not None and self.token_file is not None) or (self.token is None and self.token_file is None and not certified):
+            raise ValueError("give either a token or a token file, or a client certificate in tls")
         if self.tls is None and not _is_loopback(self.address):
             raise ValueError(f"{self.address} is not on loopback: a credential is sent over TLS only, give tls=TLS(...)")
         self.metadata()
@@ -58,7 +59,10 @@ class Connection:
             object.__setattr__(self, "_credentials", self.tls.credentials())
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """The credential for one call. A file is read for each, so that a renewed token is used at once."""
+        """The credential for one call; with a client certificate alone, nothing. A file is read for each call, so that a
+        renewed token is used at once."""
+        if self.token is None and self.token_file is None:
+            return ()
         token = (Path(self.token_file).read_text() if self.token_file is not None else self.token or "").strip()
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise ValueError("the credential is empty or holds characters that no header may have")
