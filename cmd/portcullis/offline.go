@@ -65,7 +65,7 @@ func (c inspectCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	facts := a.Facts(action.FactOptions{KnownTools: s.Tables.ToolNames()})
+	facts := a.Facts(action.FactOptions{KnownTools: s.Tables.ToolNames(), Files: s.Tables.Files})
 	sinks := decision.Sinks(&s.Tables, a, facts)
 	if c.JSON {
 		return json.NewEncoder(io.out).Encode(inspection{canonical, digest, facts, sinks})

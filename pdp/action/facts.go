@@ -42,13 +42,15 @@ type FactOptions struct {
 	DeniedPaths []string
 	// KnownTools are the tools that the bundle knows.
 	KnownTools []string
+	// Files are names that a table gives a class. It takes none away.
+	Files []NamedPath
 }
 
 // Facts works out the facts of an action, in an order that depends on nothing but the action: tool, HTTP
 // request, memory, arguments, content. Which values are looked at is decided by their shape and by the name
 // of their argument; what a name promises (a path, a URL, a command) is looked at whatever its shape.
 func (a *Action) Facts(opts FactOptions) []Fact {
-	c := collector{denied: readDenied(opts.DeniedPaths), index: map[string]int{}}
+	c := collector{denied: readDenied(opts.DeniedPaths), files: readNamed(opts.Files), index: map[string]int{}}
 	if a.Tool != "" {
 		if known, near, flags := CheckToolName(a.Tool, opts.KnownTools); !known && len(flags) > 0 {
 			c.add(Fact{Pointer: "/tool", Type: FactToolName, Flags: flags, NearMissOf: near})
@@ -88,6 +90,7 @@ type collector struct {
 	full   bool
 	finder urlFinder
 	denied []deniedDir
+	files  []namedPath
 	shell  bool   // the tool is a shell: its arguments are commands
 	argv   string // pointer of an array that was read as one command
 	named  names  // of the value last seen, to split a name once for a whole array

@@ -62,6 +62,11 @@ func (c *collector) path(pointer, s string, sure bool) {
 
 func (c *collector) classOf(l location, f *flagSet) string {
 	class := classOfPath(l)
+	for _, n := range c.files {
+		if n.holds(l) {
+			class = moreTelling(class, n.class)
+		}
+	}
 	f.addIf(hasGlob(l.segments), FlagGlob)
 	for _, d := range c.denied {
 		if d.holds(l) {

@@ -66,7 +66,7 @@ func (j *judgement) unsuppressed(findings []scan.Finding) []scan.Finding {
 }
 
 func (e *Engine) factsOf(j *judgement, a *action.Action) []action.Fact {
-	return a.Facts(action.FactOptions{DeniedPaths: e.cfg.DeniedPaths, KnownTools: j.snapshot.Tables.ToolNames()})
+	return a.Facts(action.FactOptions{DeniedPaths: e.cfg.DeniedPaths, KnownTools: j.snapshot.Tables.ToolNames(), Files: j.snapshot.Tables.Files})
 }
 
 // fingerprint names texts to who holds the key of the tenant, and to nobody else.

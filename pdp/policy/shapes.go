@@ -279,7 +279,16 @@ func (s *shapes) positive() {
 }
 
 func (s *shapes) marks() {
-	for _, name := range []string{"paths", "urls", "commands"} {
+	var paths pathsTable
+	if s.table("paths", &paths) {
+		s.named("paths", paths.Marks)
+		for _, row := range paths.Files {
+			if !row.Valid() {
+				s.bad("paths", "files: %q needs a name to end in, and one of the classes secret, agent_config, memory and system", row.Path)
+			}
+		}
+	}
+	for _, name := range []string{"urls", "commands"} {
 		var t marksShape
 		if s.table(name, &t) {
 			s.named(name, t.Marks)

@@ -30,8 +30,10 @@ type Tables struct {
 	Suppressions []Suppression
 	Memory       MemoryTable
 	Loops        Loops
-	Behaviour    Behaviour
-	Answers      Answers
+	// Files are names that the table `paths` gives a class.
+	Files     []action.NamedPath
+	Behaviour Behaviour
+	Answers   Answers
 	// Roles says what tools do and which arguments are sinks. Nil where the bundle has no table `sinks`: then all are.
 	Roles *toolrole.Lexicon
 
@@ -143,6 +145,11 @@ func readTables(data map[string]any) (Tables, error) {
 	}
 	if _, there := tree["answers"]; there {
 		err = errors.Join(err, strict(tree, "answers", &out.Answers))
+	}
+	if _, there := tree["paths"]; there { // no file is named without
+		var paths pathsTable
+		err = errors.Join(err, loose(tree, "paths", &paths))
+		out.Files = paths.Files
 	}
 	if _, there := tree["behaviour"]; there { // nothing is known without
 		err = errors.Join(err, strict(tree, "behaviour", &out.Behaviour), errors.Join(out.Behaviour.check()...))
