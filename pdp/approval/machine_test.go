@@ -21,7 +21,7 @@ func recordIn(t *testing.T, name string) Record {
 	switch name {
 	case "pending":
 	case "approved", "redeemed", "lapsed", "revoked":
-		rec.vote(yes, kept, nil)
+		_, _, _ = rec.vote(yes, kept, nil)
 		switch name {
 		case "redeemed":
 			if err := rec.redeem(t0.Add(2*time.Second), Redemption{Agent: "bot", RequestedBy: "gw"}, "d1", kept); err != nil {
@@ -33,7 +33,7 @@ func recordIn(t *testing.T, name string) Record {
 			rec.cancel(t0.Add(2*time.Second), "stop", kept)
 		}
 	case "rejected":
-		rec.vote(no, kept, nil)
+		_, _, _ = rec.vote(no, kept, nil)
 	case "expired":
 		rec.settle(t0.Add(time.Minute), kept)
 	case "cancelled":
@@ -135,9 +135,9 @@ func TestStateMachine(t *testing.T) {
 
 func TestAsOfShowsWhatWas(t *testing.T) {
 	rec := begin(Approval{ID: "x", Agent: "bot", RequestedBy: "gw", Quorum: 2, Created: t0, Expires: t0.Add(time.Minute)}, 1)
-	rec.vote(Vote{Subject: "ann", Verdict: Approve, Stages: []int{0}, At: t0.Add(1)}, kept, nil)
-	rec.vote(Vote{Subject: "bob", Verdict: Approve, Stages: []int{0}, At: t0.Add(2)}, kept, nil)
-	rec.vote(Vote{Subject: "cal", Verdict: Reject, At: t0.Add(3)}, kept, nil)
+	_, _, _ = rec.vote(Vote{Subject: "ann", Verdict: Approve, Stages: []int{0}, At: t0.Add(1)}, kept, nil)
+	_, _, _ = rec.vote(Vote{Subject: "bob", Verdict: Approve, Stages: []int{0}, At: t0.Add(2)}, kept, nil)
+	_, _, _ = rec.vote(Vote{Subject: "cal", Verdict: Reject, At: t0.Add(3)}, kept, nil)
 	if err := rec.redeem(t0.Add(4), Redemption{Agent: "bot", RequestedBy: "gw"}, "d", kept); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestAsOfShowsWhatWas(t *testing.T) {
 func TestLateVotesAreBounded(t *testing.T) {
 	rec := recordIn(t, "rejected")
 	for i := range 10 * maxVotes {
-		rec.vote(Vote{Subject: fmt.Sprint("voter", i), Verdict: Approve, Stages: []int{0}, At: t0.Add(2 * time.Second)}, kept, nil)
+		_, _, _ = rec.vote(Vote{Subject: fmt.Sprint("voter", i), Verdict: Approve, Stages: []int{0}, At: t0.Add(2 * time.Second)}, kept, nil)
 	}
 	if n := len(rec.Approval.Votes); n != maxVotes {
 		t.Fatalf("%d votes are kept, want %d", n, maxVotes)

@@ -53,8 +53,8 @@ func TestAStageOpensAtItsMoment(t *testing.T) {
 		return Vote{Subject: who, Verdict: Approve, Stages: []int{0}, At: t0.Add(5 * time.Second)}
 	}
 	rec = staged(0, 10)
-	rec.vote(yes("ann"), kept, nil)
-	rec.vote(yes("bob"), kept, nil)
+	_, _, _ = rec.vote(yes("ann"), kept, nil)
+	_, _, _ = rec.vote(yes("bob"), kept, nil)
 	rec.settle(t0.Add(30*time.Second), kept)
 	if !rec.Due.Equal(rec.Approval.Expires) || rec.Approval.Stage != 0 || rec.Approval.State != Approved {
 		t.Errorf("approved: due at %s, %s at stage %d", rec.Due, rec.Approval.State, rec.Approval.Stage)

@@ -268,8 +268,19 @@ func TestARefusedEditIsNotKept(t *testing.T) {
 		a.TTL = time.Minute
 		a.Stages = []approval.Stage{{Quorum: 1, Groups: []string{"g"}}, {After: 10 * time.Second, Quorum: 1, Groups: []string{"h"}}}
 	})
-	w.clock.move(10 * time.Second)
-	_, err := w.SubmitVerdict(t.Context(), a.ID, person("ann"), approval.Ballot{
+	looks := 0
+	now := func() time.Time { // the second look is the one in the transaction
+		if looks++; looks == 2 {
+			w.clock.move(10 * time.Second)
+		}
+		return w.clock.now()
+	}
+	q, err := approval.New(w.cfg, w.store, w.keys, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	looks = 0
+	_, err = q.SubmitVerdict(t.Context(), a.ID, person("ann"), approval.Ballot{
 		Verdict: approval.Approve, ExpectedDigest: a.Digest, EditedArguments: "{}",
 		Edit: &approval.Edit{Digest: "pc1:bb", Action: []byte("other"), Stages: []approval.Stage{{Quorum: 1, Groups: []string{"g"}}}},
 	})

@@ -16,6 +16,7 @@ const (
 
 // approver is a small bundle that asks, with an approver policy of this text.
 func approver(tb testing.TB, text string) *Bundle {
+	tb.Helper()
 	b := small(tb)
 	b.Modules["rules/asking.rego"] = smallAsk
 	if text != "" {
