@@ -147,7 +147,7 @@ func (j *judgement) labels() []string {
 	return append(append(out, j.memory.labels...), j.delegatedLabels()...)
 }
 
-// seenPrefix begins the labels of what arrived in a session, but for seenResult by category of what was found in it.
+// seenPrefix begins the labels of what arrived in a session: categories of what was found in it, and others.
 const (
 	seenPrefix = "seen:"
 	seenResult = seenPrefix + "tool_result"
@@ -156,7 +156,7 @@ const (
 // sessionSaw are the categories of what was found in what arrived in the session before.
 func (j *judgement) sessionSaw() (out []string) {
 	for _, label := range j.session.Labels {
-		if category, ok := strings.CutPrefix(label, seenPrefix); ok && label != seenResult {
+		if category, ok := strings.CutPrefix(label, seenPrefix); ok && scan.KnownCategory(category) {
 			out = append(out, category)
 		}
 	}

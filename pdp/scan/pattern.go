@@ -139,6 +139,9 @@ var (
 	confidences = []string{"low", "medium", "high"}
 )
 
+// KnownCategory says whether findings may have the category.
+func KnownCategory(name string) bool { return slices.Contains(categories, name) }
+
 // strongestFirst orders rules so that a budget which runs out has been spent on what matters most.
 func strongestFirst(a, b Rule) int {
 	return cmp.Or(
