@@ -248,9 +248,13 @@ func (s signer) signWith(t *testing.T, header map[jose.HeaderKey]any, payload st
 	return token
 }
 
-func (s signer) signRaw(t *testing.T, payload string) string { return s.signWith(t, nil, payload) }
+func (s signer) signRaw(t *testing.T, payload string) string {
+	t.Helper()
+	return s.signWith(t, nil, payload)
+}
 
 func (s signer) signAs(t *testing.T, kind any, c map[string]any) string {
+	t.Helper()
 	return s.signWith(t, map[jose.HeaderKey]any{jose.HeaderType: kind}, mustJSON(t, c))
 }
 

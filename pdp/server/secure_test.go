@@ -132,7 +132,7 @@ func startMutual(t *testing.T) *mutual {
 func startMutualWith(t *testing.T, change func(*Config)) *mutual {
 	t.Helper()
 	m := &mutual{authority: newAuthority(t), dir: t.TempDir()}
-	m.authority.write(m.issue(""), m.file("cert.pem"), m.file("key.pem"))
+	m.write(m.issue(""), m.file("cert.pem"), m.file("key.pem"))
 	writePEM(t, m.file("ca.pem"), "CERTIFICATE", m.cert.Raw)
 	m.allow(mutualRows)
 	var err error
@@ -265,7 +265,7 @@ func TestTheFilesOfTLSAreFollowed(t *testing.T) {
 		return s
 	}
 	first := serial()
-	m.authority.write(m.issue(""), m.file("cert.pem"), m.file("key.pem"))
+	m.write(m.issue(""), m.file("cert.pem"), m.file("key.pem"))
 	waitUntil(t, "the new certificate is shown", func() bool { return serial() != first })
 	second := serial()
 	if err := os.WriteFile(m.file("key.pem"), []byte("no key"), 0o600); err != nil {
@@ -275,7 +275,7 @@ func TestTheFilesOfTLSAreFollowed(t *testing.T) {
 	if got := serial(); got != second {
 		t.Errorf("with a wrong key it shows %s, want %s", got, second)
 	}
-	m.authority.write(m.issue(""), m.file("cert.pem"), m.file("key.pem"))
+	m.write(m.issue(""), m.file("cert.pem"), m.file("key.pem"))
 	next := newAuthority(t)
 	writePEM(t, m.file("ca.pem"), "CERTIFICATE", next.cert.Raw)
 	waitUntil(t, "the next authority's certificate is a credential", func() bool {

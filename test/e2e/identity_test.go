@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -108,9 +109,7 @@ func (c *corporation) token(name string, change map[string]any) string {
 		c.t.Fatal(err)
 	}
 	claims := map[string]any{"iss": c.issuer, "aud": "portcullis", "sub": name, "email": name + "@acme.example", "groups": []string{"approvers"}, "exp": time.Now().Add(time.Hour).Unix()}
-	for k, v := range change {
-		claims[k] = v
-	}
+	maps.Copy(claims, change)
 	text, err := jwt.Signed(signer).Claims(claims).Serialize()
 	if err != nil {
 		c.t.Fatal(err)
