@@ -15,7 +15,26 @@ import (
 
 // TestApprovalsConformance runs the contract of stores of approvals against a real Redis. Each case has keys of its own.
 func TestApprovalsConformance(t *testing.T) {
-	r := join(t, Config{URL: redistest.Start(t).URL()})
+	conformApprovals(t, Config{URL: redistest.Start(t).URL()})
+}
+
+// TestApprovalsOnACluster: all of their keys are in one slot.
+func TestApprovalsOnACluster(t *testing.T) {
+	nodes := redistest.StartCluster(t, 3)
+	cfg := Config{URL: nodes[0].URL(), Cluster: true}
+	conformApprovals(t, cfg)
+	a := openApprovals(t, join(t, cfg).Ledger)
+	if err := a.Insert(t.Context(), anAsk("id1"), nil, noCaps); err != nil {
+		t.Fatal(err)
+	}
+	if ids, _, err := a.listen(t.Context(), "0"); err != nil || len(ids) != 1 {
+		t.Errorf("heard %v, %v", ids, err)
+	}
+}
+
+func conformApprovals(t *testing.T, cfg Config) {
+	t.Helper()
+	r := join(t, cfg)
 	approvaltest.Run(t, func(_ *testing.T, window int) approval.Store {
 		scope := rand.Text()
 		return r.approvalsAt("\x00"+scope, scope+":{approvals}:", window)
