@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/portcullis-pdp/portcullis/pdp/breaker"
+	"github.com/portcullis-pdp/portcullis/pdp/delegation"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
@@ -91,10 +92,13 @@ func (j *judgement) suspicious() breaker.Outcome {
 func (j *judgement) incriminates(r Reason) bool {
 	control, _, _ := strings.Cut(r.Rule, ".")
 	if control == "engine" {
-		return r.Rule == delegationRule
+		return r.Rule == delegationRule && !slices.Contains(honest, delegation.CauseOf(j.chainErr))
 	}
 	return !slices.Contains(j.snapshot.Tables.Innocent, control)
 }
+
+// honest are the causes for which a chain may not hold any more that its holder cannot help.
+var honest = []delegation.Cause{delegation.Expired, delegation.NotYet, delegation.Revoked, delegation.UnknownKey, delegation.Risk}
 
 func seriously(f scan.Finding) bool {
 	return (f.Category == "injection" || f.Category == "evasion" || f.Category == "suspicion") &&

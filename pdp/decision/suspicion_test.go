@@ -186,6 +186,18 @@ func probeOf(agent string, n int) Request {
 	return q
 }
 
+// A token that has expired is no attack, however often it is sent.
+func TestAnExpiredChainIsNotSuspicious(t *testing.T) {
+	r := newRoom(t, withTables(crew))
+	chain := r.handed(nil, "chief", "mailer", rights(0, "calculator"))
+	r.pass(time.Hour)
+	q := within("s2", under(chain, adds("mailer")))
+	r.want(Deny, "DELEGATION_INVALID", q)
+	if got := r.suspicions(q); got != 0 {
+		t.Errorf("counted %d", got)
+	}
+}
+
 // That a session is over says nothing of what its agent is up to.
 func TestAnEndedSessionIsNotSuspicious(t *testing.T) {
 	r := newRoom(t)

@@ -6,8 +6,8 @@
 // as each agent of the chain. Nothing here ever allows anything.
 //
 // Only the PDP signs. A holder that hands on less asks for it (DecisionService.Delegate) instead of signing by itself:
-// agents then need no keys of their own, whoever delegates has proved by its credential who it is, and each token is on
-// record from its first moment. The price is one call a delegation.
+// agents then need no keys of their own, whoever delegates has proved by its credential who it is, and operators
+// hear of each token as it is made. The price is one call a delegation.
 //
 // It knows neither policy nor gRPC. pdp/decision mints and verifies, cmd/portcullis revokes.
 package delegation
