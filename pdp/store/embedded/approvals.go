@@ -70,7 +70,7 @@ func (s *Approvals) Insert(ctx context.Context, rec approval.Record, content []b
 		if err := tx.bucket(approvalContentsBucket).Put([]byte(a.ID), content); err != nil {
 			return err
 		}
-		return tx.replace(nil, &rec)
+		return tx.replace(trace{id: []byte(a.ID)}, &rec)
 	})
 }
 
@@ -307,14 +307,11 @@ func (t approvalsTx) load(id []byte) (approval.Record, error) {
 }
 
 func (t approvalsTx) update(id string, change func(*approval.Record) approval.Effect) error {
-	old, err := t.load([]byte(id))
+	rec, err := t.load([]byte(id))
 	if err != nil {
 		return err
 	}
-	rec, err := t.load([]byte(id)) // a copy of its own for change
-	if err != nil {
-		return err
-	}
+	before := traceOf(&rec)
 	switch change(&rec) {
 	case approval.Write:
 		if rec.Content != nil {
@@ -322,9 +319,9 @@ func (t approvalsTx) update(id string, change func(*approval.Record) approval.Ef
 				return fmt.Errorf("replace content: %w", err)
 			}
 		}
-		return t.replace(&old, &rec)
+		return t.replace(before, &rec)
 	case approval.Remove:
-		return t.replace(&old, nil)
+		return t.replace(before, nil)
 	default:
 		return nil
 	}

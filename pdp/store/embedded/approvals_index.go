@@ -106,17 +106,26 @@ func talliesOf(rec *approval.Record) []tally {
 	return out
 }
 
-// replace puts rec where old was, with its index, counts, content and changes. Either may be nil. It writes only what differs:
-// each bucket that is touched is some pages more to sync before a verdict is answered.
-func (t approvalsTx) replace(old, rec *approval.Record) error {
-	var before, after []row
+// trace is what a record has left in the other buckets, so that it can be changed in place.
+type trace struct {
+	id      []byte
+	rows    []row
+	tallies []tally
+	changes int
+}
+
+func traceOf(rec *approval.Record) trace {
+	return trace{[]byte(rec.Approval.ID), rowsOf(rec), talliesOf(rec), len(rec.Changes)}
+}
+
+// replace puts rec where there was something, or nothing, with its index, counts, content and changes; nil removes it. It writes
+// only what differs: each bucket that is touched is some pages more to sync before a verdict is answered.
+func (t approvalsTx) replace(before trace, rec *approval.Record) error {
+	id := before.id
+	var after []row
 	tallies := map[string]int64{}
-	seen := 0
-	if old != nil {
-		seen, before = len(old.Changes), rowsOf(old)
-		for _, d := range talliesOf(old) {
-			tallies[string(d.scope)] -= d.n
-		}
+	for _, d := range before.tallies {
+		tallies[string(d.scope)] -= d.n
 	}
 	if rec != nil {
 		after = rowsOf(rec)
@@ -124,25 +133,24 @@ func (t approvalsTx) replace(old, rec *approval.Record) error {
 			tallies[string(d.scope)] += d.n
 		}
 	}
-	if err := t.reindex(before, after); err != nil {
+	if err := t.reindex(before.rows, after); err != nil {
 		return err
 	}
 	if err := t.add(tallies); err != nil {
 		return err
 	}
 	if rec == nil {
-		if err := t.bucket(approvalContentsBucket).Delete([]byte(old.Approval.ID)); err != nil {
+		if err := t.bucket(approvalContentsBucket).Delete(id); err != nil {
 			return fmt.Errorf("erase content: %w", err)
 		}
-		return t.bucket(approvalsBucket).Delete([]byte(old.Approval.ID))
+		return t.bucket(approvalsBucket).Delete(id)
 	}
-	id := []byte(rec.Approval.ID)
 	if !rec.Approval.Live() {
 		if err := t.bucket(approvalContentsBucket).Delete(id); err != nil {
 			return fmt.Errorf("erase content: %w", err)
 		}
 	}
-	for n := seen + 1; n <= len(rec.Changes); n++ {
+	for n := before.changes + 1; n <= len(rec.Changes); n++ {
 		if err := t.journal(id, uint64(n)); err != nil {
 			return err
 		}
