@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,4 +164,155 @@ func carryOut(ctx context.Context, q *approval.Queue, id string, d deed) (ended,
 		a, err := q.Get(ctx, id)
 		return ended{state: a.State, use: a.Use}, err
 	}
+}
+
+// edited is what the history of an ask with edits means: two of three people, for what would be done now.
+type edited struct {
+	state  approval.State
+	digest int // which edit, 0: none
+	yes    [3]bool
+	used   bool
+}
+
+// change is an operation on it. Of an edit and of a yes, seen is the digest that is named.
+type change struct {
+	what       string // approve, edit, reject, expire, redeem
+	by         int
+	seen, made int
+}
+
+var editedModel = porcupine.Model{
+	Init: func() any { return edited{state: approval.Pending} },
+	Step: func(state, input, output any) (bool, any) {
+		m, c := state.(edited), input.(change)
+		said := ""
+		refuses := c.seen != m.digest
+		switch {
+		case c.what == "expire":
+			switch m.state {
+			case approval.Pending:
+				m.state = approval.Expired
+			case approval.Approved: // lapses
+				m.used = true
+			}
+		case c.what == "redeem":
+			if said = "no"; m.state == approval.Approved && !m.used {
+				m.used, said = true, "yes"
+			}
+		case c.what == "reject" && m.state == approval.Pending:
+			m.state, said = approval.Rejected, "applied"
+		case c.what == "reject":
+			said = "late"
+		case refuses:
+			said = approval.ErrDigest.Reason
+		case m.state != approval.Pending:
+			said = "late"
+		case c.what == "edit":
+			m.digest, m.yes, said = c.made, [3]bool{}, "applied"
+			m.yes[c.by] = true
+		case m.yes[c.by]:
+			said = "late"
+		default:
+			m.yes[c.by], said = true, "applied"
+		}
+		n := 0
+		for _, y := range m.yes {
+			if y {
+				n++
+			}
+		}
+		if n == 2 && m.state == approval.Pending {
+			m.state = approval.Approved
+		}
+		return said == output.(string), m
+	},
+	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v: %v", input, output) },
+}
+
+// TestProveHistoriesOfEditsAreLinear: edits, votes for one digest or another, expiry and redemptions at once.
+func TestProveHistoriesOfEditsAreLinear(t *testing.T) {
+	w := newWorld(t, approval.Config{MaxPendingPerAgent: 5000, MaxTTL: time.Hour})
+	for number := range proof(30, 1000) {
+		w.editedHistory(t, number)
+	}
+}
+
+func (w *world) editedHistory(t *testing.T, number int) {
+	t.Helper()
+	const callers, each = 4, 6
+	a := w.ask(func(a *approval.Ask) { a.Quorum, a.TTL, a.Digest = 2, time.Minute, digestOf(number, 0) })
+	began := time.Now()
+	var mu sync.Mutex
+	var history []porcupine.Operation
+	var wg sync.WaitGroup
+	var made, newest atomic.Int64
+	for caller := range callers {
+		wg.Go(func() {
+			for range each {
+				c := change{what: []string{"approve", "approve", "edit", "edit", "redeem"}[rand.IntN(5)], by: rand.IntN(3), seen: int(newest.Load())}
+				if rand.IntN(20) == 0 {
+					c.what = []string{"expire", "reject"}[rand.IntN(2)]
+				}
+				if c.what == "edit" {
+					c.made = int(made.Add(1))
+				}
+				from := time.Since(began)
+				said, err := w.carryOutChange(a.ID, number, c)
+				to := time.Since(began)
+				if err != nil {
+					t.Errorf("%+v: %v", c, err)
+					return
+				}
+				if c.what == "edit" && said == "applied" {
+					newest.Store(int64(c.made))
+				}
+				mu.Lock()
+				history = append(history, porcupine.Operation{ClientId: caller, Input: c, Output: said, Call: int64(from), Return: int64(to)})
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if !porcupine.CheckOperations(editedModel, history) {
+		for _, op := range history {
+			t.Logf("%d %8d-%8d %+v %v", op.ClientId, op.Call, op.Return, op.Input, op.Output)
+		}
+		t.Fatalf("history %d: no piece of paper could have said that", number)
+	}
+	w.clock.move(time.Minute)
+}
+
+func digestOf(history, edit int) string { return fmt.Sprintf("pc1:%d.%d", history, edit) }
+
+func (w *world) carryOutChange(id string, number int, c change) (string, error) {
+	ctx := context.Background()
+	switch c.what {
+	case "expire":
+		w.clock.move(time.Minute)
+		return "", nil
+	case "redeem":
+		want := redemption()
+		want.Digest = digestOf(number, 0)
+		err := w.Redeem(ctx, id, want, fmt.Sprint("d", rand.Int()))
+		if e, ok := errors.AsType[*approval.Error](err); ok && e.Problem == approval.FailedPrecondition {
+			return "no", nil
+		}
+		return "yes", err
+	}
+	b := approval.Ballot{Verdict: approval.Approve, ExpectedDigest: digestOf(number, c.seen)}
+	switch c.what {
+	case "reject":
+		b = approval.Ballot{Verdict: approval.Reject}
+	case "edit":
+		digest := digestOf(number, c.made)
+		b.EditedArguments, b.Edit = "{}", &approval.Edit{Digest: digest, Action: []byte(digest), Stages: []approval.Stage{{Quorum: 2}}}
+	}
+	r, err := w.SubmitVerdict(ctx, id, person(fmt.Sprint("person", c.by)), b)
+	if e, ok := errors.AsType[*approval.Error](err); ok && e.Problem == approval.FailedPrecondition {
+		return e.Reason, nil
+	}
+	if r.Applied {
+		return "applied", err
+	}
+	return "late", err
 }

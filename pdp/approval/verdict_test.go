@@ -371,3 +371,24 @@ func TestABallotOfAnEarlierLookIsRefused(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
+
+// TestThreat_B1_ContentOfBeforeAnEditIsNotTakenForIt: what is sealed says which action it is.
+func TestThreat_B1_ContentOfBeforeAnEditIsNotTakenForIt(t *testing.T) {
+	w := newWorld(t, approval.Config{})
+	a := w.ask()
+	_, before, err := w.store.Content(t.Context(), a.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.SubmitVerdict(t.Context(), a.ID, person("ann"), approval.Ballot{
+		Verdict: approval.Approve, ExpectedDigest: a.Digest, EditedArguments: "{}", Edit: &approval.Edit{Digest: "pc1:bb", Action: []byte("other")},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.store.Update(t.Context(), a.ID, func(r *approval.Record) approval.Effect { r.Content = before; return approval.Write }); err != nil {
+		t.Fatal(err)
+	}
+	if given, err := w.Edited(t.Context(), a.ID); err == nil {
+		t.Errorf("the agent is given %s", given)
+	}
+}
