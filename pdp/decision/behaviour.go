@@ -6,6 +6,7 @@ import (
 	policyv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/policy/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/behaviour"
+	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
@@ -63,4 +64,12 @@ func (c *compared) input() *policyv1.Surprise {
 		return &policyv1.Surprise{Level: string(policy.SurpriseUnknown)}
 	}
 	return &policyv1.Surprise{Level: string(c.level), Percent: c.percent, Because: c.because}
+}
+
+// entry is for the log, of what is worth a look.
+func (c *compared) entry() *decisionlog.Surprise {
+	if c.level != policy.SurpriseUnusual && c.level != policy.SurpriseRare {
+		return nil
+	}
+	return &decisionlog.Surprise{Level: string(c.level), Percent: c.percent, Because: c.because}
 }

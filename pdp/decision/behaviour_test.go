@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 )
 
@@ -108,4 +109,13 @@ func BenchmarkCompare(b *testing.B) {
 			r.engine.learn(j)
 		}
 	})
+}
+
+func TestTheLogSaysWhatIsWorthALook(t *testing.T) {
+	for level, logged := range map[policy.Surprise]bool{"": false, policy.SurpriseUnknown: false, policy.SurpriseUsual: false, policy.SurpriseUnusual: true, policy.SurpriseRare: true} {
+		c := compared{level: level, percent: 90, because: []string{"tool"}}
+		if got := c.entry(); (got != nil) != logged || logged && (got.Percent != 90 || got.Because[0] != "tool") {
+			t.Errorf("%s: %+v", level, got)
+		}
+	}
 }

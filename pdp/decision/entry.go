@@ -47,6 +47,7 @@ func (j *judgement) entry(took time.Duration) decisionlog.Entry {
 	for _, s := range j.limits {
 		d.Limits = append(d.Limits, decisionlog.Limit{Name: s.Name, Used: s.Used, Max: s.Max, Exceeded: s.Exceeded})
 	}
+	d.Memory, d.Surprise = j.memoryEntry(), j.compared.entry()
 	if j.ticket != nil {
 		d.Approval = &decisionlog.ApprovalRef{ID: j.ticket.ID, State: j.ticket.State, Redeemed: j.redeemed, EditedDigest: j.ticket.EditedDigest}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/decisionlog"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
 	"github.com/portcullis-pdp/portcullis/pdp/memory"
 	"github.com/portcullis-pdp/portcullis/pdp/seal"
@@ -220,4 +221,18 @@ func (e *Engine) allowMemory(ctx context.Context, j *judgement) {
 	}
 	e.Logger.Error("cannot seal a memory item; the write is denied", "decision_id", j.id, "error", err.Error())
 	j.deny("SEAL_UNAVAILABLE", "engine.memory", "The memory item could not be sealed, so the write is denied.", "high")
+}
+
+// memoryEntry is for the log: which version was read, deleted or written, and what it is worth.
+func (j *judgement) memoryEntry() *decisionlog.Memory {
+	switch j.req.Action.Kind {
+	case action.KindMemoryRead, action.KindMemoryWrite, action.KindMemoryDelete:
+	default:
+		return nil
+	}
+	m := &decisionlog.Memory{Seal: j.memory.seal, Sequence: j.memory.sealed.Sequence, Untrusted: j.memory.untrusted}
+	if j.grant != nil {
+		m.Sequence = j.grant.Sequence
+	}
+	return m
 }

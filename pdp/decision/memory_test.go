@@ -345,3 +345,19 @@ func TestMemoryThatCannotBeLookedUpIsDenied(t *testing.T) {
 	store.Fail = nil
 	r.want(Allow, "", readOf("k", "likes tea", grant))
 }
+
+func TestTheLogSaysWhichVersion(t *testing.T) {
+	of := &judgement{req: item(action.KindMemoryRead, "k", "likes tea", "")}
+	of.memory = memoryState{seal: "superseded", sealed: seal.MemoryClaims{Sequence: 3}}
+	if got := of.memoryEntry(); got.Seal != "superseded" || got.Sequence != 3 {
+		t.Errorf("%+v", got)
+	}
+	of.grant = &MemoryGrant{Sequence: 7}
+	if got := of.memoryEntry(); got.Sequence != 7 {
+		t.Errorf("%+v", got)
+	}
+	of.req = add()
+	if got := of.memoryEntry(); got != nil {
+		t.Errorf("%+v of a call", got)
+	}
+}

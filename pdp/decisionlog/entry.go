@@ -137,6 +137,22 @@ type Breaker struct {
 	Failures int64  `json:"failures"`
 }
 
+// Memory is what was known of a memory item.
+type Memory struct {
+	// Seal is what the seal of a read was worth, in the words of the contract.
+	Seal string `json:"seal,omitempty"`
+	// Sequence is that of the seal that was read or granted.
+	Sequence  uint64 `json:"sequence,omitempty"`
+	Untrusted bool   `json:"untrusted,omitempty"`
+}
+
+// Surprise is how unlike the agent's usual calls a call was, where it was unusual or rare.
+type Surprise struct {
+	Level   string   `json:"level"`
+	Percent int64    `json:"percent"`
+	Because []string `json:"because,omitempty"`
+}
+
 // Decision is everything that explains one answer.
 type Decision struct {
 	DecisionID     string       `json:"decision_id"`
@@ -152,6 +168,8 @@ type Decision struct {
 	Limits         []Limit      `json:"limits,omitempty"`
 	Breakers       []Breaker    `json:"breakers,omitempty"`
 	Degraded       []string     `json:"degraded,omitempty"`
+	Memory         *Memory      `json:"memory,omitempty"`
+	Surprise       *Surprise    `json:"surprise,omitempty"`
 	BundleRevision string       `json:"bundle_revision"`
 	DurationMicros int64        `json:"duration_micros"`
 	// StageMicros is how long each stage of the pipeline took, by its name.

@@ -27,6 +27,7 @@ var soon = time.Now().Add(time.Hour)
 type records = map[string][]byte
 
 func testEmpty(t *testing.T, s memory.Store) {
+	t.Helper()
 	of := memory.Owner{Tenant: "t", Agent: "a"}
 	if head, record, err := s.Get(t.Context(), of, "x"); head != nil || record != nil || err != nil {
 		t.Errorf("get: %q, %q, %v", head, record, err)
@@ -64,6 +65,7 @@ func want(t *testing.T, s memory.Store, of memory.Owner, head string, put map[st
 }
 
 func testSwap(t *testing.T, s memory.Store) {
+	t.Helper()
 	of := memory.Owner{Tenant: "t", Agent: "a"}
 	if swap(t, s, of, []byte("1"), []byte("2"), records{"x": []byte("X")}) {
 		t.Error("swapped a head that was not there")
@@ -86,6 +88,7 @@ func testSwap(t *testing.T, s memory.Store) {
 
 // testOwners that must not be mixed up, and names of items that are hostile.
 func testOwners(t *testing.T, s memory.Store) {
+	t.Helper()
 	var owners []memory.Owner
 	for _, name := range [][2]string{
 		{"t", "a"}, {"t", "ab"}, {"ta", ""}, {"", "ta"}, {"t", "a\x00b"}, {"t\x00a", "b"}, {"t", "{a}"}, {"t", ""}, {"", ""},
@@ -113,6 +116,7 @@ func testOwners(t *testing.T, s memory.Store) {
 
 // testConcurrent writes by two processes: no sequence twice, and not one item more than the quota.
 func testConcurrent(t *testing.T, s memory.Store) {
+	t.Helper()
 	const writers, each, room = 8, 10, 50
 	of := memory.Owner{Tenant: "t", Agent: "a"}
 	books := []*memory.Book{memory.New(s, time.Now), memory.New(s, time.Now)}
@@ -153,6 +157,7 @@ func testConcurrent(t *testing.T, s memory.Store) {
 
 // testSweep must not forget what has not ended.
 func testSweep(t *testing.T, s memory.Store) {
+	t.Helper()
 	of := memory.Owner{Tenant: "t", Agent: "a"}
 	if !swap(t, s, of, nil, []byte("1"), records{"x": []byte("X")}) {
 		t.Fatal("not swapped")
