@@ -360,7 +360,7 @@ func (f *Scratch) reach(prefix *byteset, text string, start, least, most int, ta
 		return start - most
 	}
 	from, stop := start, max(start-most, 0)
-	if most < unbounded || tail == noTail {
+	if tail == noTail {
 		for from > stop && prefix.has(text[from-1]) {
 			from--
 		}
@@ -370,7 +370,7 @@ func (f *Scratch) reach(prefix *byteset, text string, start, least, most int, ta
 		if w.epoch != f.epoch {
 			*w = walks{epoch: f.epoch}
 		}
-		from = w.back(prefix, text, start, &f.budget)
+		from = w.back(prefix, text, start, stop, &f.budget)
 	}
 	if from == 0 && most >= unbounded {
 		f.overran = f.overran || f.cut
@@ -378,37 +378,44 @@ func (f *Scratch) reach(prefix *byteset, text string, start, least, most int, ta
 	return from
 }
 
-// walks are the last two stretches of a plan's endless prefix that were walked through. A place in one of them, or behind it,
-// need not be walked back from again; without that a text with many places would cost its square. Two, for places come in the
-// order of the text but for a few bytes.
+// walks are the last two stretches of a plan's prefix that were walked through. A place in one of them, or behind it, need
+// not be walked back from again; without that a text with many places would cost its square. Two, for places come in the order
+// of the text but for a few bytes.
 type walks struct {
 	epoch        uint32
 	last, before stretch
 }
 
-// stretch is text[from:end], all of one set, with none of it in front.
+// stretch is text[from:end], all of one set: as much of it as there was, or as the prefix may take.
 type stretch struct{ from, end int32 }
 
-// back is where the stretch begins that ends at start.
-func (w *walks) back(prefix *byteset, text string, start int, budget *int) int {
+// back is the leftmost place from stop on from which all up to start is of the prefix.
+func (w *walks) back(prefix *byteset, text string, start, stop int, budget *int) int {
 	s := &w.last
 	if start < int(s.from) {
 		s = &w.before
 	}
-	if start >= int(s.from) && start <= int(s.end) {
-		return int(s.from)
+	from, end := start, int(s.end)
+	joins := start >= int(s.from) && start <= end
+	if !joins {
+		for from > stop && from != end && prefix.has(text[from-1]) {
+			from--
+		}
+		joins = from == end && end > 0
 	}
-	from := start
-	for from > 0 && from != int(s.end) && prefix.has(text[from-1]) {
-		from--
-	}
-	*budget -= (start - from) / 4
-	if from == int(s.end) && from > 0 {
-		from = int(s.from)
+	steps := start - from
+	if joins {
+		at := max(int(s.from), stop)
+		for from = at; from > stop && prefix.has(text[from-1]); {
+			from--
+		}
+		steps += at - from
 	} else if s == &w.last {
 		w.before = w.last
 	}
-	*s = stretch{int32(from), int32(start)}
+	if *budget -= steps / 4; start > end || !joins {
+		*s = stretch{int32(from), int32(start)}
+	}
 	return from
 }
 

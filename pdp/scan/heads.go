@@ -253,13 +253,12 @@ func (g *runGate) scan(f *Scratch, text string) {
 	var last filled
 	before, here := uint64(highBits), g.none(load64(text))
 	for i := 0; i+8 <= len(text); i += 8 {
-		behind := uint64(0)
+		var behind uint64
 		if i+16 <= len(text) {
-			behind = load64(text[i+8 : i+16])
+			behind = g.none(load64(text[i+8 : i+16]))
 		} else {
-			behind = loadAcross(text, i+8)
+			behind = g.none(loadAcross(text, i+8))
 		}
-		behind = g.none(behind)
 		// Four more of the run stand in front, or behind.
 		if here|before>>32*(behind&(1<<32-1)) == 0 {
 			g.eight(f, &last, text, i)

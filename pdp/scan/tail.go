@@ -92,17 +92,17 @@ var tailClass, tailExample = func() (class [256]uint8, example [tailClasses]rune
 	for _, bytes := range []string{"\n", "\t", "\r\f\v", "'\"`", "([{", ")]}", "!^~", "%&"} {
 		take(bytes)
 	}
-	controls := ""
+	var controls []byte
 	for c := range byte(utf8.RuneSelf) {
 		switch {
 		case class[c] < tailClasses:
 		case c < ' ' || c == 0x7F:
-			controls += string(rune(c))
+			controls = append(controls, c)
 		default:
 			take(string(rune(c)))
 		}
 	}
-	take(controls)
+	take(string(controls))
 	return class, example
 }()
 
