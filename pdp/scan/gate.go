@@ -401,7 +401,7 @@ func (w *walks) back(prefix *byteset, text string, start, stop int, budget *int)
 		for from > stop && from != end && prefix.has(text[from-1]) {
 			from--
 		}
-		joins = from == end && end > 0
+		joins = from == end
 	}
 	steps := start - from
 	if joins {

@@ -9,11 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// tails is an automaton of what patterns want to stand from the places on that a gate finds. Most words that a gate finds are
-// not followed by what their pattern wants, and a few steps tell. What it says is that a match may be there, never that
-// there is one: it knows ASCII only, and not all of that apart, takes whatever stands before the place for what the pattern wants there, and gives up
-// after maxTail bytes. In return its states are rows of one table, so that a step is one look-up in memory that is next to
-// what was looked up before; and whichever texts come, it holds no more than maxTailStates of them.
+// tails is an automaton of what patterns want to stand from the places on that a gate finds. Most words that a gate finds
+// are not followed by what their pattern wants, and a few steps tell. What it says is that a match may be there, never that
+// there is one: it knows ASCII only, and not all of that apart, takes whatever stands before the place for what the pattern
+// wants there, and gives up after maxTail bytes. In return its states are rows of one table, so that a step is one look-up in
+// memory that is next to what was looked up before; and whichever texts come, it holds no more than maxTailStates of them.
 type tails struct {
 	table atomic.Pointer[tailTable]
 
@@ -37,7 +37,7 @@ type tailInst struct {
 // tailTable has the states that were built so far. It only grows; when it is full, a new one takes its place, and whoever
 // still works with the old one may do so.
 type tailTable struct {
-	next []atomic.Uint32 // by state and byte
+	next []atomic.Uint32 // by state and class, two to each
 	// entries has the state behind the letters that the gate compared, by probe, and then that of each tail as a whole.
 	entries []atomic.Uint32
 	used    atomic.Uint32 // states

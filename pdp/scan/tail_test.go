@@ -41,3 +41,45 @@ func TestTails_KnowNothingOfWhatIsNotASCII(t *testing.T) {
 		}
 	}
 }
+
+// TestThreat_E1_PrefixesAreWalkedBackThroughOnce: a word behind a prefix without bound, or with a wide one, would cost its
+// square if each of many were walked back from.
+func TestThreat_E1_PrefixesAreWalkedBackThroughOnce(t *testing.T) {
+	for _, expr := range []string{`[a-z ]*magicword x`, `q[a-z ]{0,1000}magicword x`} {
+		s := scannerOf(t, []Pattern{{Regex: expr}})
+		if len(s.rules) != 1 || kindsOf(s.rules[0])[0] != planGrams.String() || s.rules[0].plans[0].most < 1000 {
+			t.Fatalf("%s is not found by what stands behind its prefix", expr)
+		}
+		text := strings.Repeat("magicword x ", 20_000)
+		var f Scratch
+		f.begin(s, text)
+		s.gates(&f, text)
+		if spent := stepsAlways + stepsPerByte*len(text) - f.budget; spent > 8*len(text) {
+			t.Errorf("%s: %d steps for %d bytes", expr, spent, len(text))
+		}
+	}
+}
+
+// TestWalks_GiveWhatWalkingBackWouldGive compares the places that are remembered with those that are not, for places that
+// come a few bytes out of order.
+func TestWalks_GiveWhatWalkingBackWouldGive(t *testing.T) {
+	var prefix byteset
+	prefix.add('a', 'z')
+	g := newGenerator(11)
+	for range 20_000 {
+		text := strings.Repeat(g.pick("abc", "abcdefgh", "a.", "abc.abcdefghijklmnopq"), 1+g.IntN(12))
+		most := g.pick("a", "abcdef", text)
+		w, budget := walks{}, 0
+		for at := g.IntN(6); at <= len(text); at += g.IntN(10) {
+			start := max(at-g.IntN(24), 0)
+			stop := max(start-len(most), 0)
+			want := start
+			for want > stop && prefix.has(text[want-1]) {
+				want--
+			}
+			if got := w.back(&prefix, text, start, stop, &budget); got != want {
+				t.Fatalf("%q from %d to %d: %d, want %d", text, start, stop, got, want)
+			}
+		}
+	}
+}
