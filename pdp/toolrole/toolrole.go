@@ -2,7 +2,7 @@
 // `sinks` where somebody wrote a row for the tool, then by what the tool's server says of it, then by names, so that a toolkit
 // which nobody has heard of is judged too. What none of them tells is taken for the worse: a tool that is not known to read
 // writes, and of one that writes without an argument that is known for a sink, every argument that is not named as content is
-// one. A server may speak against its own tool; in its favour it is believed only where a table trusts it.
+// one that is no day or time. A server may speak against its own tool; in its favour it is believed only where a table trusts it.
 //
 // pdp/policy reads the table, pdp/decision registers descriptions and asks.
 package toolrole
@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -204,9 +205,25 @@ func (l *Lexicon) Sinks(t Tool, arguments []Argument) []bool {
 		return out
 	}
 	for i, a := range arguments {
-		out[i] = a.Text != "" && !l.content(a.Name)
+		out[i] = a.Text != "" && !l.content(a.Name) && (l == nil || !moment(a.Text))
 	}
 	return out
+}
+
+// moments are the ways in which programs write a day or a time.
+var moments = []string{
+	time.DateOnly, time.DateTime, time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "15:04", "15:04:05",
+}
+
+// moment says whether a value is a day or a time, which by itself affects nobody.
+func moment(text string) bool {
+	if len(text) > len(time.RFC3339) {
+		return false
+	}
+	return slices.ContainsFunc(moments, func(layout string) bool {
+		_, err := time.Parse(layout, text)
+		return err == nil
+	})
 }
 
 // listed says whether a row names the sinks of the tool, be it none.
