@@ -113,7 +113,8 @@ lint-go: bin/golangci-lint
 bench: build $(STAMPS)/redis ## decisions a second against a bare gRPC echo, the packages' own benchmarks, scanning against regexp and gitleaks
 	bin/portcullis bench $(ARGS)
 	go test -run '^$$' -bench . -benchmem ./...
-	cd tools/bench && go run . -root ../..
+	@# Its go.mod follows that of the program, whatever has become of it.
+	cd tools/bench && go run -mod=mod . -root ../..
 
 # Where the public corpora lie; see docs/scanning.md.
 CORPORA ?= ../shared/corpora
