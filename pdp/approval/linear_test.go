@@ -194,6 +194,7 @@ var editedModel = porcupine.Model{
 				m.state = approval.Expired
 			case approval.Approved: // lapses
 				m.used = true
+			case approval.Rejected, approval.Expired, approval.Cancelled:
 			}
 		case c.what == "redeem":
 			if said = "no"; m.state == approval.Approved && !m.used {

@@ -361,7 +361,8 @@ export type DecideResponse = Message<"portcullis.v1.DecideResponse"> & {
   retryAfter?: Duration | undefined;
 
   /**
-   * The arguments to use instead of those proposed, of the same shape, as canonical JSON; empty unless an obligation changed them.
+   * The arguments to use instead of those proposed, as canonical JSON; empty unless an obligation changed them. Of the same shape where policy had something
+   * taken out; a reviewer may have changed anything (`engine.edit`).
    *
    * @generated from field: string effective_arguments_json = 8;
    */

@@ -562,7 +562,8 @@ type DecideResponse struct {
 	Limits []*LimitStatus `protobuf:"bytes,6,rep,name=limits,proto3" json:"limits,omitempty"`
 	// When asking again may help; unset if it won't.
 	RetryAfter *durationpb.Duration `protobuf:"bytes,7,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
-	// The arguments to use instead of those proposed, of the same shape, as canonical JSON; empty unless an obligation changed them.
+	// The arguments to use instead of those proposed, as canonical JSON; empty unless an obligation changed them. Of the same shape where policy had something
+	// taken out; a reviewer may have changed anything (`engine.edit`).
 	EffectiveArgumentsJson string `protobuf:"bytes,8,opt,name=effective_arguments_json,json=effectiveArgumentsJson,proto3" json:"effective_arguments_json,omitempty"`
 	// Set for memory actions that are allowed.
 	Memory *MemoryGrant `protobuf:"bytes,9,opt,name=memory,proto3" json:"memory,omitempty"`
