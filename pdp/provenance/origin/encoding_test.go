@@ -16,7 +16,9 @@ var disguised = []struct {
 	of   func(r *rand.Rand, value string) []string
 }{
 	{"base64", func(_ *rand.Rand, v string) []string { return []string{base64.StdEncoding.EncodeToString([]byte(v))} }},
-	{"base64url", func(_ *rand.Rand, v string) []string { return []string{base64.RawURLEncoding.EncodeToString([]byte(v))} }},
+	{"base64url", func(_ *rand.Rand, v string) []string {
+		return []string{base64.RawURLEncoding.EncodeToString([]byte(v))}
+	}},
 	{"hex", func(_ *rand.Rand, v string) []string { return []string{hex.EncodeToString([]byte(v))} }},
 	{"percent", func(_ *rand.Rand, v string) []string {
 		var b strings.Builder
