@@ -44,6 +44,9 @@ func TestThreat_A7_ARareCallAfterSomethingUntrustedIsAskedAboutWhereTheTableSays
 	if !strings.Contains(resp.Reasons[0].Message, "rare") || !strings.Contains(resp.Reasons[0].Message, "tool") {
 		t.Errorf("the reason does not say why: %q", resp.Reasons[0].Message)
 	}
+	for range 8 {
+		r.want(RequireApproval, "BEHAVIOUR", odd)
+	}
 	odd.Principal.Session = "clean" // what was asked about has taught nothing
 	resp = r.want(Allow, "", odd)   // it has seen nothing
 	if !slices.ContainsFunc(resp.Findings, func(f scan.Finding) bool { return f.Rule == "anomaly.behaviour" }) {
