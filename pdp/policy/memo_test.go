@@ -336,7 +336,7 @@ var defaultReads = []string{
 	"views.*.pointer", "views.*.chain", "views.*.text", // only policy tests have any
 	"findings.*.rule", "findings.*.category", "findings.*.severity", "findings.*.confidence", "findings.*.pointer", "findings.*.count", "findings.*.fingerprint",
 	"provenance.*.pointer", "provenance.*.sink", "provenance.*.origins.*",
-	"session.labels.*", "session.memory_items", "session.ended", "session.repeats_level", "session.cycle_level", "session.untrusted", "session.private",
+	"session.labels.*", "session.memory_items", "session.ended", "session.repeats_level", "session.cycle_level", "session.surprise.level", "session.surprise.because.*", "session.untrusted", "session.private",
 	"limits.*.name", "limits.*.exceeded", "limits.*.on_exceed",
 	"breakers.*.name", "breakers.*.state", "breakers.*.probe",
 	"approval.state",
