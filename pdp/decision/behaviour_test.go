@@ -12,6 +12,7 @@ import (
 
 // surprised lets surprise have consequences, from few calls on.
 func surprised(tb testing.TB, unknown, usual, unusual, rare string) func(*room) {
+	tb.Helper()
 	rows := []any{}
 	for name, effect := range map[string]string{"unknown": unknown, "usual": usual, "unusual": unusual, "rare": rare} {
 		rows = append(rows, map[string]any{"name": name, "effect": effect})

@@ -271,10 +271,12 @@ func TestThreat_E5_MemoryOfAnAgentHasAQuotaByOrigin(t *testing.T) {
 // TestThreat_A11_AFileThatIsMemoryIsMemory in any spelling: who has read a page does not write orders to the next session.
 func TestThreat_A11_AFileThatIsMemoryIsMemory(t *testing.T) {
 	r := newRoom(t)
-	r.holder.Swap(tuned(t, map[string]any{"profiles": map[string]any{"profiles": []any{map[string]any{
-		"name": "basic", "strictness": 2, "approve_high": "always", "tools": []any{"search", "write_file"},
-	}}}, "agents": map[string]any{"default_profile": "basic", "agents": []any{map[string]any{"agent": "demo-basic", "profile": "basic"}}},
-		"tools": map[string]any{"tools": []any{}}, "blocked": map[string]any{"tools": []any{}}, "anomalies": map[string]any{"anomalies": []any{}}}))
+	r.holder.Swap(tuned(t, map[string]any{
+		"profiles": map[string]any{"profiles": []any{map[string]any{
+			"name": "basic", "strictness": 2, "approve_high": "always", "tools": []any{"search", "write_file"},
+		}}}, "agents": map[string]any{"default_profile": "basic", "agents": []any{map[string]any{"agent": "demo-basic", "profile": "basic"}}},
+		"tools": map[string]any{"tools": []any{}}, "blocked": map[string]any{"tools": []any{}}, "anomalies": map[string]any{"anomalies": []any{}},
+	}))
 	write := func(session, path, content string) Response {
 		args, err := json.Marshal(map[string]string{"path": path, "content": content})
 		if err != nil {

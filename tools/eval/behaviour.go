@@ -144,6 +144,14 @@ func atLeast(scores []float64, bound float64) float64 {
 	return percent(n, len(scores))
 }
 
+// share is a percentage of so many runs.
+func share(runs int, percent float64) string {
+	if runs == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f %%", percent)
+}
+
 func (r *report) behaviour(rows []told) {
 	r.table("Surprise: the most surprising call of a run, by what all other tasks have taught", func(w io.Writer) {
 		fmt.Fprintf(w, "corpus\tbenign runs\tattacked\tAUC\tbenign with a rare call\tattacked\n")
@@ -152,7 +160,7 @@ func (r *report) behaviour(rows []told) {
 			if t.auc > 0 {
 				area = fmt.Sprintf("%.3f", t.auc)
 			}
-			fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%.1f %%\t%.1f %%\n", t.corpus, t.benign, t.attacked, area, t.benignRare, t.attackedRare)
+			fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%s\n", t.corpus, t.benign, t.attacked, area, share(t.benign, t.benignRare), share(t.attacked, t.attackedRare))
 		}
 	})
 }
