@@ -31,6 +31,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/notify"
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance"
+	"github.com/portcullis-pdp/portcullis/pdp/seal"
 	"github.com/portcullis-pdp/portcullis/pdp/server"
 	"github.com/portcullis-pdp/portcullis/pdp/store/embedded"
 	"github.com/portcullis-pdp/portcullis/pdp/store/redis"
@@ -148,7 +149,7 @@ func (p *program) openState(c serveCmd, at places) error {
 	if err := p.openApprovals(store, at); err != nil {
 		return err
 	}
-	if err := p.openMemory(store); err != nil {
+	if err := p.openMemory(store, at.keys); err != nil {
 		return err
 	}
 	if p.switches, err = killswitch.Open(context.Background(), store, time.Now); err != nil {
@@ -229,13 +230,13 @@ func (p *program) openApprovals(store *embedded.Store, at places) error {
 }
 
 // openMemory opens the record of what agents remember: shared with other replicas, or in the data directory.
-func (p *program) openMemory(store *embedded.Store) error {
+func (p *program) openMemory(store *embedded.Store, keys *seal.Keys) error {
 	if p.shared != nil {
-		p.memory = memory.New(p.shared.OpenMemoryItems(), time.Now)
+		p.memory = memory.New(p.shared.OpenMemoryItems(), keys, time.Now)
 		return nil
 	}
 	items, err := store.OpenMemoryItems()
-	p.memory = memory.New(items, time.Now)
+	p.memory = memory.New(items, keys, time.Now)
 	return err
 }
 

@@ -173,7 +173,7 @@ func newRoom(tb testing.TB, options ...func(*room)) *room {
 	r.rooms = Deps{
 		Policies: &r.holder, Evaluator: evaluator, Limits: limits, Breakers: breakers,
 		Sessions:  sessions(r, provenance.Config{}),
-		Memory:    memory.New(must[*embedded.MemoryItems](tb)(store.OpenMemoryItems()), r.clock),
+		Memory:    memory.New(must[*embedded.MemoryItems](tb)(store.OpenMemoryItems()), keys, r.clock),
 		Approvals: must[*approval.Queue](tb)(approval.New(approval.Config{}, r.asks, keys, r.clock)),
 		Switches:  must[*killswitch.Board](tb)(killswitch.Open(tb.Context(), store, r.clock)),
 		Records:   r.records, Keys: keys, Log: r.log, Events: event.NewHub(r.clock), Observer: r.heard,

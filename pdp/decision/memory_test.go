@@ -338,7 +338,7 @@ func TestASealOutlivesTheRotationOfKeys(t *testing.T) {
 
 func TestMemoryThatCannotBeLookedUpIsDenied(t *testing.T) {
 	store := memorytest.NewModel()
-	r := newRoom(t, func(r *room) { r.rooms.Memory = memory.New(store, r.clock) })
+	r := newRoom(t, func(r *room) { r.rooms.Memory = memory.New(store, r.rooms.Keys, r.clock) })
 	grant := r.write("k", "likes tea")
 	store.Fail = errBroken
 	r.want(Deny, "STATE_UNAVAILABLE", readOf("k", "likes tea", grant))

@@ -39,15 +39,16 @@ const (
 // Book answers for the memory of all agents. The truth is in the Store, and nothing is kept here: two processes see the same.
 // Changes of one owner are made one at a time in a process, so that they need no second try; between processes the Store compares.
 type Book struct {
-	store Store
-	now   func() time.Time
-	seed  maphash.Seed
-	locks [shards]sync.Mutex
+	store  Store
+	sealer Sealer
+	now    func() time.Time
+	seed   maphash.Seed
+	locks  [shards]sync.Mutex
 }
 
 // New makes a book over a store.
-func New(store Store, now func() time.Time) *Book {
-	return &Book{store: store, now: now, seed: maphash.MakeSeed()}
+func New(store Store, sealer Sealer, now func() time.Time) *Book {
+	return &Book{store: store, sealer: sealer, now: now, seed: maphash.MakeSeed()}
 }
 
 // Draft is a version that is about to be written.
@@ -126,7 +127,7 @@ func (b *Book) change(ctx context.Context, of Owner, item string, alter func(*he
 				return err
 			}
 		}
-		it, err := decode[Item](oldItem)
+		it, err := b.open(of, item, oldItem)
 		if err != nil {
 			return err
 		}
@@ -152,7 +153,7 @@ func (b *Book) swap(ctx context.Context, of Owner, old []byte, h *head, items ma
 		if records[name] = nil; it == nil {
 			continue
 		}
-		if records[name], err = encode(it); err != nil {
+		if records[name], err = b.seal(of, it); err != nil {
 			return false, err
 		}
 	}
@@ -203,7 +204,7 @@ func (b *Book) changeAll(ctx context.Context, of Owner, look func(*Item) change)
 		h := head{Revision: was.Revision, Sequence: was.Sequence, Ends: was.Ends}
 		items := map[string]*Item{}
 		for name, raw := range records {
-			it, err := decode[Item](raw)
+			it, err := b.open(of, name, raw)
 			if err != nil {
 				return nil, err
 			}
@@ -252,7 +253,7 @@ func (b *Book) Room(ctx context.Context, of Owner, id ID, d Draft, q Quota) erro
 	if err != nil {
 		return err
 	}
-	it, err := decode[Item](rawItem)
+	it, err := b.open(of, id.name(), rawItem)
 	if err != nil {
 		return err
 	}

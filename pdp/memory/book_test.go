@@ -3,6 +3,8 @@ package memory_test
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/portcullis-pdp/portcullis/pdp/memory"
 	"github.com/portcullis-pdp/portcullis/pdp/memory/memorytest"
+	"github.com/portcullis-pdp/portcullis/pdp/seal"
 )
 
 // TestModelConformance makes sure that the store that these tests lean on is one.
@@ -34,7 +37,7 @@ type room struct {
 func newRoom(t *testing.T) *room {
 	t.Helper()
 	r := &room{t: t, store: memorytest.NewModel(), now: began}
-	r.book = memory.New(r.store, func() time.Time { return r.now })
+	r.book = memory.New(r.store, memorytest.Sealer{}, func() time.Time { return r.now })
 	return r
 }
 
@@ -105,7 +108,7 @@ func TestThreat_A13_ADeletedItemIsNotReadAgain(t *testing.T) {
 func TestALostRecordLetsNothingPass(t *testing.T) {
 	r := newRoom(t)
 	old := r.write("k", "tea")
-	r.book = memory.New(memorytest.NewModel(), func() time.Time { return r.now })
+	r.book = memory.New(memorytest.NewModel(), memorytest.Sealer{}, func() time.Time { return r.now })
 	r.look("k", old, memory.Unknown)
 	fresh := r.write("k", "coffee")
 	if fresh.Sequence != old.Sequence {
@@ -300,4 +303,38 @@ func TestOnlyTheNewestIsEverValid(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestThreat_E16_NamesOfItemsAreNotInTheStore: an agent chooses them, and one may hold a secret. They are shown as long as
+// their seal opens.
+func TestThreat_E16_NamesOfItemsAreNotInTheStore(t *testing.T) {
+	r := newRoom(t)
+	keys, err := seal.LoadOrCreate(filepath.Join(t.TempDir(), "keys.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.book = memory.New(r.store, keys, func() time.Time { return r.now })
+	s := r.write("zebrafinch", "text")
+	_, records, err := r.store.All(t.Context(), owner)
+	if err != nil || len(records) != 1 {
+		t.Fatalf("%d records, %v", len(records), err)
+	}
+	for slot, raw := range records {
+		if strings.Contains(slot, "zebrafinch") || strings.Contains(string(raw), "zebrafinch") || strings.Contains(string(raw), "long") {
+			t.Errorf("the store shows it: %s %s", slot, raw)
+		}
+	}
+	r.look("zebrafinch", s, memory.Valid)
+	if list, err := r.book.List(t.Context(), owner, "long", 9); err != nil || len(list.Items) != 1 || list.Items[0].Key != "zebrafinch" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	others, err := seal.LoadOrCreate(filepath.Join(t.TempDir(), "keys.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.book = memory.New(r.store, others, func() time.Time { return r.now })
+	r.look("zebrafinch", s, memory.Valid) // what may be read does not hang on the name's seal
+	if list, err := r.book.List(t.Context(), owner, "", 9); err != nil || len(list.Items) != 1 || list.Items[0].Key != "" {
+		t.Errorf("%+v, %v", list, err)
+	}
 }

@@ -33,7 +33,7 @@ func (b *Book) Look(ctx context.Context, of Owner, id ID, s Sealed) (State, erro
 	if err != nil {
 		return Unknown, fmt.Errorf("%w: %w", ErrStore, err)
 	}
-	it, err := decode[Item](raw)
+	it, err := b.open(of, id.name(), raw)
 	if err != nil {
 		return Unknown, err
 	}
@@ -81,8 +81,8 @@ func (b *Book) List(ctx context.Context, of Owner, layer string, atMost int) (Li
 		return Listing{}, err
 	}
 	out := Listing{Sequence: h.Sequence, All: h.All, Untrusted: h.Untrusted}
-	for _, raw := range records {
-		it, err := decode[Item](raw)
+	for slot, raw := range records {
+		it, err := b.open(of, slot, raw)
 		if err != nil {
 			return Listing{}, err
 		}
@@ -127,7 +127,7 @@ func (b *Book) Quarantine(ctx context.Context, of Owner, q Quarantine) (versions
 			v.Quarantined = !q.Release
 			n++
 		}
-		touched[it.name()] = n // a second try counts anew
+		touched[it.slot] = n // a second try counts anew
 		if n == 0 {
 			return leave
 		}
@@ -140,7 +140,7 @@ func (b *Book) Quarantine(ctx context.Context, of Owner, q Quarantine) (versions
 		return 0, 0, err
 	}
 	for _, it := range changed {
-		versions += touched[it.name()]
+		versions += touched[it.slot]
 	}
 	return versions, len(changed), nil
 }
@@ -154,7 +154,7 @@ func (b *Book) Rollback(ctx context.Context, of Owner, since Since) (back []Item
 	now := b.now()
 	without := map[string]bool{}
 	back, err = b.changeAll(ctx, of, func(it *Item) change {
-		delete(without, it.name()) // a second try counts anew
+		delete(without, it.slot) // a second try counts anew
 		current := it.version(it.Current)
 		if current == nil || !since.covers(current) || !current.Deletion && !current.Quarantined {
 			return leave
@@ -165,7 +165,7 @@ func (b *Book) Rollback(ctx context.Context, of Owner, since Since) (back []Item
 				return store
 			}
 		}
-		without[it.name()] = true
+		without[it.slot] = true
 		return leave
 	})
 	if err != nil {

@@ -1,6 +1,8 @@
 package memory
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -23,8 +25,12 @@ type ID struct {
 	Key   string `json:"key"`
 }
 
-// name tells two items apart: no two have the same.
-func (id ID) name() string { return fmt.Sprintf("%d:%s%s", len(id.Layer), id.Layer, id.Key) }
+// name tells two items of an owner apart, and shows neither what they are called nor, as keys rotate, under which key: an
+// agent chooses the names of what it remembers, and one may hold what must not lie about.
+func (id ID) name() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "memory item %d:%s%s", len(id.Layer), id.Layer, id.Key))
+	return hex.EncodeToString(sum[:])
+}
 
 // Version is one change of an item.
 type Version struct {
@@ -43,9 +49,12 @@ func (v *Version) Untrusted() bool { return Untrusted(v.Labels) }
 
 func (v *Version) expired(now time.Time) bool { return !now.Before(v.Expires) }
 
-// Item is what is on record of one item.
+// Item is what is on record of one item. It is stored with its id sealed; where that cannot be opened any more, because its key
+// is gone, ID is empty.
 type Item struct {
-	ID
+	ID       `json:"-"`
+	Sealed   []byte    `json:"id"`
+	slot     string    // where the store has it
 	Current  uint64    `json:"current"` // sequence of the version that may be read, unless it is a deletion or quarantined
 	Versions []Version `json:"versions"`
 }
@@ -199,4 +208,46 @@ func decode[T any](raw []byte) (T, error) {
 		return out, fmt.Errorf("%w: decode a record: %w", ErrStore, err)
 	}
 	return out, nil
+}
+
+// Sealer hides the ids of items from whoever reads the store. pdp/seal does it.
+type Sealer interface {
+	Encrypt(purpose string, associatedData, plaintext []byte) ([]byte, error)
+	Decrypt(purpose string, associatedData, blob []byte) ([]byte, error)
+}
+
+// idPurpose is what ids are sealed for.
+const idPurpose = "memory-id"
+
+func (of Owner) bound() []byte {
+	return fmt.Appendf(nil, "%d:%s%s", len(of.Tenant), of.Tenant, of.Agent)
+}
+
+// open reads an item.
+func (b *Book) open(of Owner, slot string, raw []byte) (Item, error) {
+	it, err := decode[Item](raw)
+	if err != nil || it.Sealed == nil {
+		return it, err
+	}
+	it.slot = slot
+	if plain, err := b.sealer.Decrypt(idPurpose, of.bound(), it.Sealed); err == nil {
+		if it.ID, err = decode[ID](plain); err != nil {
+			return it, err
+		}
+	}
+	return it, nil
+}
+
+// seal writes an item down.
+func (b *Book) seal(of Owner, it *Item) ([]byte, error) {
+	if it.Sealed == nil {
+		plain, err := encode(it.ID)
+		if err != nil {
+			return nil, err
+		}
+		if it.Sealed, err = b.sealer.Encrypt(idPurpose, of.bound(), plain); err != nil {
+			return nil, fmt.Errorf("%w: seal an id: %w", ErrStore, err)
+		}
+	}
+	return encode(it)
 }

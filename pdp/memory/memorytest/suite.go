@@ -119,7 +119,7 @@ func testConcurrent(t *testing.T, s memory.Store) {
 	t.Helper()
 	const writers, each, room = 8, 10, 50
 	of := memory.Owner{Tenant: "t", Agent: "a"}
-	books := []*memory.Book{memory.New(s, time.Now), memory.New(s, time.Now)}
+	books := []*memory.Book{memory.New(s, Sealer{}, time.Now), memory.New(s, Sealer{}, time.Now)}
 	quota := memory.Quota{All: memory.Usage{Items: room, Bytes: 1 << 20}, Untrusted: memory.Usage{Items: room, Bytes: 1 << 20}}
 	var (
 		mu        sync.Mutex
