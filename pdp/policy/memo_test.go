@@ -254,7 +254,7 @@ func TestALargeInputIsNotRemembered(t *testing.T) {
 
 // inputs draws an input of few different values, most of them harmless, so that decisions of every kind come up.
 func inputs(r *rapid.T) Input {
-	seldom := func(label string) bool { return rapid.IntRange(0, 19).Draw(r, label) == 0 }
+	seldom := func(label string) bool { return rapid.IntRange(0, 59).Draw(r, label) == 0 }
 	mostly := func(label, usual string, others ...string) string {
 		if !seldom(label + "?") {
 			return usual
@@ -271,6 +271,8 @@ func inputs(r *rapid.T) Input {
 	in.Action.Role = &policyv1.ToolRole{Source: "name", Writes: rapid.Bool().Draw(r, "writes"), Fetches: seldom("fetches")}
 	in.Action.Role.Irreversible, in.Action.Role.External, in.Action.Role.Description = seldom("irreversible"), rapid.Bool().Draw(r, "external"), mostly("description", "undescribed", "changed", "mismatched", "?")
 	in.Action.Steering = mostly("steering", "none", "own", "tainted", "")
+	in.Session.Surprise = &policyv1.Surprise{Level: mostly("surprise", "usual", "unusual", "rare", "unknown", "?")}
+	in.Principal.Trust = mostly("trust", "low", "medium", "high", "")
 	in.Session.Private, in.Session.Untrusted = seldom("private"), seldom("untrusted")
 	in.Action.Price = mostly("price", "none", "known", "stated", "unknown", "unnamed", "?")
 	in.Session.RepeatsLevel, in.Session.CycleLevel = mostly("repeats", "none", "warn", "ask", "deny"), mostly("cycle", "none", "warn", "ask", "deny")
