@@ -27,7 +27,7 @@ var disguises = []struct {
 	{"leetspeak", leetspeak},
 }
 
-// typoglycemia shuffles the letters inside words: "ignroe all prevoius instrcutions".
+// typoglycemia shuffles the letters inside words: "ignroe all prevoius".
 func typoglycemia(s string) string {
 	rnd := rand.New(rand.NewPCG(6, 6)) // #nosec G404 -- the same for every run
 	runes := []rune(s)

@@ -132,7 +132,7 @@ func TestThreat_D6_MisspeltInstructionsAreASignalOnly(t *testing.T) {
 			t.Errorf("%s has %d bytes of readings", d.name, r.BytesScanned)
 		}
 	}
-	if typoglycemia(text) != typoglycemia(text) || strings.Fields(typoglycemia(text))[0][:1] != "I" {
+	if first, again := typoglycemia(text), typoglycemia(text); first != again || strings.Fields(typoglycemia(text))[0][:1] != "I" {
 		t.Error("not the same in every run, or the first letter is not in its place")
 	}
 
