@@ -163,7 +163,9 @@ func (o office) SetKillSwitch(ctx context.Context, caller identity.Caller, s kil
 	s.SetBy = caller.Subject
 	list, err := o.switches.Set(ctx, s, on)
 	cancelled := 0
-	if on && !errors.Is(err, killswitch.ErrNothing) && !errors.Is(err, killswitch.ErrTooMany) {
+	// What is stopped is so here at once, whatever could not be written or shared.
+	stops := on && !errors.Is(err, killswitch.ErrNothing) && !errors.Is(err, killswitch.ErrTooMany) && !errors.Is(err, killswitch.ErrNoTenant)
+	if stops {
 		var stopped error
 		cancelled, stopped = o.approvals.CancelWhere(ctx, approval.Scope{
 			Tenant: s.Tenant, Agent: s.Agent, Session: s.Session, Tool: s.Tool,
@@ -176,9 +178,13 @@ func (o office) SetKillSwitch(ctx context.Context, caller identity.Caller, s kil
 	}
 	target := decisionlog.Target{Tenant: s.Tenant, Agent: s.Agent, Session: s.Session, Tool: s.Tool}
 	o.acted(caller, act, target, s.Reason, int64(cancelled), err)
-	if err == nil {
+	if err == nil || stops {
+		message := caller.Subject + word + describe(target)
+		if err != nil {
+			message += " on this server; it could not be made durable or told to others, or not all that waits be withdrawn"
+		}
 		o.events.Publish(event.Event{
-			Type: event.KillSwitch, Tenant: s.Tenant, Message: caller.Subject + word + describe(target),
+			Type: event.KillSwitch, Tenant: s.Tenant, Message: message,
 			Attributes: map[string]string{"agent": s.Agent, "session": s.Session, "tool": s.Tool},
 		})
 	}
