@@ -7,6 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/portcullis-pdp/portcullis/pdp/action"
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/provenance/origin"
 )
 
@@ -38,6 +39,7 @@ func (e *Engine) arrive(j *judgement) {
 		if r := j.repliedTo; r != nil {
 			from.Name = r.Tool
 			vouching, fields, trusted := e.vouchers(j, r.Server, r.Tool)
+			trusted = trusted && j.believed()
 			switch {
 			case trusted && len(fields) == 0:
 				from = vouching
@@ -55,6 +57,12 @@ func (e *Engine) arrive(j *judgement) {
 	}
 	j.arrived = append(j.arrived, arrival{from, texts})
 	j.untrusted = from.Kind == origin.Untrusted || from.Kind == origin.Agent
+}
+
+// believed says whether the caller's word is taken for what a tool returned, so that it can vouch. With a credential of its
+// own an agent could make a call that is allowed and write the answer itself (invariant I8).
+func (j *judgement) believed() bool {
+	return j.caller.Has(identity.RoleGateway) || j.caller.ObserveAsUser
 }
 
 // absorb adds what arrived to what the session has seen.
@@ -100,6 +108,9 @@ func collect(n *yaml.Node, under string, names []string, depth int, out *[]strin
 		seen := map[string]bool{}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key := n.Content[i].Value
+			if at := slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, key) }); at >= 0 {
+				key = names[at] // `Sender` beside `sender` is the same thing twice
+			}
 			if seen[key] || !collect(n.Content[i+1], key, names, depth+1, out) {
 				return false
 			}

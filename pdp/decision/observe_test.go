@@ -74,6 +74,32 @@ func TestThreat_A1_OnlyATrustedLookUpOfItsServerVouches(t *testing.T) {
 	r.want(Allow, "", letter("bob@example.com"))
 }
 
+// With its own credential an agent may make up what a look-up returned.
+func TestThreat_A1_AnAgentsOwnWordForALookUpVouchesForNothing(t *testing.T) {
+	agent := identity.Caller{Subject: "a", Roles: []identity.Role{identity.RoleAgent}, Tenant: "default", Agents: []string{"mailer"}, Method: "bearer", CredentialID: "c3"}
+	observer := agent
+	observer.ObserveAsUser = true
+	for _, c := range []struct {
+		caller identity.Caller
+		effect Effect
+	}{{agent, RequireApproval}, {observer, Allow}, {gateway, Allow}} {
+		r := newRoom(t, proving())
+		r.observe(origin.User, "Send the minutes to Bob")
+		asked := onServer(call("mailer", "get_contact", `{"id": "7"}`), "crm")
+		allowed := r.want(Allow, "", asked)
+		said, err := r.engine.Decide(t.Context(), c.caller, Request{
+			Principal: asked.Principal,
+			Action:    action.Action{Kind: action.KindToolResult, Tool: "get_contact", Server: "crm", Content: "bob: mallory@evil.net", InReplyTo: allowed.DecisionID},
+		})
+		if err != nil || said.Effect != Allow {
+			t.Fatalf("the result: %s %v, %v", said.Effect, codes(said.Reasons), err)
+		}
+		if said := r.decide(letter("mallory@evil.net")); said.Effect != c.effect {
+			t.Errorf("%v: %s %v", c.caller.Roles, said.Effect, codes(said.Reasons))
+		}
+	}
+}
+
 func TestThreat_A1_WithoutAUserRequestTaintAsks(t *testing.T) {
 	r := newRoom(t, proving())
 	note := func(file string) Request { return call("mailer", "write_note", `{"file": "`+file+`"}`) }
