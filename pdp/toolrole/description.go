@@ -117,6 +117,12 @@ func (s *Said) property(name string, p map[string]any, depth int) {
 	s.properties(p, depth+1)
 }
 
+// has says whether the tool has an argument of that name. One whose schema says of none may have any.
+func (s *Said) has(name string) bool {
+	_, known := s.arguments[name]
+	return known || len(s.arguments) == 0 || len(s.arguments) >= maxArguments
+}
+
 // sink says whether the description makes a sink of an argument. It never makes one not a sink.
 func (s *Said) sink(l *Lexicon, name string) bool {
 	a := s.arguments[name]
@@ -134,7 +140,7 @@ func (s *Said) amend(r *Role, trusted bool) {
 	if yes(s.Destructive) {
 		r.Writes, r.Irreversible = true, true
 	}
-	if no(s.Destructive) && trusted || !r.Writes {
+	if trusted && (no(s.Destructive) || !r.Writes) {
 		r.Irreversible = false
 	}
 	if !r.Writes && trusted {

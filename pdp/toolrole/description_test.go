@@ -23,6 +23,9 @@ func TestHintsCountAgainstTheToolAlwaysAndForItOnlyIfTrusted(t *testing.T) {
 		"says that it destroys":          {"get_mail", toolrole.Description{Destructive: &yes}, false, toolrole.Role{Writes: true, Irreversible: true, Source: "schema"}},
 		"says that it stays in":          {"send_mail", toolrole.Description{Open: &no}, false, toolrole.Role{Writes: true, Source: "name"}},
 		"stays in, and is trusted":       {"send_mail", toolrole.Description{Open: &no}, true, toolrole.Role{Writes: true, Open: &no, Source: "schema"}},
+		"destroys by name, says nothing": {"get_and_purge", toolrole.Description{}, false, toolrole.Role{Irreversible: true, Source: "name"}},
+		"destroys, says that it reads":   {"get_and_purge", toolrole.Description{ReadOnly: &yes}, false, toolrole.Role{Irreversible: true, Source: "name"}},
+		"reads, and is trusted":          {"get_and_purge", toolrole.Description{ReadOnly: &yes}, true, toolrole.Role{Source: "schema"}},
 		"a row wins over what is said":   {"send_nothing", toolrole.Description{ReadOnly: &no}, false, toolrole.Role{Source: "table"}},
 		"says nothing":                   {"get_mail", toolrole.Description{}, true, toolrole.Role{Source: "name"}},
 		"a schema that is no JSON":       {"get_mail", toolrole.Description{Schema: "{"}, true, toolrole.Role{Source: "name"}},
@@ -37,9 +40,33 @@ func TestHintsCountAgainstTheToolAlwaysAndForItOnlyIfTrusted(t *testing.T) {
 func TestASchemaMakesSinks(t *testing.T) {
 	l := lexicon(t)
 	d := toolrole.Description{Schema: `{"properties": {"where": {"type": "array", "items": {"format": "uri"}}, "a": {"properties": {"b": {"format": "email"}}}, "subject": {"title": "x"}}}`}
-	got := l.Sinks(toolrole.Tool{Name: "send_mail", Said: d.Said()}, []toolrole.Argument{{Name: "where", Text: "x"}, {Name: "b", Text: "x"}, {Name: "subject", Text: "x"}, {Name: "other", Text: "x"}})
+	got := l.Sinks(toolrole.Tool{Name: "send_mail", Said: d.Said(), Trusted: true}, []toolrole.Argument{{Name: "where", Text: "x"}, {Name: "b", Text: "x"}, {Name: "subject", Text: "x"}, {Name: "other", Text: "x"}})
 	if fmt.Sprint(got) != "[true true false false]" {
 		t.Errorf("%v", got)
+	}
+}
+
+// Neither a schema nor an argument that the tool does not have may stand before the true recipient.
+func TestThreat_A1_NoSinkHidesBehindAnother(t *testing.T) {
+	l := lexicon(t)
+	args := []toolrole.Argument{{Name: "biller", Text: "evil"}, {Name: "note", Text: "bob"}}
+	extra := []toolrole.Argument{{Name: "biller", Text: "evil"}, {Name: "email", Text: "bob@example.com", Address: true}}
+	for name, c := range map[string]struct {
+		schema  string
+		trusted bool
+		args    []toolrole.Argument
+		want    string
+	}{
+		"a schema that points elsewhere":     {`{"properties": {"biller": {}, "note": {"format": "email"}}}`, false, args, "[true true]"},
+		"the same, of a trusted server":      {`{"properties": {"biller": {}, "note": {"format": "email"}}}`, true, args, "[false true]"},
+		"an argument that is not there":      {`{"properties": {"biller": {}}}`, true, extra, "[true true]"},
+		"one that is there":                  {`{"properties": {"biller": {}, "email": {}}}`, false, extra, "[false true]"},
+		"a schema that says of no arguments": {`{}`, false, extra, "[false true]"},
+	} {
+		d := toolrole.Description{Schema: c.schema}
+		if got := fmt.Sprint(l.Sinks(toolrole.Tool{Name: "send_it", Said: d.Said(), Trusted: c.trusted}, c.args)); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
 	}
 }
 

@@ -199,15 +199,27 @@ func (l *Lexicon) Sinks(t Tool, arguments []Argument) []bool {
 	any := false
 	for i, a := range arguments {
 		out[i] = a.Text != "" && l.sink(t, a)
-		any = any || out[i]
+		any = any || out[i] && t.counts(l, a)
 	}
 	if any || !l.Role(t).Writes || l.listed(t.Name) {
 		return out
 	}
 	for i, a := range arguments {
-		out[i] = a.Text != "" && !l.content(a.Name) && (l == nil || !moment(a.Text))
+		out[i] = out[i] || a.Text != "" && !l.content(a.Name) && (l == nil || !moment(a.Text))
 	}
 	return out
+}
+
+// counts says whether an argument that is a sink spares the others from being taken for one. One that the tool does not have, or
+// that only a server which is not trusted calls a recipient, would be an easy way to hide the true one behind it.
+func (t Tool) counts(l *Lexicon, a Argument) bool {
+	if t.Said == nil || l == nil || l.listed(t.Name) {
+		return true
+	}
+	if !t.Said.has(a.Name) {
+		return false
+	}
+	return t.Trusted || l.sink(Tool{Name: t.Name}, a)
 }
 
 // moments are the ways in which programs write a day or a time.

@@ -12,7 +12,7 @@ func lexicon(t *testing.T) *toolrole.Lexicon {
 	no := false
 	table := toolrole.Table{
 		Addresses: []string{"url"}, Sinks: []string{"recipient", "to", "email", "id"}, Contents: []string{"body", "subject"},
-		Reads: []string{"get", "search"}, Writes: []string{"send", "update"},
+		Irreversible: []string{"purge"}, Reads: []string{"get", "search"}, Writes: []string{"send", "update"},
 		Tools: []toolrole.Row{{Tool: "send_nothing", Writes: &no, Sinks: []string{}}, {Tool: "odd", Writes: new(true), Sinks: []string{"x"}}},
 	}
 	if err := table.Validate(); err != nil {
