@@ -213,7 +213,10 @@ func (d *Directory) byHeader(ctx context.Context, header string) (Caller, error)
 		if err != nil {
 			return Caller{}, err
 		}
-		who.Person, who.Owner = d.people.of(cmp.Or(who.Person, who.Subject)), d.ownerOf(who)
+		if who.Person, err = d.people.behind(who.Subject, who.Person); err != nil {
+			return Caller{}, err
+		}
+		who.Owner = d.ownerOf(who)
 		return who, nil
 	}
 	return Caller{}, rejected("no such key, and no token of an issuer in the file")

@@ -197,7 +197,7 @@ func (i *Issuer) ruled(claims map[string]any) (Caller, error) {
 		}
 	}
 	if i.PersonClaim != "" {
-		if who.Person, _ = claims[i.PersonClaim].(string); !name.MatchString(who.Person) || i.PersonClaim == "email" && claims["email_verified"] == false {
+		if who.Person, _ = claims[i.PersonClaim].(string); !name.MatchString(who.Person) || i.PersonClaim == "email" && unverified(claims) {
 			return Caller{}, rejected("the token does not say who the person is")
 		}
 	}
@@ -211,6 +211,17 @@ func (i *Issuer) ruled(claims map[string]any) (Caller, error) {
 		return Caller{}, rejected("no rule gives the token a role, or its subject is no name")
 	}
 	return who, nil
+}
+
+// unverified says whether a token says of its address that nobody has checked it. Some issuers write that as a text; what
+// is neither a yes nor a no is no yes.
+func unverified(claims map[string]any) bool {
+	switch said, there := claims["email_verified"]; said {
+	case true, "true":
+		return false
+	default:
+		return there
+	}
 }
 
 // listed are the texts of a claim: one, or a list of them.

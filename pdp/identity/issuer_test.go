@@ -471,6 +471,7 @@ func TestWhoIsBehindAToken(t *testing.T) {
 	rows = strings.Replace(rows, "    audience: portcullis\n    algorithms: [ES256]\n    jwks_file: keys.json\n    tenant: acme\n    rules:\n      - {claim: groups, equals: robots, roles: [agent], agents: [mailer], owner: ann}",
 		"    audience: portcullis\n    algorithms: [ES256]\n    jwks_file: keys.json\n    tenant: acme\n    owner_claim: run_by\n    rules:\n      - {claim: groups, equals: robots, roles: [agent], agents: [mailer]}", 1)
 	rows = strings.Replace(rows, `subjects: ["corp:ann",`, `subjects: ["ann.smith@corp", "corp:ann",`, 1)
+	rows = strings.Replace(rows, "\npeople:\n", "\npeople:\n  - {person: joe, subjects: [\"joe@corp\"]}\n", 1)
 	path := writeFile(t, rows)
 	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "keys.json"), keySet(t, s.public()), 0o600); err != nil {
 		t.Fatal(err)
@@ -488,8 +489,14 @@ func TestWhoIsBehindAToken(t *testing.T) {
 	if c, err := who("sub", "x8", "email", "bob@corp"); err != nil || c.Person != "bob@corp" {
 		t.Errorf("%+v, %v", c, err)
 	}
+	// TestThreat_B7: an account that a row names is that person's, whatever its token says of itself.
+	if c, err := who("sub", "ann", "email", "ann.second@corp", "email_verified", "true"); err != nil || c.Person != "ann" {
+		t.Errorf("an account of Ann's: %+v, %v", c, err)
+	}
 	for name, changes := range map[string][]any{
-		"no person": {}, "not verified": {"email", "bob@corp", "email_verified", false}, "person of another sort": {"email", []string{"bob@corp"}},
+		"no person": {}, "not verified": {"email", "bob@corp", "email_verified", false}, "not verified, as a text": {"email", "bob@corp", "email_verified", "false"},
+		"verified, perhaps": {"email", "bob@corp", "email_verified", "perhaps"}, "Ann, who says to be Joe": {"sub", "ann", "email", "joe@corp"},
+		"person of another sort": {"email", []string{"bob@corp"}},
 		"turned": {"email", "bob@corp\u202e"},
 	} {
 		if c, err := who(changes...); !errors.Is(err, ErrBadCredential) {

@@ -54,6 +54,23 @@ func newPeople(rows []Person) (people, error) {
 	return out, errors.Join(errs...)
 }
 
+// behind is the person behind an account that says who it is. A row that names the account itself holds, whatever the
+// account says: else somebody with two accounts would be two by what one of them says. If rows name the account and what it
+// says, and differ, nobody knows who that is.
+func (p people) behind(subject, says string) (string, error) {
+	own, known := p[fold(subject)]
+	switch {
+	case says == "":
+		return p.of(subject), nil
+	case !known:
+		return p.of(says), nil
+	}
+	if other, named := p[fold(says)]; named && other != own {
+		return "", rejected("the account is one person's in the file, and says to be another")
+	}
+	return own, nil
+}
+
 // of is the person behind a subject.
 func (p people) of(subject string) string {
 	if who, known := p[fold(subject)]; known {
