@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -137,9 +139,15 @@ func printApproval(w io.Writer, resp *pb.GetApprovalResponse) error {
 		fmt.Fprintf(&b, "for      %s\n", plain(u))
 	}
 	fmt.Fprintf(&b, "wants    %s %s %s\n", short(a.GetKind().String(), "ACTION_KIND_"), plain(a.GetTool()), plain(a.GetServer()))
-	fmt.Fprintf(&b, "digest   %s\n", a.GetActionDigest())
+	fmt.Fprintf(&b, "digest   %s\n", digestOfAction(a))
+	if a.GetEditedDigest() != "" {
+		fmt.Fprintf(&b, "edited   a reviewer has changed the arguments; what was asked for is %s\n", a.GetActionDigest())
+	}
 	for _, r := range a.GetReasons() {
 		fmt.Fprintf(&b, "because  %s: %s\n", r.GetCode(), plain(r.GetMessage()))
+	}
+	for i, stage := range a.GetStages() {
+		fmt.Fprintf(&b, "needs    %s\n", stageInWords(stage, i <= int(a.GetStage()), a.GetCreatedAt().AsTime()))
 	}
 	for _, vote := range a.GetVotes() {
 		fmt.Fprintf(&b, "vote     %s %s %s\n", plain(vote.GetSubject()), short(vote.GetVerdict().String(), "VERDICT_"), plain(vote.GetComment()))
@@ -149,6 +157,24 @@ func printApproval(w io.Writer, resp *pb.GetApprovalResponse) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// digestOfAction is that of what would be done.
+func digestOfAction(a *pb.Approval) string { return cmp.Or(a.GetEditedDigest(), a.GetActionDigest()) }
+
+// stageInWords says who may approve, and from when on.
+func stageInWords(s *pb.ApprovalStage, open bool, asked time.Time) string {
+	people := "an approver"
+	if s.GetQuorum() != 1 {
+		people = fmt.Sprintf("%d different approvers", s.GetQuorum())
+	}
+	if who := slices.Concat(s.GetGroups(), s.GetRoles()); len(who) > 0 {
+		people += " of " + plain(strings.Join(who, " or "))
+	}
+	if !open {
+		people += ", from " + asked.Add(time.Duration(s.GetAfterSeconds())*time.Second).Local().Format("15:04:05") + " on"
+	}
+	return people
 }
 
 // printReview prints what would be done, then what is known about it, then what the agent says.
@@ -261,6 +287,7 @@ type approvalsApproveCmd struct {
 	Uses       int32         `help:"Also grant later asks like this one, so many in all."`
 	For        time.Duration `help:"Also grant later asks like this one, for so long."`
 	AnySession bool          `help:"The grant holds in any session of the agent, not in this one alone."`
+	Arguments  string        `help:"Approve with the arguments in this JSON file instead, or - for standard input; needs --digest. The action is decided anew." placeholder:"FILE"`
 	Vary       []string      `help:"Under the grant this argument may be different, such as /arguments/body. It must not decide who is affected." placeholder:"POINTER"`
 }
 
@@ -270,7 +297,15 @@ func (c approvalsApproveCmd) Run(ctx context.Context, io streams) error {
 	if c.Uses != 0 || c.For != 0 || c.AnySession || len(c.Vary) > 0 {
 		grant = &pb.Grant{Uses: c.Uses, Seconds: int64(c.For / time.Second), AnySession: c.AnySession, Vary: c.Vary}
 	}
-	return c.submit(ctx, io, pb.Verdict_VERDICT_APPROVE, grant)
+	req := &pb.SubmitVerdictRequest{Verdict: pb.Verdict_VERDICT_APPROVE, Grant: grant}
+	if c.Arguments != "" {
+		raw, err := readInput(c.Arguments, io)
+		if err != nil {
+			return err
+		}
+		req.EditedArgumentsJson = string(raw)
+	}
+	return c.submit(ctx, io, req)
 }
 
 type approvalsGrantsCmd struct{ remote }
@@ -375,18 +410,17 @@ type approvalsRejectCmd struct{ verdictFlags }
 
 // Run rejects.
 func (c approvalsRejectCmd) Run(ctx context.Context, io streams) error {
-	return c.submit(ctx, io, pb.Verdict_VERDICT_REJECT, nil)
+	return c.submit(ctx, io, &pb.SubmitVerdictRequest{Verdict: pb.Verdict_VERDICT_REJECT})
 }
 
-func (c verdictFlags) submit(ctx context.Context, io streams, v pb.Verdict, grant *pb.Grant) error {
+func (c verdictFlags) submit(ctx context.Context, io streams, req *pb.SubmitVerdictRequest) error {
 	conn, err := c.connect(asApprover)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	resp, err := pb.NewApprovalServiceClient(conn).SubmitVerdict(ctx, &pb.SubmitVerdictRequest{
-		ApprovalId: c.ID, Verdict: v, Comment: c.Comment, ExpectedDigest: c.Digest, SeenInFull: c.All, Grant: grant,
-	})
+	req.ApprovalId, req.Comment, req.ExpectedDigest, req.SeenInFull = c.ID, c.Comment, c.Digest, c.All
+	resp, err := pb.NewApprovalServiceClient(conn).SubmitVerdict(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -398,6 +432,11 @@ func (c verdictFlags) submit(ctx context.Context, io streams, v pb.Verdict, gran
 		return err
 	}
 	if !resp.GetApplied() {
+		for _, r := range resp.GetReasons() {
+			if _, err := fmt.Fprintf(io.err, "  %s: %s\n", r.GetCode(), plain(r.GetMessage())); err != nil {
+				return err
+			}
+		}
 		return &exitError{3, fmt.Errorf("the verdict changed nothing: %s", resp.GetReason())}
 	}
 	return nil

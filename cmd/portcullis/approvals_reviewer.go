@@ -276,7 +276,8 @@ func (r *reviewer) begin(does string) tea.Cmd {
 	}
 	if does == "approve" {
 		for _, id := range ids {
-			if reading := r.seen[id]; reading == nil || !reading.all() {
+			reading, i := r.seen[id], r.index(id)
+			if reading == nil || !reading.all() || i >= 0 && reading.digest != digestOfAction(r.asks[i]) {
 				r.note = "read " + short12(id) + " to its end first: a yes is for what you saw"
 				return nil
 			}
@@ -408,7 +409,7 @@ func (r *reviewer) opened(m opened) {
 	}
 	reading := r.seen[m.id]
 	if m.page == 0 && !m.reveal {
-		digest := m.resp.GetApproval().GetActionDigest()
+		digest := digestOfAction(m.resp.GetApproval())
 		if reading == nil || reading.digest != digest {
 			reading = newReading(m.resp)
 			r.seen[m.id] = reading
@@ -432,7 +433,7 @@ func (r *reviewer) opened(m opened) {
 }
 
 func newReading(resp *pb.GetApprovalResponse) *reading {
-	return &reading{digest: resp.GetApproval().GetActionDigest(), read: map[int]bool{}, show: resp}
+	return &reading{digest: digestOfAction(resp.GetApproval()), read: map[int]bool{}, show: resp}
 }
 
 // summary is what stays on the terminal.

@@ -24,6 +24,7 @@ type reviewBench struct {
 	t       *testing.T
 	pages   map[string][]string // of each ask
 	says    string
+	edited  string
 	calls   []string
 	refuse  error
 	applied bool
@@ -111,7 +112,9 @@ func (b *reviewBench) GetApproval(_ context.Context, in *pb.GetApprovalRequest, 
 	if b.refuse != nil {
 		return nil, b.refuse
 	}
-	return &pb.GetApprovalResponse{Approval: pending(in.GetApprovalId(), 0), View: b.view(in.GetApprovalId(), in.GetOffset())}, nil
+	a := pending(in.GetApprovalId(), 0)
+	a.EditedDigest = b.edited
+	return &pb.GetApprovalResponse{Approval: a, View: b.view(in.GetApprovalId(), in.GetOffset())}, nil
 }
 
 func (b *reviewBench) RevealApproval(_ context.Context, in *pb.RevealApprovalRequest, _ ...grpc.CallOption) (*pb.RevealApprovalResponse, error) {
@@ -169,6 +172,21 @@ func TestThreat_B17_AYesIsForWhatWasOnTheScreen(t *testing.T) {
 	b.called()
 	b.press("a", "enter")
 	b.called("APPROVE one pc1:one true: ")
+}
+
+// TestThreat_B14_AnEditIsReadAnew: who read the action before another reviewer changed it has not read what would be done.
+func TestThreat_B14_AnEditIsReadAnew(t *testing.T) {
+	b := newReviewBench(t, "one")
+	b.press("enter", "end")
+	edited := pending("one", 0)
+	edited.EditedDigest = "pc1:edited"
+	b.send(changed{edited})
+	b.press("a")
+	b.called()
+	b.shows("to its end first")
+	b.edited = "pc1:edited"
+	b.press("q", "enter", "end", "a", "enter")
+	b.called("APPROVE one pc1:edited true: ")
 }
 
 func TestThreat_A15_NothingInAnAskDrawsOnTheReviewersScreen(t *testing.T) {

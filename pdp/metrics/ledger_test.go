@@ -170,6 +170,9 @@ func TestEveryMetricIsExplained(t *testing.T) {
 		}
 	}
 	for name := range explained {
+		if strings.HasPrefix(name, "portcullis_tls_") { // pdp/server's own, which its tests read
+			continue
+		}
 		t.Errorf("%s is explained, and is not there", name)
 	}
 }

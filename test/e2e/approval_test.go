@@ -250,3 +250,30 @@ func next(t *testing.T, stream grpc.ServerStreamingClient[pb.WatchApprovalsRespo
 		}
 	}
 }
+
+// TestThreat_B14_AReviewerChangesArguments: decided anew, the tool stays, and the agent gets what it may do; into what is
+// denied nobody can edit.
+func TestThreat_B14_AReviewerChangesArguments(t *testing.T) {
+	t.Parallel()
+	p := plain.get(t)
+	a, s := p.agent(t), session(t)
+	request := func() *pb.DecideRequest {
+		return call("demo-filtered", s, "send_email", `{"to": "all@example.com", "body": "Lunch?"}`)
+	}
+	asked := a.wants(t, request(), ask)
+	id, digest := asked.GetApproval().GetId(), asked.GetActionDigest()
+	if got := p.feed(t, `{"to": "ann@example.com"`, "approvals", "approve", id, "--digest", digest, "--arguments", "-"); got.code != 1 {
+		t.Errorf("arguments that are no JSON: %d %s%s", got.code, got.out, got.err)
+	}
+	if got := p.feed(t, `{"to": "ann@example.com", "body": "`+awsKey+`"}`, "approvals", "approve", id, "--digest", digest, "--arguments", "-"); got.code != 3 || !strings.Contains(got.err, "EDIT_DENIED") || !strings.Contains(got.err, "CREDENTIAL_FOUND") {
+		t.Errorf("edited into what is denied: %d %s%s", got.code, got.out, got.err)
+	}
+	p.feed(t, `{"to": "ann@example.com", "body": "Lunch?"}`, "approvals", "approve", id, "--digest", digest, "--arguments", "-").ok(t)
+	got := a.wants(t, redeem(request(), id), allow)
+	if got.GetEffectiveArgumentsJson() != `{"body":"Lunch?","to":"ann@example.com"}` {
+		t.Errorf("to do instead: %s", got.GetEffectiveArgumentsJson())
+	}
+	if _, err := a.Decide(t.Context(), redeem(request(), id)); err == nil {
+		t.Error("used twice")
+	}
+}
