@@ -275,6 +275,19 @@ func TestTheFilesOfTLSAreFollowed(t *testing.T) {
 	if got := serial(); got != second {
 		t.Errorf("with a wrong key it shows %s, want %s", got, second)
 	}
+	families, err := m.deps.Metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	gauges := map[string]float64{}
+	for _, f := range families {
+		if strings.HasPrefix(f.GetName(), "portcullis_tls_") {
+			gauges[f.GetName()] = f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	if ends := gauges["portcullis_tls_not_after_timestamp_seconds"]; gauges["portcullis_tls_load_failed"] != 1 || ends < float64(time.Now().Unix()) {
+		t.Errorf("the gauges are %v", gauges)
+	}
 	m.write(m.issue(""), m.file("cert.pem"), m.file("key.pem"))
 	next := newAuthority(t)
 	writePEM(t, m.file("ca.pem"), "CERTIFICATE", next.cert.Raw)
