@@ -105,15 +105,14 @@ func (j *judgement) wants() limit.Amounts {
 // over-counts; made-up ones make no more counters than that.
 const recipientDigits = 3
 
-// recipient is who an action of a tool that writes affects, and the largest amount that it names, for limits that add up what
+// recipient is who an action of a tool that writes affects, and what it may come to, for limits that add up what
 // goes to one recipient (threat A2). Recipients are the values that are addresses by their shape, or where there is none all
 // sinks; how they are spelt makes no difference.
 func (e *Engine) recipient(j *judgement) (who string, amount int64) {
 	if !j.role.Writes {
 		return "", 0
 	}
-	amount, _ = j.req.Action.LargestAmount()
-	if amount == 0 {
+	if amount = j.req.Action.MostAmount(); amount == 0 {
 		return "", 0
 	}
 	var addresses, all []string
@@ -122,9 +121,13 @@ func (e *Engine) recipient(j *judgement) (who string, amount int64) {
 		if !j.traced[i].sink {
 			continue
 		}
-		all = append(all, origin.Squeezed(v.Text))
+		name := origin.Folded(v.Text)
+		if v.Pointer == "/http/url" { // whatever the path and the query
+			name = origin.Folded(nonEmpty(hostAt(j.facts, v.Pointer), v.Text))
+		}
+		all = append(all, name)
 		if arguments[i].Address {
-			addresses = append(addresses, origin.Squeezed(v.Text))
+			addresses = append(addresses, name)
 		}
 	}
 	if len(addresses) == 0 {
@@ -134,6 +137,17 @@ func (e *Engine) recipient(j *judgement) (who string, amount int64) {
 		return "", 0
 	}
 	slices.Sort(addresses)
+	addresses = slices.Compact(addresses) // one who stands there twice is one
 	name := e.Keys.Fingerprint(j.req.Principal.Tenant, joined(addresses...))
 	return name[len(name)-recipientDigits:], min(amount, ledger.MaxUnits)
+}
+
+// hostAt is the host of the value at a pointer.
+func hostAt(facts []action.Fact, pointer string) string {
+	for _, f := range facts {
+		if f.Pointer == pointer && f.Host != "" {
+			return f.Host
+		}
+	}
+	return ""
 }

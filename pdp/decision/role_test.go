@@ -251,6 +251,34 @@ func TestObservationsAreOnRecordWithoutTheirText(t *testing.T) {
 }
 
 // What is too much at once is too much in parts, however the account is written; and a new session begins no new day.
+// Whoever is written twice, or in another spelling, is the same; a list is as much as its items; a request is a payment too.
+func TestThreat_A2_AnotherSpellingDoesNotStartAnew(t *testing.T) {
+	request := func(i int, body string) Request {
+		return Request{
+			Principal: letter("x").Principal,
+			Action: action.Action{Kind: action.KindHTTPRequest, HTTP: &action.HTTPRequest{
+				Method: "POST", URL: "https://bank.example.com/pay?n=" + strconv.Itoa(i), Body: body,
+			}},
+		}
+	}
+	pay := func(arguments string) Request { return call("mailer", "send_money", arguments) }
+	for name, steps := range map[string][]Request{
+		"written twice":        {pay(`{"recipient": ["GB29NWBK60161331926819"], "amount": 15000}`), pay(`{"recipient": ["GB29NWBK60161331926819", "GB29NWBK60161331926819"], "amount": 15000}`)},
+		"a telephone number":   {pay(`{"phone": "+44 20 7946 0958", "amount": 15000}`), pay(`{"phone": "0044 (0)20 7946-0958", "amount": 15000}`)},
+		"wide letters":         {pay(`{"recipient": "GB29NWBK60161331926819", "amount": 15000}`), pay(`{"recipient": "ＧＢ29NWBK60161331926819", "amount": 15000}`)},
+		"a point of thousands": {pay(`{"recipient": "GB29NWBK60161331926819", "amount": 15000}`), pay(`{"recipient": "GB29NWBK60161331926819", "amount": "15.000"}`)},
+		"in one call":          {pay(`{"recipient": "GB29NWBK60161331926819", "payments": [{"amount": 15000}, {"amount": 15000}]}`)},
+		"requests":             {request(1, `{"to": "x", "amount": 15000}`), request(2, `to=x&amount=15000`)},
+	} {
+		r := newRoom(t, toolkit(nil, "send_money", "http_request"))
+		for i, step := range steps {
+			if said := r.decide(step); has(said, "LIMIT_NEEDS_APPROVAL") != (i+1 == len(steps)) {
+				t.Errorf("%s, step %d: %s %v", name, i+1, said.Effect, codes(said.Reasons))
+			}
+		}
+	}
+}
+
 func TestThreat_A2_AmountsToOneRecipientAddUp(t *testing.T) {
 	day := map[string]any{"limits": map[string]any{"limits": []any{map[string]any{"name": "agent_amount_per_recipient_per_day", "max": 50000}}}}
 	r := newRoom(t, toolkit(day, "send_money"))

@@ -169,8 +169,15 @@ func squeezed(text string) string {
 	}, text)
 }
 
-// Squeezed is the letters and digits of a text in lower case, so that two ways to set out one value are the same.
-func Squeezed(text string) string { return squeezed(text) }
+// Folded is one spelling of a value: its form if it has one, as a telephone number does, else its letters and digits in lower
+// case, so that two ways to set out one value are the same.
+func Folded(text string) string {
+	text = norm.NFKC.String(text)
+	if f := form(text); f != "" {
+		return f
+	}
+	return squeezed(text)
+}
 
 // parts are the runs of letters and digits of a text, in lower case.
 func parts(text string) []string {
