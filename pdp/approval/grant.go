@@ -62,15 +62,26 @@ func (t *Terms) refusal(a *Approval, edits bool) error {
 	case t.Uses == 0 && t.For == 0:
 		return invalid("grant", "needs a number of uses, a time, or both")
 	}
-	for _, v := range t.Vary {
-		for _, s := range g.Sinks {
-			// What a sink is a part of, and what is a part of a sink, decides with it.
-			if v == s || strings.HasPrefix(s, v+"/") || strings.HasPrefix(v, s+"/") {
-				return tooBroad("what may vary decides who is affected")
-			}
-		}
+	if t.varySinks(g.Sinks) {
+		return tooBroad("what may vary decides who is affected")
 	}
 	return nil
+}
+
+// varySinks says whether something may vary that decides who is affected: a sink, what it is a part of, and what is a part of
+// it.
+func (t *Terms) varySinks(sinks []string) bool {
+	return slices.ContainsFunc(t.Vary, func(v string) bool {
+		return slices.ContainsFunc(sinks, func(s string) bool {
+			return v == s || strings.HasPrefix(s, v+"/") || strings.HasPrefix(v, s+"/")
+		})
+	})
+}
+
+// Holds says whether the grant could be given for an action that it covers. What varies was not there when it was given: a
+// second recipient, or a command in a text.
+func (g *Grant) Holds(of Grantable) bool {
+	return of.Refused == "" && !g.varySinks(of.Sinks)
 }
 
 func tooBroad(why string) error {

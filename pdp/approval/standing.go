@@ -24,6 +24,7 @@ type Earlier struct {
 type Refusals struct {
 	For        time.Duration // 0: not at all
 	AnySession bool          // a no counts in every session of the agent, else in the one that asked
+	AnyUser    bool          // a no counts for whomever the agent says to act, else for the user of that ask
 }
 
 // Earlier looks for a no that still counts, and for the same ask that still waits: same action, same principal, same
@@ -40,7 +41,7 @@ func (q *Queue) Earlier(ctx context.Context, want Redemption, rules []string, r 
 		a := &recs[i].Approval
 		switch {
 		case a.State == Rejected && out.Refused == nil && r.For > 0 && now.Before(a.EndedAt.Add(r.For)) &&
-			a.User == want.User && (r.AnySession || a.Session == want.Session):
+			(r.AnyUser || a.User == want.User) && (r.AnySession || a.Session == want.Session):
 			out.Refused = a
 		case a.State == Pending && out.Pending == nil && a.joinable(want, rules):
 			out.Pending = a

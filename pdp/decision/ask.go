@@ -12,6 +12,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/action"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/event"
+	"github.com/portcullis-pdp/portcullis/pdp/identity"
 	"github.com/portcullis-pdp/portcullis/pdp/review"
 )
 
@@ -28,6 +29,7 @@ func (e *Engine) askPerson(ctx context.Context, j *judgement) {
 	answers := &j.snapshot.Tables.Answers
 	earlier, err := e.Approvals.Earlier(ctx, j.redemption(), j.ask.rules, approval.Refusals{
 		For: time.Duration(answers.Refusals.Seconds) * time.Second, AnySession: answers.Refusals.AnySession,
+		AnyUser: !j.caller.Has(identity.RoleGateway), // an agent could name another for whom it acts, and ask again
 	})
 	if err != nil {
 		e.stateFailure(j, "approvals", err)
@@ -159,8 +161,9 @@ func (e *Engine) findGrant(ctx context.Context, j *judgement, answer *policyv1.D
 	if err != nil {
 		return answer, nil //nolint:nilerr // then a person is asked
 	}
+	grantable := j.grantable()
 	for i := range grants {
-		if !coveredBy(answer, grants[i].Rules) {
+		if !coveredBy(answer, grants[i].Rules) || !grants[i].Grant.Holds(grantable) {
 			continue
 		}
 		j.approval, j.ungranted = &grants[i], answer

@@ -110,6 +110,14 @@ func TestAGrantMayLeaveOpenWhatHarmsNobody(t *testing.T) {
 	r.want(RequireApproval, "RISK_NEEDS_APPROVAL", call("demo-filtered", "send_email", `{"to": "ann@example.com", "cc": "eve@example.com", "body": "Lunch?"}`))
 }
 
+// TestThreat_B13_WhatVariesMayBecomeNoSink: a recipient where there was none when it was granted needs a person of its own.
+func TestThreat_B13_WhatVariesMayBecomeNoSink(t *testing.T) {
+	r := newRoom(t)
+	r.granted(mail(), approval.Terms{Uses: 10, For: time.Hour, Vary: []string{"/arguments/cc", "/arguments/body"}})
+	r.want(Allow, "", call("demo-filtered", "send_email", `{"to": "ann@example.com", "body": "Dinner?"}`))
+	r.want(RequireApproval, "RISK_NEEDS_APPROVAL", call("demo-filtered", "send_email", `{"to": "ann@example.com", "cc": "eve@example.com", "body": "Lunch?"}`))
+}
+
 // TestThreat_B13_TooBroadAGrantIsRefused and the ask is still open afterwards.
 func TestThreat_B13_TooBroadAGrantIsRefused(t *testing.T) {
 	week, hour := 7*24*time.Hour, time.Hour
@@ -192,6 +200,13 @@ func TestThreat_B2_AGrantIsUsedNoMoreOftenThanItSays(t *testing.T) {
 	}
 }
 
+// ownOf is the credential of an agent that speaks for itself.
+func ownOf(agent string) identity.Caller {
+	c := gateway
+	c.Subject, c.Roles, c.Agents, c.CredentialID = agent, []identity.Role{identity.RoleAgent}, []string{agent}, "own"
+	return c
+}
+
 // TestThreat_B18_ANoIsRemembered: in that session, for that action, until its time has passed; also by another process.
 func TestThreat_B18_ANoIsRemembered(t *testing.T) {
 	r := newRoom(t, answersOf(func(a *policy.Answers) { a.Refusals.Seconds = 600 }))
@@ -203,6 +218,16 @@ func TestThreat_B18_ANoIsRemembered(t *testing.T) {
 	elsewhere := mail()
 	elsewhere.Principal.Session = "elsewhere"
 	r.want(RequireApproval, "RISK_NEEDS_APPROVAL", elsewhere)
+	for name, c := range map[string]struct {
+		caller identity.Caller
+		effect Effect
+	}{"a gateway, which knows for whom": {gateway, RequireApproval}, "the agent, which says what it likes": {ownOf("demo-filtered"), Deny}} {
+		renamed := mail()
+		renamed.Principal.User = "somebody else"
+		if resp := r.by(c.caller, renamed); resp.Effect != c.effect {
+			t.Errorf("%s: %s %v", name, resp.Effect, codes(resp.Reasons))
+		}
+	}
 	again := must[*approval.Queue](t)(approval.New(approval.Config{}, r.asks, r.rooms.Keys, r.clock)) // what another process has
 	r.engine.Approvals = again
 	r.want(Deny, "APPROVAL_REFUSED", mail())

@@ -497,7 +497,7 @@ func TestWhoIsBehindAToken(t *testing.T) {
 		"no person": {}, "not verified": {"email", "bob@corp", "email_verified", false}, "not verified, as a text": {"email", "bob@corp", "email_verified", "false"},
 		"verified, perhaps": {"email", "bob@corp", "email_verified", "perhaps"}, "Ann, who says to be Joe": {"sub", "ann", "email", "joe@corp"},
 		"person of another sort": {"email", []string{"bob@corp"}},
-		"turned": {"email", "bob@corp\u202e"},
+		"turned":                 {"email", "bob@corp\u202e"},
 	} {
 		if c, err := who(changes...); !errors.Is(err, ErrBadCredential) {
 			t.Errorf("%s: %+v, %v", name, c, err)
