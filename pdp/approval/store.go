@@ -2,6 +2,7 @@ package approval
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -20,6 +21,27 @@ type Record struct {
 	Content []byte `json:"-"`
 	// Doubtful is set by a store that may have forgotten what became of this record: a use, or a no. It is not stored.
 	Doubtful bool `json:"-"`
+}
+
+// Damaged says what of a record, as it was read, cannot be; nil if it may have been written by this package. It keeps what a
+// store was made to hold from stopping the process: it is no proof that the record is true.
+func (r *Record) Damaged() error {
+	a, n := &r.Approval, len(r.Changes)
+	switch {
+	case n == 0 || a.Sequence != uint64(n):
+		return errors.New("its history is damaged")
+	case !slices.Contains(States, a.State):
+		return errors.New("its state is none")
+	case a.Stage < 0 || a.Stage >= len(a.AllStages()) || len(a.Stages) > maxStages:
+		return errors.New("its stages are damaged")
+	}
+	for i, c := range r.Changes {
+		// Votes are only added. An edit may leave fewer stages than there were.
+		if c.Votes < 0 || c.Votes > len(a.Votes) || i > 0 && c.Votes < r.Changes[i-1].Votes || c.Stage < 0 || !slices.Contains(States, c.State) {
+			return errors.New("its history is damaged")
+		}
+	}
+	return nil
 }
 
 // AsOf is the record as it stood after change n, counted from 1.

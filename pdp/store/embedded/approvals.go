@@ -300,8 +300,8 @@ func (t approvalsTx) load(id []byte) (approval.Record, error) {
 	if err := json.Unmarshal(raw, &rec); err != nil {
 		return rec, fmt.Errorf("read approval %s: %w", id, err)
 	}
-	if n := len(rec.Changes); n == 0 || rec.Approval.Sequence != uint64(n) {
-		return rec, fmt.Errorf("read approval %s: its history is damaged", id)
+	if err := rec.Damaged(); err != nil {
+		return rec, fmt.Errorf("read approval %s: %w", id, err)
 	}
 	return rec, nil
 }

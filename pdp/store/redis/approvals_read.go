@@ -73,8 +73,11 @@ func (s *Approvals) loadAll(ctx context.Context, ids []string, content bool) (fo
 		if err := json.Unmarshal([]byte(raw), &h.rec); err != nil {
 			return nil, nil, fmt.Errorf("read approval %s: %w", id, err)
 		}
-		if n := len(h.rec.Changes); n == 0 || h.rec.Approval.Sequence != uint64(n) || h.rec.Approval.ID != id {
-			return nil, nil, fmt.Errorf("read approval %s: its history is damaged", id)
+		if err := h.rec.Damaged(); err != nil {
+			return nil, nil, fmt.Errorf("read approval %s: %w", id, err)
+		}
+		if h.rec.Approval.ID != id {
+			return nil, nil, fmt.Errorf("read approval %s: it is another", id)
 		}
 		h.rec.Doubtful = began < epoch && h.rec.Approval.Live()
 		found = append(found, h)
