@@ -97,6 +97,32 @@ func TestRegistryIsBounded(t *testing.T) {
 	}
 }
 
+func TestThreat_E5_MadeUpToolsDoNotKeepOutRealOnes(t *testing.T) {
+	r := toolrole.NewRegistry()
+	var many []toolrole.Description
+	for i := range 256 {
+		many = append(many, toolrole.Description{Server: "s", Name: fmt.Sprint("t", i)})
+	}
+	r.Register("a", many, false)
+	yes := true
+	tool := []toolrole.Description{{Server: "s", Name: "tidy", Destructive: &yes}}
+	if _, whole := r.Register("a", tool, false); whole {
+		t.Error("an agent's own made room")
+	}
+	if _, whole := r.Register("a", tool, true); !whole || r.Find("a", "s", "tidy", "").State != toolrole.Described {
+		t.Errorf("whole is %v, the tool %+v", whole, r.Find("a", "s", "tidy", ""))
+	}
+	gone := 0
+	for _, d := range many {
+		if r.Find("a", "s", d.Name, "").State == toolrole.Undescribed {
+			gone++
+		}
+	}
+	if gone != 1 {
+		t.Errorf("%d were forgotten", gone)
+	}
+}
+
 func TestADescriptionIsVouchedForOnlyAsItIs(t *testing.T) {
 	r := toolrole.NewRegistry()
 	d := toolrole.Description{Server: "s", Name: "t", Text: "one"}

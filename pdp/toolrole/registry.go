@@ -64,7 +64,7 @@ func (r *Registry) Register(session string, descriptions []Description, vouched 
 		at := [2]string{d.Server, d.Name}
 		known := o.tools[at]
 		switch {
-		case known == nil && len(o.tools) >= maxTools:
+		case known == nil && len(o.tools) >= maxTools && !(vouched && o.makeRoom()):
 			whole = false
 			continue
 		case known == nil:
@@ -79,6 +79,21 @@ func (r *Registry) Register(session string, descriptions []Description, vouched 
 		}
 	}
 	return digests, whole
+}
+
+// makeRoom forgets a tool that only an agent has described, so that made-up ones do not keep out those that there are.
+func (o *offered) makeRoom() bool {
+	for at, t := range o.tools {
+		if t.vouched {
+			continue
+		}
+		delete(o.tools, at)
+		if o.names[at[1]]--; o.names[at[1]] == 0 {
+			delete(o.names, at[1])
+		}
+		return true
+	}
+	return false
 }
 
 // Known is what the registry says of a tool that is called.
