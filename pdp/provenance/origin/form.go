@@ -80,7 +80,13 @@ func ibanOf(text string) string {
 // phoneOf is a number with its country: `+44 (0)20 7946-0958` and `0044 20 79460958` are one. Without the country a number is
 // many people's.
 func phoneOf(text string) string {
-	s := strings.ReplaceAll(text, "(0)", "")
+	s := text
+	if country, rest, found := strings.Cut(text, "(0)"); found {
+		if !isCountry(strings.TrimPrefix(squeezed(country), "00")) || strings.Contains(rest, "(0)") {
+			return ""
+		}
+		s = country + rest
+	}
 	if strings.ContainsFunc(s, func(r rune) bool { return (r < '0' || r > '9') && !strings.ContainsRune("+ -./()\u00a0", r) }) {
 		return ""
 	}
@@ -96,6 +102,20 @@ func phoneOf(text string) string {
 		return ""
 	}
 	return digits
+}
+
+// isCountry says whether digits are the code of a country, as ITU-T E.164 has them: one digit, one of those with two, or three.
+// No code begins with another.
+func isCountry(digits string) bool {
+	if digits == "1" || digits == "7" {
+		return true
+	}
+	if len(digits) < 2 || len(digits) > 3 || strings.ContainsAny(digits[:1], "017") {
+		return false
+	}
+	two := strings.Contains("20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 "+
+		"60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98", digits[:2])
+	return two == (len(digits) == 2)
 }
 
 // layouts are the ways to write a date that can be read in one way only.

@@ -155,7 +155,8 @@ func (s *session) say(to *spoken, source uint8, what, value string) {
 
 // voucher is the source in which the whole value stands, word for word.
 func (s *session) voucher(in *spoken, text, server string) (Source, bool) {
-	if f := form(text); f != "" {
+	// Eight digits may be a day, and an account just as well.
+	if f := form(text); f != "" && !(strings.HasPrefix(f, "date ") && number(strings.TrimSpace(text)) != "") {
 		if from, ok := s.counter(in, "form", f, server); ok {
 			return from, true
 		}

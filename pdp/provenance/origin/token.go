@@ -39,12 +39,19 @@ func words(text string) (out []word, plain bool) {
 			plain, broken = false, true
 		} else {
 			cut := len(kept) < len(strings.TrimRight(text[:n], "/")) // a full stop, say
+			plain = plain && !climbs(text[:n], kept)
 			out = append(out, word{cased(kept), broken})
 			broken = cut
 		}
 		text = text[n:]
 	}
 	return out, plain
+}
+
+// climbs says whether what was trimmed off the end of a word leads elsewhere: `reports/..` is no folder `reports`.
+func climbs(text, kept string) bool {
+	_, tail, _ := strings.Cut(text, kept)
+	return strings.Contains(tail, "/.")
 }
 
 // extent is how far the word at the beginning of a text goes. It is never 0.
