@@ -20,6 +20,12 @@ import (
 // about again, what is being asked is joined, and where nobody can answer, policy may want to know at once. The approval
 // is durable before the answer says so (I7).
 func (e *Engine) askPerson(ctx context.Context, j *judgement) {
+	if j.proposed != nil {
+		// What is judged is the reviewer's action, what the agent will come back with is its own: no one ask is for both.
+		j.deny("EDIT_OUTGROWN", "engine.approval",
+			"A person has approved this with other arguments, and more asks now than was approved. Ask again without that approval.", "medium")
+		return
+	}
 	canonical, err := j.req.Action.Canonical()
 	if err != nil {
 		e.Logger.Error("cannot write the action down for a reviewer", "decision_id", j.id, "error", err.Error())

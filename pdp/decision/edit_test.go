@@ -270,3 +270,23 @@ func TestAnEditIsCoveredByItsOwnYes(t *testing.T) {
 	redeem.ApprovalID = asked.Approval.ID
 	r.want(Allow, "", redeem)
 }
+
+// TestThreat_B1_WhatAsksBesidesAnEditAsksAboutNothingElse: where more asks at the redemption of an edited action than its
+// reviewer approved, no ask may show the one action and be bound to the other.
+func TestThreat_B1_WhatAsksBesidesAnEditAsksAboutNothingElse(t *testing.T) {
+	r := newRoom(t, withTables(limitTable(limitRow("soft", 1, map[string]any{"on_exceed": "require_approval"}))))
+	asked := r.decide(mail())
+	if _, reason := r.says(asked, voter("ann"), edit(asked.ActionDigest, toBob)); reason != "" {
+		t.Fatal(reason)
+	}
+	r.want(Allow, "", r.approved(mailTo("carol@example.com"))) // the limit is used up now
+	redeem := mail()
+	redeem.ApprovalID = asked.Approval.ID
+	r.want(Deny, "EDIT_OUTGROWN", redeem)
+
+	again := r.want(RequireApproval, "LIMIT_NEEDS_APPROVAL", mail())
+	shown := must[approval.Revealed](t)(r.rooms.Approvals.Reveal(t.Context(), again.Approval.ID))
+	if act := must[*action.Action](t)(action.ReadCanonical(shown.Action)); must[string](t)(act.Digest()) != shown.Approval.EffectiveDigest() {
+		t.Error("the reviewer sees another action than the approval is for")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"buf.build/go/protovalidate"
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -84,6 +85,11 @@ func readDecision(value any) (*policyv1.Decision, error) {
 	}
 	if len(decision.GetReasons()) == 0 && decision.GetEffect() != "allow" {
 		return nil, &Failure{ReasonBadDecision, errors.New("a decision other than allow gives at least one reason")}
+	}
+	asks := func(r *policyv1.Reason) bool { return r.GetEffect() == "ask" }
+	if decision.GetEffect() == "require_approval" && !slices.ContainsFunc(decision.GetReasons(), asks) {
+		// Approvals and grants are bound to the rules that asked: without one, any of them would do.
+		return nil, &Failure{ReasonBadDecision, errors.New("a decision that asks has at least one reason that asks")}
 	}
 	return decision, nil
 }

@@ -26,6 +26,7 @@ func TestThreat_E4_ABrokenPolicyDenies(t *testing.T) {
 		"unknown effect":     {decision: replaced("effect", `"permit"`), want: ReasonBadDecision},
 		"effect in capitals": {decision: replaced("effect", `"ALLOW"`), want: ReasonBadDecision},
 		"effect of a type":   {decision: replaced("effect", `true`), want: ReasonBadDecision},
+		"asks for nothing":   {decision: replaced("effect", `"require_approval"`), want: ReasonBadDecision},
 		"no effect":          {decision: replaced("effect", `""`), want: ReasonBadDecision},
 		"unknown field":      {decision: replaced("allowed", `true`), want: ReasonBadDecision},
 		"reasons of a type":  {decision: replaced("reasons", `"none"`), want: ReasonBadDecision},
