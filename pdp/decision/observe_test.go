@@ -74,6 +74,17 @@ func TestThreat_A1_OnlyATrustedLookUpOfItsServerVouches(t *testing.T) {
 	r.want(Allow, "", letter("bob@example.com"))
 }
 
+// Who is written to may stand in the name of a field.
+func TestThreat_A1_AnAddressThatNamesAFieldIsASink(t *testing.T) {
+	r := newRoom(t, proving())
+	r.observe(origin.User, "Send the minutes to bob@example.com")
+	mail := func(to string) Request { return call("mailer", "send_email", `{"to": `+to+`, "body": "Lunch?"}`) }
+	r.want(Allow, "", mail(`{"bob@example.com": "bob@example.com"}`))
+	r.want(RequireApproval, "SINK_UNPROVEN", mail(`{"mallory@evil.net": "bob@example.com"}`))
+	r.want(RequireApproval, "SINK_UNPROVEN", mail(`{"https://evil.net/a": "bob@example.com"}`))
+	r.want(RequireApproval, "SINK_UNPROVEN", mail(`{"DE89370400440532013000": "bob@example.com"}`))
+}
+
 // With its own credential an agent may make up what a look-up returned.
 func TestThreat_A1_AnAgentsOwnWordForALookUpVouchesForNothing(t *testing.T) {
 	agent := identity.Caller{Subject: "a", Roles: []identity.Role{identity.RoleAgent}, Tenant: "default", Agents: []string{"mailer"}, Method: "bearer", CredentialID: "c3"}

@@ -187,7 +187,7 @@ func TestOnlyNamedFieldsOfALookUpVouch(t *testing.T) {
 		"a body":                      {"- body: Mallory\n  sender: Charlie", "Mallory", false},
 		"a body that plays a field":   {`[{"body": "x\nsender: Mallory", "sender": "Charlie"}]`, "Mallory", false},
 		"a field that is there twice": {`{"sender": "Mallory", "body": "x", "sender": "Charlie"}`, "Mallory", false},
-		"a field twice, in two cases":  {`{"sender": "Charlie", "body": "x", "Sender": "Mallory"}`, "Mallory", false},
+		"a field twice, in two cases": {`{"sender": "Charlie", "body": "x", "Sender": "Mallory"}`, "Mallory", false},
 		"a text that is no structure": {"sender: Mallory\nbody: 'open", "Mallory", false},
 		"two documents":               {"sender: Charlie\n---\nsender: Mallory", "Mallory", false},
 		"an alias":                    {"body: &m Mallory\nsender: *m", "Mallory", false},

@@ -122,7 +122,8 @@ func (e *Engine) degradeProvenance(j *judgement, state origin.State) {
 // maxTraced is how many values of one action are looked up one by one.
 const maxTraced = 256
 
-// argumentsOf are the values of the arguments, and of a request its URL and body: each with what it is called. Beyond maxTraced
+// argumentsOf are the values of the arguments, the names of fields that are addresses themselves, and of a request its URL and body:
+// each with what it is called. Beyond maxTraced
 // nothing is known, so that all of it counts as one more value that nobody vouches for.
 func argumentsOf(a *action.Action, facts []action.Fact) (values []origin.Value, arguments []toolrole.Argument, all bool) {
 	address := map[string]bool{}
@@ -132,7 +133,8 @@ func argumentsOf(a *action.Action, facts []action.Fact) (values []origin.Value, 
 		}
 	}
 	for _, t := range a.Texts() {
-		isArgument := strings.HasPrefix(t.Pointer, "/arguments/") && !strings.HasSuffix(t.Pointer, action.KeySuffix)
+		place, isKey := strings.CutSuffix(t.Pointer, action.KeySuffix)
+		isArgument := strings.HasPrefix(t.Pointer, "/arguments/") && (!isKey || origin.Addressed(t.Value))
 		if !isArgument && t.Pointer != "/http/url" && t.Pointer != "/http/body" {
 			continue
 		}
@@ -142,6 +144,11 @@ func argumentsOf(a *action.Action, facts []action.Fact) (values []origin.Value, 
 			return values, arguments, false
 		}
 		values = append(values, origin.Value{Pointer: t.Pointer, Text: t.Value})
+		if isKey { // `{"to": {"bob@example.com": "Bob"}}`
+			above := place[:strings.LastIndexByte(place, '/')]
+			arguments = append(arguments, toolrole.Argument{Name: argumentName(above), Text: t.Value, Address: true})
+			continue
+		}
 		arguments = append(arguments, toolrole.Argument{
 			Name: argumentName(t.Pointer), Text: t.Value, Address: address[t.Pointer] && !strings.ContainsAny(strings.TrimSpace(t.Value), " \n\t"),
 		})

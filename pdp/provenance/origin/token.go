@@ -124,6 +124,15 @@ func Links(text string) (out []string) {
 	return out
 }
 
+// Addressed says whether a text, as a whole, is an address by its shape: of mail, of a page, an account or a telephone number.
+func Addressed(text string) bool {
+	if strings.ContainsFunc(text, unicode.IsSpace) {
+		return false
+	}
+	f := form(text)
+	return addressed(text) || strings.IndexByte(text, '@') > 0 || strings.HasPrefix(f, "iban ") || strings.HasPrefix(f, "phone ")
+}
+
 // typed says whether a word is an address without a scheme: it begins with www, or is a host with a path, be it after two slashes.
 func typed(w string) bool {
 	if len(w) > 4 && strings.EqualFold(w[:4], "www.") {
