@@ -88,7 +88,7 @@ func TestDecisionSchemaCarriesTheRules(t *testing.T) {
 		got, want any
 	}{
 		{"effects", strings.Join(root.Properties["effect"].Enum, " "), "allow deny require_approval"},
-		{"required", strings.Join(root.Required, " "), "approval effect"},
+		{"required", strings.Join(root.Required, " "), "effect"},
 		{"reasons bounded", root.Properties["reasons"].MaxItems, uint64(200)},
 		{"reason required", strings.Join(reason.Required, " "), "code effect message rule severity"},
 		{"code pattern", reason.Properties["code"].Pattern, "^[A-Z][A-Z0-9_]{1,63}$"},
