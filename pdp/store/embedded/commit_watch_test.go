@@ -2,8 +2,8 @@ package embedded
 
 import (
 	"errors"
-	"sync/atomic"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
