@@ -70,6 +70,8 @@ func (e *Engine) remember(ctx context.Context, j *judgement) {
 	}
 	if err := e.Sessions.Record(ctx, j.sessionID(), step); err != nil {
 		e.forgotten(j, "session", err)
+	} else if err := e.bequeath(ctx, j, step.Labels); err != nil {
+		e.forgotten(j, "session", err)
 	}
 	if err := e.saveRecord(j.id, j.record()); err != nil {
 		e.forgotten(j, "records", err)

@@ -31,6 +31,9 @@ func (e *Engine) lookAtSession(ctx context.Context, j *judgement) error {
 		j.session, err = e.Sessions.Propose(ctx, j.sessionID(), j.loop.call)
 		j.loop.counted = err == nil
 	}
+	if err == nil {
+		err = e.inherit(ctx, j)
+	}
 	if err != nil || j.loop.call == "" || j.snapshot.Tables.Loops.Exempt(j.tool()) {
 		return err
 	}

@@ -96,6 +96,11 @@ func (e *Engine) Observe(ctx context.Context, caller identity.Caller, o Observat
 	if err := e.Sessions.Record(ctx, id, provenance.Step{Labels: labels}); err != nil {
 		return Observed{}, e.notObserved(err)
 	}
+	if !caller.Has(identity.RoleGateway) {
+		if err := e.Sessions.Bequeath(ctx, id, tainting(labels)); err != nil {
+			return Observed{}, e.notObserved(err)
+		}
+	}
 	if len(o.Tools) > 0 {
 		var fitted bool
 		observed.SchemaDigests, fitted = e.Tools.Register(joined(id.Tenant, id.Agent, id.Session), o.Tools, caller.ObserveAsUser)
