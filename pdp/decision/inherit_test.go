@@ -61,6 +61,15 @@ func TestThreat_A6_ANewSessionCleansNothing(t *testing.T) {
 	if got := labels(own, "fifth"); len(got) != 0 {
 		t.Errorf("after an hour of nothing it has %q", got)
 	}
+	// A day is counted from the last taint, not from the first: what came late in it is not washed off by its end.
+	for range 27 {
+		observe(own, "steady")
+		r.pass(55 * time.Minute)
+	}
+	if got := labels(own, "next day"); !slices.Contains(got, memory.LabelUntrusted) {
+		t.Errorf("24 hours after the first taint and minutes after the last it has %q", got)
+	}
+	r.pass(2 * time.Hour)
 	observe(own, "sixth")
 	if got := labels(own, "seventh"); !slices.Contains(got, memory.LabelUntrusted) {
 		t.Errorf("and taints again: %q", got)

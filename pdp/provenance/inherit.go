@@ -43,6 +43,9 @@ func (s *Sessions) Bequeath(_ context.Context, id ID, labels []string) error {
 		s.cache.Wait()
 		r = &record{Started: now, Last: now, fresh: true}
 	}
+	if len(labels) > 0 { // what comes late in a day must not go with its end
+		r.Started = now
+	}
 	if !s.add(r, Step{Labels: labels}) && !r.fresh && now.Sub(r.stored) < storedWithin {
 		return nil
 	}
