@@ -1,10 +1,14 @@
 package scan_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
+	"go/build"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -85,6 +89,49 @@ func ownTexts(tb testing.TB) map[string]string {
 	return out
 }
 
+// strangeTexts are what nobody wrote with the patterns in mind: the sources of Go's net/http and go/types, and, where the
+// corpora are at hand (PORTCULLIS_CORPORA), the benign requests to agents among them.
+func strangeTexts(tb testing.TB) map[string]string {
+	tb.Helper()
+	var code, requests strings.Builder
+	for _, dir := range []string{"net/http", "go/types", "crypto/tls"} {
+		files, _ := filepath.Glob(filepath.Join(build.Default.GOROOT, "src", dir, "*.go"))
+		for _, f := range files {
+			data, err := os.ReadFile(f) // #nosec G304 -- Go's own sources
+			if err != nil {
+				tb.Fatal(err)
+			}
+			code.Write(data)
+		}
+	}
+	if dir := os.Getenv("PORTCULLIS_CORPORA"); dir != "" {
+		data, err := os.ReadFile(filepath.Join(dir, "injection-text-dev.jsonl")) // #nosec G304 -- named by who runs it
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for line := range bytes.Lines(data) {
+			var row struct{ Label, Text string }
+			if err := json.Unmarshal(line, &row); err != nil {
+				tb.Fatal(err)
+			}
+			if row.Label == "benign" {
+				requests.WriteString(row.Text + "\n")
+			}
+		}
+	}
+	out := map[string]string{}
+	for kind, b := range map[string]*strings.Builder{"go": &code, "requests": &requests} {
+		text := b.String()
+		for text != "" && len(text) < 1<<20 {
+			text += text
+		}
+		if text != "" {
+			out[kind] = strings.ToValidUTF8(text[:1<<20], "?")
+		}
+	}
+	return out
+}
+
 // rival times two ways of going through the same bytes, in turns, and reports the best of each and their ratio: on a
 // machine with other work that is all one can trust. The bytes come in pieces, each with a best of its own, in every
 // round all of them in order: the longer a piece takes, the less likely it is ever left undisturbed, and that must not
@@ -116,7 +163,8 @@ func rival(b *testing.B, size, pieces int, one, other func(piece int)) {
 // BenchmarkPack scans text of several kinds and sizes with all shipped patterns, against SHA-256 of the same bytes.
 func BenchmarkPack(b *testing.B) {
 	s, texts := engine(), ownTexts(b)
-	for _, kind := range []string{"code", "json", "prose"} {
+	maps.Copy(texts, strangeTexts(b))
+	for _, kind := range sorted(texts) {
 		for _, size := range []int{1 << 10, 16 << 10, 100 << 10, 1 << 20} {
 			var parts []string
 			var raw [][]byte
