@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"iter"
 	"math/bits"
 	"unicode/utf8"
 )
@@ -40,6 +41,19 @@ func (s *byteset) least() byte {
 		}
 	}
 	return 0
+}
+
+// all gives them in order.
+func (s *byteset) all() iter.Seq[byte] {
+	return func(yield func(byte) bool) {
+		for i, w := range s {
+			for ; w != 0; w &= w - 1 {
+				if !yield(byte(64*i + bits.TrailingZeros64(w))) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // anyByte is also what stands where the text has ended: the gate pads with zero bytes.

@@ -1,8 +1,10 @@
 package scan
 
 import (
+	"cmp"
 	_ "embed" // for the table of grams
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -206,6 +208,7 @@ var commonList = func() (list []commonGram4) {
 	for w, p := range commonGrams {
 		list = append(list, commonGram4{w, p})
 	}
+	slices.SortFunc(list, func(a, b commonGram4) int { return cmp.Compare(a.word, b.word) })
 	return list
 }()
 

@@ -141,13 +141,11 @@ func (g *leadGate) add(b *gateBuilder, rule int32, p *plan) {
 	for i := range p.routes {
 		w := &p.routes[i]
 		id := b.probeOf(rule, p, w, t)
-		for first := range 256 {
-			for second := range 256 {
-				if w.sets[w.even].has(byte(first)) && w.sets[w.even+1].has(byte(second)) {
-					pair := uint16(first)<<8 | uint16(second)
-					g.pairs[pair/64] |= 1 << (pair % 64)
-					g.entries[pair] = append(g.entries[pair], leadEntry{id, int32(w.even)})
-				}
+		for first := range w.sets[w.even].all() {
+			for second := range w.sets[w.even+1].all() {
+				pair := uint16(first)<<8 | uint16(second)
+				g.pairs[pair/64] |= 1 << (pair % 64)
+				g.entries[pair] = append(g.entries[pair], leadEntry{id, int32(w.even)})
 			}
 		}
 	}
