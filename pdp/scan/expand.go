@@ -16,20 +16,26 @@ const (
 	maxWide     = 4096 // characters beyond ASCII, the same
 )
 
-// route is one route in which a match can go on from a place in its pattern: a set for each byte.
+// setID is a set of bytes, by the number that the planner gave it.
+type setID uint32
+
+// route is one route in which a match can go on from a place in its pattern: a set for each byte. Its sets are never
+// written once they are there, so routes share them.
 type route struct {
-	sets []byteset
+	sets []setID
 	rest *cont
 	// bounded says that an assertion stands before the first byte, which a word character before it refutes if it is a
 	// word character itself: \b, or the begin of line or text.
 	bounded bool
 	frozen  bool       // it goes on, but nobody knows how
+	chosen  bool       // grams has what was chosen for the route as it is
 	inside  gramChoice // of the grams that do not reach over its ends
+	grams   gramChoice
 }
 
 // alone says that a word character before the route refutes it.
-func (r *route) alone() bool {
-	return r.bounded && len(r.sets) > 0 && !r.sets[0].intersects(aroundWords)
+func (pl *planner) alone(r *route) bool {
+	return r.bounded && len(r.sets) > 0 && !pl.sets[r.sets[0]].intersects(aroundWords)
 }
 
 // aroundWords are the bytes that are no word characters.
@@ -49,50 +55,61 @@ var wordBytes = func() byteset { return aroundWords.complement() }()
 type cont struct {
 	re   *syntax.Regexp
 	next *cont
+	done int // runes of a literal, or rounds of a repeat, that are behind
+}
+
+// then makes a cont. It is the planner's, and gone with the next pattern.
+func (pl *planner) then(re *syntax.Regexp, next *cont, done int) *cont {
+	c := pl.conts.one()
+	*c = cont{re, next, done}
+	return c
 }
 
 // expand gives all routes in which a match can go on at the given nodes, each as far as it can be told, at most
-// expandBytes. Every match is at least one of them.
+// expandBytes runes. Every match is at least one of them. They are good until the next call.
 func (pl *planner) expand(nodes *cont) []route {
-	routes := []route{{rest: nodes}}
+	routes, longer := append(pl.routes[0][:0], route{rest: nodes}), pl.routes[1][:0]
 	for range expandBytes {
-		var longer []route
+		longer = longer[:0]
 		grown := false
-		for _, w := range routes {
+		for i := range routes {
+			w := &routes[i]
 			if w.frozen || w.rest == nil || len(w.sets) >= rareBytes && w.inside.total() < rareCost {
-				longer = append(longer, w)
+				longer = append(longer, *w)
 				continue
 			}
-			x := expander{pl: pl}
-			x.advance(w, 0)
+			from := len(longer)
+			x := expander{pl: pl, from: *w, out: longer}
+			x.advance(w.rest, w.bounded, 0)
 			if x.failed {
-				w.frozen = true
-				longer = append(longer, w)
+				longer = append(x.out[:from], *w)
+				longer[from].frozen = true
 				continue
 			}
 			grown = true
-			for i := range x.out {
-				pl.consider(&x.out[i], len(w.sets))
+			longer = x.out
+			for i := range longer[from:] {
+				pl.consider(&longer[from+i], len(w.sets))
 			}
-			longer = append(longer, x.out...)
 		}
 		if longer = undominated(longer); len(longer) > maxRoutes {
 			break // as far as it went is good too
 		}
-		routes = longer
+		routes, longer = longer, routes
 		if !grown {
 			break
 		}
 	}
+	pl.routes = [2][]route{routes, longer}
 	return routes
 }
 
 // undominated drops the routes that go on from where another one ends: whoever takes them takes that one too.
 func undominated(routes []route) []route {
-	var ended []route
-	for _, r := range routes {
-		if r.frozen || r.rest == nil {
-			ended = append(ended, r)
+	var ended []route // by value, for the routes move
+	for i := range routes {
+		if r := &routes[i]; r.frozen || r.rest == nil {
+			ended = append(ended, *r)
 		}
 	}
 	if len(ended) == 0 {
@@ -108,104 +125,137 @@ func undominated(routes []route) []route {
 // expander takes one route one rune further.
 type expander struct {
 	pl     *planner
-	out    []route
+	from   route
+	out    []route // of other routes, and then those that this one goes on in
+	made   int     // of the latter
 	failed bool
 }
 
-func (x *expander) advance(w route, depth int) {
+// add notes a route in which it goes on.
+func (x *expander) add(sets []setID, rest *cont, bounded bool) {
+	x.made++
+	x.out = append(x.out, route{sets: sets, rest: rest, bounded: bounded, inside: x.from.inside})
+}
+
+func (x *expander) advance(at *cont, bounded bool, depth int) {
 	if x.failed {
 		return
 	}
-	if depth > 64 || len(x.out) > maxRoutes {
+	if depth > 64 || x.made > maxRoutes {
 		x.failed = true
 		return
 	}
-	if w.rest == nil {
-		x.out = append(x.out, w)
+	if at == nil {
+		x.add(x.from.sets, nil, bounded)
 		return
 	}
-	re, next := w.rest.re, w.rest.next
-	with := func(rest *cont) route { return route{sets: w.sets, rest: rest, bounded: w.bounded, inside: w.inside} }
+	re, next, then := at.re, at.next, x.pl.then
 	switch re.Op {
 	case syntax.OpNoMatch: // this route leads nowhere
 	case syntax.OpEmptyMatch, syntax.OpEndLine, syntax.OpEndText, syntax.OpNoWordBoundary:
-		x.advance(with(next), depth+1)
+		x.advance(next, bounded, depth+1)
 	case syntax.OpBeginLine, syntax.OpBeginText, syntax.OpWordBoundary:
-		v := with(next)
-		v.bounded = v.bounded || len(w.sets) == 0
-		x.advance(v, depth+1)
+		x.advance(next, bounded || len(x.from.sets) == 0, depth+1)
 	case syntax.OpLiteral:
 		rest := next
-		if len(re.Rune) > 1 {
-			rest = &cont{&syntax.Regexp{Op: syntax.OpLiteral, Flags: re.Flags, Rune: re.Rune[1:]}, next}
+		if len(re.Rune) > at.done+1 {
+			rest = then(re, next, at.done+1)
 		}
-		x.class(w, narrow(literalRanges(re.Rune[0], re.Flags)), rest)
+		x.class(x.pl.letter(re.Rune[at.done], re.Flags), rest, bounded)
 	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		seqs, known := x.pl.seqs[re]
-		if !known {
-			seqs = narrow(classRanges(re))
-			if x.pl.seqs != nil {
-				x.pl.seqs[re] = seqs
-			}
-		}
-		x.class(w, seqs, next)
+		x.class(x.pl.class(re), next, bounded)
 	case syntax.OpCapture:
-		x.advance(with(&cont{re.Sub[0], next}), depth+1)
+		x.advance(then(re.Sub[0], next, 0), bounded, depth+1)
 	case syntax.OpConcat:
 		rest := next
 		for _, sub := range slices.Backward(re.Sub) {
-			rest = &cont{sub, rest}
+			rest = then(sub, rest, 0)
 		}
-		x.advance(with(rest), depth+1)
+		x.advance(rest, bounded, depth+1)
 	case syntax.OpAlternate:
 		for _, sub := range re.Sub {
-			x.advance(with(&cont{sub, next}), depth+1)
+			x.advance(then(sub, next, 0), bounded, depth+1)
 		}
 	case syntax.OpQuest:
-		x.advance(with(&cont{re.Sub[0], next}), depth+1)
-		x.advance(with(next), depth+1)
+		x.repeat(at, 0, 1, bounded, depth)
 	case syntax.OpStar:
-		x.advance(with(&cont{re.Sub[0], &cont{re, next}}), depth+1)
-		x.advance(with(next), depth+1)
+		x.repeat(at, 0, -1, bounded, depth)
 	case syntax.OpPlus:
-		star := &syntax.Regexp{Op: syntax.OpStar, Flags: re.Flags, Sub: re.Sub}
-		x.advance(with(&cont{re.Sub[0], &cont{star, next}}), depth+1)
+		x.repeat(at, 1, -1, bounded, depth)
 	case syntax.OpRepeat:
-		x.repeat(with, re, next, depth)
+		x.repeat(at, re.Min, re.Max, bounded, depth)
 	default:
 		x.failed = true
 	}
 }
 
-func (x *expander) repeat(with func(*cont) route, re *syntax.Regexp, next *cont, depth int) {
-	if re.Max == 0 {
-		x.advance(with(next), depth+1)
-		return
+// repeat goes through what is repeated least to most times (without end if negative), or past it.
+func (x *expander) repeat(at *cont, least, most int, bounded bool, depth int) {
+	if most != at.done {
+		rest := at.next
+		switch {
+		case most < 0:
+			rest = x.pl.then(at.re, at.next, min(at.done+1, least))
+		case at.done+1 < most:
+			rest = x.pl.then(at.re, at.next, at.done+1)
+		}
+		x.advance(x.pl.then(at.re.Sub[0], rest, 0), bounded, depth+1)
 	}
-	less := &syntax.Regexp{Op: syntax.OpRepeat, Flags: re.Flags, Sub: re.Sub, Min: max(re.Min-1, 0), Max: re.Max}
-	if re.Max > 0 {
-		less.Max--
-	}
-	rest := next
-	if less.Max != 0 {
-		rest = &cont{less, next}
-	}
-	x.advance(with(&cont{re.Sub[0], rest}), depth+1)
-	if re.Min == 0 {
-		x.advance(with(next), depth+1)
+	if at.done >= least {
+		x.advance(at.next, bounded, depth+1)
 	}
 }
 
 // class reads one rune of a class; none means that the class is too wide.
-func (x *expander) class(w route, seqs [][]byteset, rest *cont) {
+func (x *expander) class(seqs [][]setID, rest *cont, bounded bool) {
 	if seqs == nil {
 		x.failed = true
 		return
 	}
 	for _, seq := range seqs {
-		sets := append(slices.Clip(w.sets), seq...)
-		x.out = append(x.out, route{sets: sets, rest: rest, bounded: w.bounded, inside: w.inside})
+		sets := x.pl.runs.take(len(x.from.sets) + len(seq))
+		copy(sets, x.from.sets)
+		copy(sets[len(x.from.sets):], seq)
+		x.add(sets, rest, bounded)
 	}
+}
+
+// letter gives the sequences of a character of a literal.
+func (pl *planner) letter(r rune, flags syntax.Flags) [][]setID {
+	key := letterKey{r, flags & syntax.FoldCase}
+	seqs, known := pl.letters[key]
+	if !known {
+		seqs = pl.numbered(narrow(literalRanges(r, flags)))
+		pl.letters[key] = seqs
+	}
+	return seqs
+}
+
+type letterKey struct {
+	letter rune
+	fold   syntax.Flags
+}
+
+// class gives those of a class of the pattern under way.
+func (pl *planner) class(re *syntax.Regexp) [][]setID {
+	seqs, known := pl.classes[re]
+	if !known {
+		seqs = pl.numbered(narrow(classRanges(re)))
+		pl.classes[re] = seqs
+	}
+	return seqs
+}
+
+func (pl *planner) numbered(seqs [][]byteset) [][]setID {
+	var out [][]setID
+	for _, seq := range seqs {
+		ids := make([]setID, len(seq))
+		for i, s := range seq {
+			ids[i] = pl.id(s)
+		}
+		out = append(out, ids)
+	}
+	return out
 }
 
 // narrow gives the sequences of a class, or none if that is too wide for the expansion.

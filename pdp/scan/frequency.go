@@ -127,6 +127,7 @@ type foldedSet struct {
 	set   byteset
 	// common is the share of all bytes that are of the set.
 	common float32
+	number uint16 // the planner's
 }
 
 func foldSet(s byteset) *foldedSet {
@@ -213,7 +214,7 @@ var commonList = func() (list []commonGram4) {
 }()
 
 // gramShare estimates how many of the places of an ordinary text begin with one of the grams.
-func gramShare(gram [gramBytes]*foldedSet) float32 {
+func gramShare(gram *[gramBytes]*foldedSet) float32 {
 	n := 1
 	for _, s := range gram {
 		n *= len(s.bytes)
@@ -239,7 +240,7 @@ func gramShare(gram [gramBytes]*foldedSet) float32 {
 }
 
 // gramWords are all words of a gram.
-func gramWords(gram [gramBytes]*foldedSet) []uint32 {
+func gramWords(gram *[gramBytes]*foldedSet) []uint32 {
 	words := []uint32{0}
 	for i, s := range gram {
 		next := make([]uint32, 0, len(words)*len(s.bytes))
@@ -254,7 +255,7 @@ func gramWords(gram [gramBytes]*foldedSet) []uint32 {
 }
 
 // bigramShare is the same by pairs alone.
-func bigramShare(gram [gramBytes]*foldedSet) float32 {
+func bigramShare(gram *[gramBytes]*foldedSet) float32 {
 	var now [byteKinds]float32
 	for _, k := range gram[0].kinds {
 		now[k] = frequency.one[k] * gram[0].share[k]

@@ -165,7 +165,7 @@ func (b *gateBuilder) addWords(r *plannedRoute, at int, id int32) {
 	first, letters := at-int(slot.back), int(b.gate.probes[id].letters)
 	slot.letters = letters > 0 && first <= 0 && first+slotBytes >= letters
 	pairs := b.planner.pairsAt(sets, at+gramBytes)
-	for _, word := range gramWords(gram) {
+	for _, word := range gramWords(&gram) {
 		slot.bits = bits | uint64(word)<<(8*slot.back)
 		slot.mask = mask | 0xFFFFFFFF<<(8*slot.back)
 		h := gramHash(word)

@@ -1,22 +1,25 @@
 package scan
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
-// gramPlan gives each route its two cheapest grams, one for each parity of the place.
-func (pl *planner) gramPlan(routes []route) (plan, bool) {
+// gramPlan gives each route its two cheapest grams, one for each parity of the place. It changes the routes.
+func (pl *planner) gramPlan(routes []route) (draft, bool) {
 	routes = pl.merge(routes)
-	p := plan{kind: planGrams}
+	p := draft{plan: plan{kind: planGrams}, drafted: make([]draftedRoute, 0, len(routes))}
 	entries := 0
 	for i := range routes {
-		g := pl.grams(&routes[i])
+		g := pl.choose(&routes[i])
 		if g.size[0] == 0 || g.size[1] == 0 {
-			return plan{}, false
+			return draft{}, false
 		}
 		if entries += g.size[0] + g.size[1]; entries > maxGrams {
-			return plan{}, false
+			return draft{}, false
 		}
 		p.cost += g.cost[0] + g.cost[1]
-		p.routes = append(p.routes, plannedRoute{routes[i].sets, g.at[0], g.at[1], routes[i].alone()})
+		p.drafted = append(p.drafted, draftedRoute{routes[i].sets, g.at[0], g.at[1], pl.alone(&routes[i])})
 	}
 	return p, len(routes) > 0
 }
@@ -24,62 +27,103 @@ func (pl *planner) gramPlan(routes []route) (plan, bool) {
 // merge cuts routes that differ only behind what finds them, so that there are few: to tell them apart is the
 // automaton's work.
 func (pl *planner) merge(routes []route) []route {
+	if len(routes) < 2 {
+		return routes
+	}
+	groups := &pl.groups
+	groups.number(routes)
 	for k := expandBytes - 1; k >= gramBytes; k-- {
-		groups := make(map[string][]int)
-		for i := range routes {
-			if len(routes[i].sets) >= k {
-				key := pl.key(routes[i].sets[:k])
-				groups[key] = append(groups[key], i)
-			}
-		}
-		cut := make([]bool, len(routes))
-		merged := false
-		for _, members := range groups {
-			if len(members) < 2 {
+		groups.gather(routes, k)
+		for _, first := range groups.firsts {
+			if groups.next[first] < 0 {
 				continue
 			}
-			apart := float32(0)
-			for _, i := range members {
-				apart += pl.grams(&routes[i]).total()
+			apart, bounded := float32(0), true
+			for i := first; i >= 0; i = groups.next[i] {
+				apart += pl.choose(&routes[i]).total()
+				bounded = bounded && routes[i].bounded
 			}
-			short := routes[members[0]]
-			short.sets, short.frozen = short.sets[:k:k], true
-			for _, i := range members {
-				short.bounded = short.bounded && routes[i].bounded
-			}
-			if pl.grams(&short).total() > apart {
+			short := routes[first]
+			short.sets, short.frozen, short.bounded, short.chosen = short.sets[:k:k], true, bounded, false
+			if pl.choose(&short).total() > apart {
 				continue
 			}
-			merged = true
-			routes[members[0]] = short
-			for _, i := range members[1:] {
-				cut[i] = true
+			routes[first] = short
+			for i := groups.next[first]; i >= 0; i = groups.next[i] {
+				groups.cut[i] = true
 			}
 		}
-		if merged {
-			var left []route
-			for i := range routes {
-				if !cut[i] {
-					left = append(left, routes[i])
-				}
-			}
-			routes = left
-		}
+		routes = groups.drop(routes)
 	}
 	return routes
 }
 
-func (pl *planner) key(sets []byteset) string {
-	key := make([]byte, 0, 2*expandBytes)
-	for _, s := range sets {
-		id, known := pl.ids[s]
-		if !known {
-			id = len(pl.ids)
-			pl.ids[s] = id
-		}
-		key = append(key, byte(id), byte(id>>8), byte(id>>16))
+// prefixes tells which routes begin alike. Equal beginnings have equal numbers.
+type prefixes struct {
+	numbers map[[2]uint32]uint32  // of a beginning and the set behind it
+	of      [][expandBytes]uint32 // by route and length
+	cut     []bool                // the routes to drop
+
+	// Of one length: the first route of each beginning, in order, and by route the next one that begins like it, or -1.
+	firsts, next []int32
+	last         []int32 // by number: the last route so far, or -1
+}
+
+func (p *prefixes) number(routes []route) {
+	if p.numbers == nil {
+		p.numbers = make(map[[2]uint32]uint32)
 	}
-	return string(key)
+	clear(p.numbers)
+	p.of = slices.Grow(p.of[:0], len(routes))[:len(routes)]
+	p.cut = append(p.cut[:0], make([]bool, len(routes))...)
+	for i := range routes {
+		at := uint32(0)
+		for j, set := range routes[i].sets[:min(len(routes[i].sets), expandBytes-1)] {
+			key := [2]uint32{at, uint32(set)}
+			n, known := p.numbers[key]
+			if !known {
+				n = uint32(len(p.numbers)) + 1
+				p.numbers[key] = n
+			}
+			at = n
+			p.of[i][j+1] = at
+		}
+	}
+}
+
+// gather finds the routes that have the same first k sets.
+func (p *prefixes) gather(routes []route, k int) {
+	p.firsts, p.next, p.last = p.firsts[:0], p.next[:0], p.last[:0]
+	for range len(p.numbers) + 1 {
+		p.last = append(p.last, -1)
+	}
+	for i := range routes {
+		p.next = append(p.next, -1)
+		if len(routes[i].sets) < k {
+			continue
+		}
+		last := &p.last[p.of[i][k]]
+		if *last < 0 {
+			p.firsts = append(p.firsts, int32(i))
+		} else {
+			p.next[*last] = int32(i)
+		}
+		*last = int32(i)
+	}
+}
+
+// drop takes out the routes that were cut.
+func (p *prefixes) drop(routes []route) []route {
+	n := 0
+	for i := range routes {
+		if !p.cut[i] {
+			routes[n], p.of[n] = routes[i], p.of[i]
+			n++
+		}
+	}
+	p.of = p.of[:n]
+	clear(p.cut)
+	return routes[:n]
 }
 
 // gramChoice has the cheapest gram of a route for each parity: its cost, place and number of spellings (0: none).
@@ -95,20 +139,26 @@ func (g gramChoice) total() float32 {
 	return g.cost[0] + g.cost[1]
 }
 
-// grams chooses them for a route.
+// choose gives those of a route.
+func (pl *planner) choose(r *route) *gramChoice {
+	if !r.chosen {
+		r.grams, r.chosen = pl.grams(r), true
+	}
+	return &r.grams
+}
+
 func (pl *planner) grams(r *route) (g gramChoice) {
-	wild := pl.fold(anyByte)
 	var buf [expandBytes + 4*gramBytes]*foldedSet
-	folded := append(buf[:0], wild)
+	folded := append(buf[:0], pl.wild)
 	chance := float32(1)
-	if r.alone() {
-		folded[0], chance = pl.fold(aroundWords), aloneShare
+	if pl.alone(r) {
+		folded[0], chance = pl.apart, aloneShare
 	}
 	for _, s := range r.sets {
-		folded = append(folded, pl.fold(s))
+		folded = append(folded, pl.folded[s])
 	}
 	for range gramBytes {
-		folded = append(folded, wild)
+		folded = append(folded, pl.wild)
 	}
 	for o := -1; o < max(len(r.sets), 1); o++ {
 		rest := chance
@@ -130,7 +180,7 @@ func (pl *planner) consider(r *route, known int) {
 	var buf [expandBytes]*foldedSet
 	first := max(known-gramBytes-pairBytes+1, 0)
 	for i, s := range r.sets[first:] {
-		buf[i] = pl.fold(s)
+		buf[i] = pl.folded[s]
 	}
 	for o := first; o+gramBytes <= len(r.sets); o++ {
 		r.inside.take(pl, buf[o-first:], o, len(r.sets), 0)
@@ -169,8 +219,7 @@ func (g *gramChoice) take(pl *planner, behind []*foldedSet, o, length int, rest 
 	if n > maxGrams {
 		return
 	}
-	gram := [gramBytes]*foldedSet(behind)
-	alone := pl.share(gram)
+	alone := pl.share((*[gramBytes]*foldedSet)(behind))
 	share, bits := alone, n
 	if o+gramBytes+pairBytes <= length {
 		if pairs := len(behind[gramBytes].bytes) * len(behind[gramBytes+1].bytes); pairs <= maxPairs {
@@ -192,5 +241,5 @@ func (pl *planner) withPair(gram float32, six []*foldedSet) float32 {
 			return gram * following(six[gramBytes-1], six[gramBytes]) * following(six[gramBytes], six[gramBytes+1])
 		}
 	}
-	return min(gram, pl.share([gramBytes]*foldedSet(six[1:])), pl.share([gramBytes]*foldedSet(six[2:])))
+	return min(gram, pl.share((*[gramBytes]*foldedSet)(six[1:])), pl.share((*[gramBytes]*foldedSet)(six[2:])))
 }

@@ -82,43 +82,10 @@ const (
 	byteCost     = 4
 )
 
-// planner makes the plans of a table. It remembers what patterns have in common.
-type planner struct {
-	folded map[byteset]*foldedSet
-	shares map[[gramBytes]*foldedSet]float32
-	ids    map[byteset]int
-	// Of the pattern under way: what was found for what stands behind a place. Branches have their ends in common.
-	nodes map[*syntax.Regexp]int
-	tails map[string][]plan
-	seqs  map[*syntax.Regexp][][]byteset // of its classes
-}
-
-func newPlanner() *planner {
-	return &planner{make(map[byteset]*foldedSet), make(map[[gramBytes]*foldedSet]float32), make(map[byteset]int), nil, nil, nil}
-}
-
-func (pl *planner) fold(s byteset) *foldedSet {
-	f := pl.folded[s]
-	if f == nil {
-		f = foldSet(s)
-		pl.folded[s] = f
-	}
-	return f
-}
-
-func (pl *planner) share(gram [gramBytes]*foldedSet) float32 {
-	p, known := pl.shares[gram]
-	if !known {
-		p = gramShare(gram)
-		pl.shares[gram] = p
-	}
-	return p
-}
-
 // planFor finds the plans of a regex: one, or one for each branch of an alternation in it. detail says why there is
 // none.
 func (pl *planner) planFor(re *syntax.Regexp) (plans []plan, detail string) {
-	pl.nodes, pl.tails, pl.seqs = make(map[*syntax.Regexp]int), make(map[string][]plan), make(map[*syntax.Regexp][][]byteset)
+	pl.begin()
 	nodes := flatten(nil, re)
 	whole, found := pl.cheapest(nodes)
 	if !found || whole.cost > fairCost {
@@ -126,7 +93,7 @@ func (pl *planner) planFor(re *syntax.Regexp) (plans []plan, detail string) {
 			if sum > maxCost {
 				whole.cost, found = sum, true
 			} else {
-				return branches, ""
+				return pl.finished(branches...), ""
 			}
 		}
 	}
@@ -139,26 +106,26 @@ func (pl *planner) planFor(re *syntax.Regexp) (plans []plan, detail string) {
 		return nil, fmt.Sprintf("no plan: the rarest %d bytes that a match of %.60q must have are so frequent that they alone would cost %.0f ns"+
 			" for each kilobyte of text, at most %.0f; give it a rarer literal, or mark it slow", gramBytes, re.String(), whole.cost, maxCost)
 	}
-	return []plan{whole}, ""
+	return pl.finished(whole), ""
 }
 
 // maxBranches is into how many patterns one may be divided.
 const maxBranches = 24
 
 // branches divides a pattern at its alternations: each branch with what stands around it is a pattern by itself.
-func (pl *planner) branches(nodes []*syntax.Regexp, most int) (best []plan, cost float32) {
+func (pl *planner) branches(nodes []*syntax.Regexp, most int) (best []draft, cost float32) {
 	for i, node := range nodes {
 		if node.Op != syntax.OpAlternate || len(node.Sub) > most {
 			continue
 		}
-		var plans []plan
+		var plans []draft
 		sum := float32(0)
 		for _, sub := range node.Sub {
 			var with []*syntax.Regexp
 			with = append(with, nodes[:i]...)
 			with = append(flatten(with, sub), nodes[i+1:]...)
 			p, found := pl.cheapest(with)
-			of := []plan{p}
+			of := []draft{p}
 			c := p.cost
 			if !found || p.cost > fairCost {
 				if deeper, deep := pl.branches(with, most/len(node.Sub)); deeper != nil && (!found || deep < p.cost) {
@@ -179,7 +146,7 @@ func (pl *planner) branches(nodes []*syntax.Regexp, most int) (best []plan, cost
 }
 
 // cheapest looks for the best plan over all places of a pattern where the gate might look.
-func (pl *planner) cheapest(nodes []*syntax.Regexp) (best plan, found bool) {
+func (pl *planner) cheapest(nodes []*syntax.Regexp) (best draft, found bool) {
 	least, most := 0, 0
 	var prefix byteset
 	for i, node := range nodes {
@@ -212,7 +179,7 @@ func (pl *planner) cheapest(nodes []*syntax.Regexp) (best plan, found bool) {
 }
 
 // tail is plansAt for nodes that were perhaps looked at before.
-func (pl *planner) tail(nodes []*syntax.Regexp, first bool) []plan {
+func (pl *planner) tail(nodes []*syntax.Regexp, first bool) []draft {
 	key := make([]byte, 1, 2*len(nodes)+1)
 	if first {
 		key[0] = 1
@@ -229,7 +196,7 @@ func (pl *planner) tail(nodes []*syntax.Regexp, first bool) []plan {
 	if !known {
 		var rest *cont
 		for _, node := range slices.Backward(nodes) {
-			rest = &cont{node, rest}
+			rest = pl.then(node, rest, 0)
 		}
 		plans = pl.plansAt(nodes[0], rest, first)
 		pl.tails[string(key)] = plans
@@ -240,8 +207,12 @@ func (pl *planner) tail(nodes []*syntax.Regexp, first bool) []plan {
 // prefixWalk estimates how many bytes before a place are of the prefix.
 func prefixWalk(prefix byteset, most int) float32 {
 	stop := float32(0)
-	for _, k := range foldSet(prefix.complement()).kinds {
-		stop += frequency.one[k]
+	var seen [byteKinds]bool
+	for b := range 256 {
+		if k := kindOf(foldByte(byte(b))); !prefix.has(byte(b)) && !seen[k] {
+			seen[k] = true
+			stop += frequency.one[k]
+		}
 	}
 	if stop*float32(most) < 1 {
 		return float32(most)
@@ -268,14 +239,14 @@ func flatten(nodes []*syntax.Regexp, re *syntax.Regexp) []*syntax.Regexp {
 	}
 }
 
-func (pl *planner) plansAt(node *syntax.Regexp, rest *cont, first bool) []plan {
-	var out []plan
+func (pl *planner) plansAt(node *syntax.Regexp, rest *cont, first bool) []draft {
+	var out []draft
 	if class, n, ok := classRun(node); ok {
 		p := plan{kind: planRun, run: class, runLength: n, cost: runCost}
 		if n < shortRun {
 			p.cost = shortRunCost
 		}
-		out = append(out, p)
+		out = append(out, draft{plan: p})
 	}
 	switch node.Op {
 	case syntax.OpBeginLine, syntax.OpBeginText, syntax.OpNoWordBoundary, syntax.OpEmptyMatch:
@@ -285,19 +256,20 @@ func (pl *planner) plansAt(node *syntax.Regexp, rest *cont, first bool) []plan {
 	default:
 	}
 	routes := pl.expand(rest)
-	if p, ok := pl.gramPlan(routes); ok {
-		out = append(out, p)
-	}
+	number, named := draft{}, false
 	if first {
-		if p, ok := headPlan(routes, planDigits, digitsCost, digitBytes); ok {
-			out = append(out, p)
+		number, named = pl.headPlan(routes, planDigits, digitsCost, digitBytes)
+	}
+	rare, sole := pl.bytePlan(routes)
+	lead, wide := pl.headPlan(routes, planLead, leadCost, leadBytes)
+	grams, some := pl.gramPlan(routes) // last, for it joins routes
+	for _, p := range []struct {
+		draft
+		found bool
+	}{{grams, some}, {number, named}, {rare, sole}, {lead, wide}} {
+		if p.found {
+			out = append(out, p.draft)
 		}
-	}
-	if p, ok := bytePlan(routes); ok {
-		out = append(out, p)
-	}
-	if p, ok := headPlan(routes, planLead, leadCost, leadBytes); ok {
-		out = append(out, p)
 	}
 	return out
 }
@@ -305,13 +277,14 @@ func (pl *planner) plansAt(node *syntax.Regexp, rest *cont, first bool) []plan {
 var leadBytes = func() (s byteset) { s.add(0xC2, 0xF4); return s }()
 
 // bytePlan is for routes that all begin with the one byte that is rare enough to be looked for by itself.
-func bytePlan(routes []route) (plan, bool) {
-	p := plan{kind: planByte, cost: byteCost + 2*perKB*hitCost*frequency.one[kindOf(foldByte(rareByte))]}
-	for _, r := range routes {
-		if len(r.sets) == 0 || r.sets[0] != rareByteSet {
-			return plan{}, false
+func (pl *planner) bytePlan(routes []route) (draft, bool) {
+	p := draft{plan: plan{kind: planByte, cost: byteCost + 2*perKB*hitCost*frequency.one[kindOf(foldByte(rareByte))]}}
+	for i := range routes {
+		r := &routes[i]
+		if len(r.sets) == 0 || pl.sets[r.sets[0]] != rareByteSet {
+			return draft{}, false
 		}
-		p.routes = append(p.routes, plannedRoute{sets: r.sets, alone: r.alone()})
+		p.drafted = append(p.drafted, draftedRoute{sets: r.sets, alone: pl.alone(r)})
 	}
 	return p, len(routes) > 0
 }
@@ -322,12 +295,14 @@ const rareByte = '@'
 var rareByteSet = func() (s byteset) { s.add(rareByte, rareByte); return s }()
 
 // headPlan is for routes that soon come to a byte of a kind which nothing before it is of.
-func headPlan(routes []route, kind planKind, cost float32, wanted byteset) (plan, bool) {
-	p := plan{kind: kind, cost: cost}
-	for _, w := range routes {
+func (pl *planner) headPlan(routes []route, kind planKind, cost float32, wanted byteset) (draft, bool) {
+	p := draft{plan: plan{kind: kind, cost: cost}}
+	for i := range routes {
+		w := &routes[i]
 		at := -1
 		for i := range min(len(w.sets), maxHeadroom+1) {
-			inside := w.sets[i]
+			set := pl.sets[w.sets[i]]
+			inside := set
 			for j := range inside {
 				inside[j] &^= wanted[j]
 			}
@@ -335,17 +310,17 @@ func headPlan(routes []route, kind planKind, cost float32, wanted byteset) (plan
 				at = i
 				break
 			}
-			if w.sets[i].intersects(wanted) {
-				return plan{}, false
+			if set.intersects(wanted) {
+				return draft{}, false
 			}
 		}
 		switch {
 		case at < 0,
 			kind == planDigits && at == 0 && !w.bounded, // else a match could begin amidst digits
 			kind == planLead && at+1 >= len(w.sets):
-			return plan{}, false
+			return draft{}, false
 		}
-		p.routes = append(p.routes, plannedRoute{w.sets, at, 0, w.alone()})
+		p.drafted = append(p.drafted, draftedRoute{w.sets, at, 0, pl.alone(w)})
 	}
 	return p, len(routes) > 0
 }

@@ -26,11 +26,12 @@ func (pl *planner) watchFor(c *compiled) (watched []plan) {
 		for _, r := range w {
 			re.Sub = append(re.Sub, &syntax.Regexp{Op: syntax.OpCharClass, Rune: loweredTo(r)})
 		}
-		p, ok := pl.gramPlan(pl.expand(&cont{re: re}))
+		pl.begin()
+		p, ok := pl.gramPlan(pl.expand(pl.then(re, nil, 0)))
 		if !ok || p.cost > maxWatch {
 			return nil
 		}
-		watched = append(watched, p)
+		watched = append(watched, pl.finished(p)...)
 	}
 	return watched
 }
