@@ -17,8 +17,9 @@ func (c *compiled) matches(text, lower string) (found []string, complete bool) {
 		return nil, true
 	}
 	all := c.re.FindAllStringIndex(text, maxMatches+1)
+	var window []byte
 	for _, m := range all[:min(len(all), maxMatches)] {
-		if c.filter.accepts(text, m[0], m[1]) {
+		if c.filter.accepts(text, m[0], m[1], &window) {
 			found = append(found, text[m[0]:m[1]])
 		}
 	}

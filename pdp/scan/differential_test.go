@@ -45,7 +45,7 @@ func (s *Scanner) oneByOne(text string, only map[int32]bool) []Match {
 			continue
 		}
 		for _, m := range c.re.FindAllStringIndex(text, maxMatches) {
-			if c.filter.accepts(text, m[0], m[1]) {
+			if c.filter.accepts(text, m[0], m[1], new([]byte)) {
 				out = append(out, Match{int32(i), m[0], m[1]})
 			}
 		}

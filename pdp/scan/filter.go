@@ -3,7 +3,6 @@ package scan
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -23,6 +22,7 @@ type filter struct {
 	minMilli  int64
 	allow     []*regexp.Regexp // anchored at both ends
 	words     []contextWord
+	begins    byteset // what the words begin with
 	within    int
 }
 
@@ -32,8 +32,8 @@ type contextWord struct {
 	prefix bool // what follows it does not matter
 }
 
-// accepts says whether the match text[start:end] counts.
-func (f *filter) accepts(text string, start, end int) bool {
+// accepts says whether the match text[start:end] counts. The window is room for what stands around it.
+func (f *filter) accepts(text string, start, end int, window *[]byte) bool {
 	match := text[start:end]
 	if f.validator != nil && !f.validator(match, f.minMilli) {
 		return false
@@ -43,56 +43,52 @@ func (f *filter) accepts(text string, start, end int) bool {
 			return false
 		}
 	}
-	return len(f.words) == 0 || f.inContext(text, start, end)
+	return len(f.words) == 0 || f.inContext(text, start, end, window)
 }
 
 // inContext says whether one of the words stands near text[start:end].
-func (f *filter) inContext(text string, start, end int) bool {
+func (f *filter) inContext(text string, start, end int, window *[]byte) bool {
 	from, to := start, end
 	for range f.within {
 		if from == 0 {
 			break
 		}
-		_, size := utf8.DecodeLastRuneInString(text[:from])
+		size := 1
+		if text[from-1] >= utf8.RuneSelf {
+			_, size = utf8.DecodeLastRuneInString(text[:from])
+		}
 		from -= size
 	}
 	for range f.within {
 		if to == len(text) {
 			break
 		}
-		_, size := utf8.DecodeRuneInString(text[to:])
+		size := 1
+		if text[to] >= utf8.RuneSelf {
+			_, size = utf8.DecodeRuneInString(text[to:])
+		}
 		to += size
 	}
-	window := text[from:to]
-	if !isPlainLower(window) {
-		window = strings.ToLower(window)
+	lower := lowered((*window)[:0], text[from:to])
+	*window = lower
+	inWord := false
+	for at, c := range lower {
+		if !inWord && f.begins.has(c) {
+			for i := range f.words {
+				if f.words[i].at(lower[at:]) {
+					return true
+				}
+			}
+		}
+		inWord = isAlnum(c)
 	}
-	return slices.ContainsFunc(f.words, func(w contextWord) bool { return w.in(window) })
+	return false
 }
 
-func (w contextWord) in(lower string) bool {
-	for at := 0; ; {
-		i := strings.Index(lower[at:], w.text)
-		if i < 0 {
-			return false
-		}
-		start := at + i
-		end := start + len(w.text)
-		if (start == 0 || !isAlnum(lower[start-1])) && (w.prefix || end == len(lower) || !isAlnum(lower[end])) {
-			return true
-		}
-		at = start + 1
-	}
-}
-
-// isPlainLower says whether lower-casing would change nothing, for sure.
-func isPlainLower(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c >= utf8.RuneSelf || c >= 'A' && c <= 'Z' {
-			return false
-		}
-	}
-	return true
+// at says whether the word stands at the begin of a text in lower case.
+func (w *contextWord) at(lower []byte) bool {
+	n := len(w.text)
+	return len(lower) >= n && string(lower[:n]) == w.text && (w.prefix || len(lower) == n || !isAlnum(lower[n]))
 }
 
 // setFilter checks and compiles a row's filters other than the validator.
@@ -110,6 +106,9 @@ func (c *compiled) setFilter(p Pattern, bad func(field string, reason Reason, fo
 				bad("context.words", ReasonBadContext, "words[%d] is empty, long, not lower-case, or has blanks at its ends", i)
 			}
 			c.filter.words = append(c.filter.words, contextWord{text, prefix})
+			if text != "" {
+				c.filter.begins.add(text[0], text[0])
+			}
 		}
 		c.filter.within = p.Context.Within
 	}

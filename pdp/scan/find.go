@@ -48,8 +48,7 @@ type Scratch struct {
 	memo   []memoEntry
 	dirty  []int32
 	visits []visit
-	lower  string // of the text, where a keyword was asked for
-	folded bool   // lower is there
+	window []byte // what stands around a match, in lower case
 }
 
 // candidate is a range of places where a match of a rule may begin, both included.
@@ -199,13 +198,19 @@ func (f *Scratch) begin(s *Scanner, text string) {
 	}
 	f.budget = stepsAlways + stepsPerByte*len(text)
 	f.room = 1024 + int(candidatesPerByte*float64(len(text)))
-	f.lower, f.folded, f.full, f.cut, f.overran = "", false, false, false, false
+	f.full, f.cut, f.overran = false, false, false
 }
 
 func (f *Scratch) end() {
 	f.forget()
-	f.lower, f.folded = "", false
+	clear(f.window)
+	if f.window = f.window[:0]; cap(f.window) > maxWindow {
+		f.window = nil
+	}
 }
+
+// maxWindow is how much room for what stands around a match is kept.
+const maxWindow = 64 << 10
 
 // gates lets every gate look at the text once.
 func (s *Scanner) gates(f *Scratch, text string) {
@@ -344,7 +349,7 @@ func (f *Scratch) accepts(c *compiled, text string, start, end int) bool {
 	if len(c.filter.words) > 0 {
 		f.budget -= 4*c.filter.within + len(c.filter.words)*c.filter.within/2
 	}
-	return f.budget >= 0 && c.filter.accepts(text, start, end)
+	return f.budget >= 0 && c.filter.accepts(text, start, end, &f.window)
 }
 
 type keywordState int
@@ -357,16 +362,19 @@ const (
 
 // keywords says whether one of the rule's keywords occurs in the text, knowing that match does.
 func (f *Scratch) keywords(c *compiled, text, match string) keywordState {
-	if len(c.keywords) == 0 || c.mayMatch(strings.ToLower(match)) {
+	if len(c.keywords) == 0 {
 		return keywordsThere
 	}
-	if !f.folded {
-		f.lower, f.folded = strings.ToLower(text), true
-		f.budget -= len(text)
-	}
-	f.budget -= len(c.keywords) * len(text) / 8
-	if c.mayMatch(f.lower) {
-		return keywordsThere
+	for _, where := range [...]string{match, text} {
+		for _, k := range c.keywords {
+			f.budget -= 8 + len(where)/keywordBytes
+			if containsFolded(where, k) {
+				return keywordsThere
+			}
+		}
 	}
 	return keywordsMissing
 }
+
+// keywordBytes is how many bytes of a text are searched for a keyword in the time of one step.
+const keywordBytes = 8

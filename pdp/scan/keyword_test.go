@@ -1,0 +1,45 @@
+package scan
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+
+	"pgregory.net/rapid"
+)
+
+// TestProperty_AKeywordIsThereIfLowerCaseHasIt compares with what keywords mean.
+func TestProperty_AKeywordIsThereIfLowerCaseHasIt(t *testing.T) {
+	parts := rapid.SampledFrom([]string{"k", "K", kelvin, "i", "I", dottedI, "s", "ſ", "a", "e", "E", "_", "-", "x", "\xe2", "\x84", "\xc4", "\xb0", "é", "中", " "})
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(rapid.SliceOfN(parts, 0, 40).Draw(t, "text"), "")
+		word := rapid.StringMatching(`[aeiksx_-]{1,4}`).Draw(t, "word")
+		if got, want := containsFolded(text, word), strings.Contains(strings.ToLower(text), word); got != want {
+			t.Fatalf("%t, want %t", got, want)
+		}
+		if got := string(lowered(nil, text)); got != strings.ToLower(text) {
+			t.Fatalf("lowered %q, want %q", got, strings.ToLower(text))
+		}
+	})
+}
+
+func TestContainsFolded_KnowsAllThatTurnsIntoASCII(t *testing.T) {
+	for r := rune(0x80); r <= unicode.MaxRune; r++ {
+		if l := unicode.ToLower(r); l < 0x80 && string(r) != kelvin && string(r) != dottedI {
+			t.Errorf("%U turns into %c", r, l)
+		}
+	}
+}
+
+func TestKeywords_TakeNoMemory(t *testing.T) {
+	c := &compiled{keywords: []string{"missing", "bank"}}
+	text := strings.Repeat("Nothing of that kind is in here, é. ", 1000)
+	var f Scratch
+	if n := testing.AllocsPerRun(10, func() {
+		if f.keywords(c, text, text[:10]) != keywordsMissing {
+			t.Fatal("found")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
