@@ -215,6 +215,32 @@ func BenchmarkCleanAction(b *testing.B) {
 	})
 }
 
+// BenchmarkCleanInspection is the whole inspection of a kilobyte with nothing in it: all its views, all patterns.
+func BenchmarkCleanInspection(b *testing.B) {
+	s := engine()
+	for _, name := range slices.Sorted(maps.Keys(scan.CleanActions)) {
+		texts := scan.CleanActions[name]
+		var raw []byte
+		for _, t := range texts {
+			raw = append(raw, t.Value...)
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			rival(b, len(raw)*64, 1, func(int) {
+				for range 64 {
+					if r := s.Scan(context.Background(), texts, nil, scan.Budget{}); len(r.Findings) > 0 || r.Incomplete || r.Undecoded {
+						b.Fatal("not clean")
+					}
+				}
+			}, func(int) {
+				for range 64 {
+					sha256.Sum256(raw)
+				}
+			})
+		})
+	}
+}
+
 // BenchmarkOneByOne is what the engine saves: each regex over the same text by itself.
 func BenchmarkOneByOne(b *testing.B) {
 	s, text := engine(), ownTexts(b)["prose"][:32<<10]

@@ -49,3 +49,6 @@ func Overdrawn(s *Scanner, text string) string {
 	}
 	return ""
 }
+
+// CleanActions are texts in which there is nothing to find.
+var CleanActions = cleanActions

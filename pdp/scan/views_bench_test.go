@@ -12,7 +12,7 @@ var cleanActions = map[string][]Text{
 	"code":  {{Pointer: "/code", Value: strings.Repeat("func (s *Server) handleRequest(ctx context.Context, id int) error {\n\treturn s.store.findByIdentifier(ctx, id)\n}\n\n", 10)[:1024]}},
 	"call": {
 		{Pointer: "/arguments/to#key", Value: "to", Name: true},
-		{Pointer: "/arguments/to", Key: "to", Value: "team-lead@example.com"},
+		{Pointer: "/arguments/to", Key: "to", Value: "the team of Ann Miller"},
 		{Pointer: "/arguments/subject#key", Value: "subject", Name: true},
 		{Pointer: "/arguments/subject", Key: "subject", Value: "Minutes of the meeting on 2026-03-14"},
 		{Pointer: "/arguments/body#key", Value: "body", Name: true},
