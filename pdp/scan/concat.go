@@ -8,7 +8,7 @@ const edge = 256
 
 // concatenation strings values together without anything between them, so that one split over several arguments is
 // whole again (THREATS D7); then each two neighbours on a line of their own, so that what stands beside them does not
-// hide where a secret ends. Of a long text only the two ends are in it, a line each. It is not decoded further.
+// hide where a secret ends. Of a long text only the ends that meet another are in it, a line each. It is not decoded further.
 type concatenation struct {
 	ends  []piece
 	bytes []byte
@@ -43,21 +43,30 @@ func (c *concatenation) text() string {
 		return ""
 	}
 	for i := range n {
-		c.lay(i)
+		c.lay(i, i > 0, i < n-1)
 	}
 	for i := 1; n > 2 && i < n; i++ {
 		c.bytes = append(c.bytes, '\n')
-		c.lay(i - 1)
-		c.lay(i)
+		c.lay(i-1, false, true)
+		c.lay(i, true, false)
 	}
 	return stringOf(c.bytes)
 }
 
-func (c *concatenation) lay(i int) {
+// lay appends a text, and of a long one the ends that have a neighbour.
+func (c *concatenation) lay(i int, before, behind bool) {
 	head, tail := c.ends[2*i], c.ends[2*i+1]
-	c.append(head)
-	if tail.text != "" {
+	if tail.text == "" {
+		c.append(head)
+		return
+	}
+	if before {
+		c.append(head)
+	}
+	if before && behind {
 		c.bytes = append(c.bytes, '\n')
+	}
+	if behind {
 		c.append(tail)
 	}
 }
