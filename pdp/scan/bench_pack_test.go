@@ -1,16 +1,11 @@
 package scan_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
-	"go/build"
-	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -24,6 +19,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 	"github.com/portcullis-pdp/portcullis/policies"
+	"github.com/portcullis-pdp/portcullis/tools/texts"
 )
 
 // shipped are the patterns of the policies inside the program.
@@ -51,83 +47,12 @@ var engine = sync.OnceValue(func() *scan.Scanner {
 	return s
 })
 
-// ownTexts reads this repository as what it is made of: code, JSON and prose, a megabyte of each at most.
-func ownTexts(tb testing.TB) map[string]string {
+// benchTexts are a megabyte of each kind of text.
+func benchTexts(tb testing.TB) map[string]string {
 	tb.Helper()
-	kinds := map[string]string{".go": "code", ".json": "json", ".md": "prose", ".rego": "code"}
-	texts := map[string]*strings.Builder{"code": {}, "json": {}, "prose": {}}
-	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := d.Name()
-		if d.IsDir() {
-			if slices.Contains([]string{"node_modules", "testdata", "bin", ".venv", ".git", "scan"}, name) {
-				return fs.SkipDir // pdp/scan's own tests are full of secrets
-			}
-			return nil
-		}
-		into := texts[kinds[filepath.Ext(name)]]
-		if into == nil || into.Len() > 1<<20 {
-			return nil
-		}
-		data, err := os.ReadFile(path) // #nosec G304 -- this repository
-		into.Write(data)
-		return err
-	})
+	out, err := texts.Gather("../..", os.Getenv("PORTCULLIS_CORPORA"), 1<<20)
 	if err != nil {
 		tb.Fatal(err)
-	}
-	out := map[string]string{}
-	for kind, b := range texts {
-		text := b.String()
-		for len(text) < 1<<20 {
-			text += text
-		}
-		out[kind] = strings.ToValidUTF8(text[:1<<20], "?")
-	}
-	return out
-}
-
-// strangeTexts are what nobody wrote with the patterns in mind: the sources of Go's net/http and go/types, and, where the
-// corpora are at hand (PORTCULLIS_CORPORA), the benign requests to agents among them.
-func strangeTexts(tb testing.TB) map[string]string {
-	tb.Helper()
-	var code, requests strings.Builder
-	for _, dir := range []string{"net/http", "go/types", "crypto/tls"} {
-		files, _ := filepath.Glob(filepath.Join(build.Default.GOROOT, "src", dir, "*.go"))
-		for _, f := range files {
-			data, err := os.ReadFile(f) // #nosec G304 -- Go's own sources
-			if err != nil {
-				tb.Fatal(err)
-			}
-			code.Write(data)
-		}
-	}
-	if dir := os.Getenv("PORTCULLIS_CORPORA"); dir != "" {
-		data, err := os.ReadFile(filepath.Join(dir, "injection-text-dev.jsonl")) // #nosec G304 -- named by who runs it
-		if err != nil {
-			tb.Fatal(err)
-		}
-		for line := range bytes.Lines(data) {
-			var row struct{ Label, Text string }
-			if err := json.Unmarshal(line, &row); err != nil {
-				tb.Fatal(err)
-			}
-			if row.Label == "benign" {
-				requests.WriteString(row.Text + "\n")
-			}
-		}
-	}
-	out := map[string]string{}
-	for kind, b := range map[string]*strings.Builder{"go": &code, "requests": &requests} {
-		text := b.String()
-		for text != "" && len(text) < 1<<20 {
-			text += text
-		}
-		if text != "" {
-			out[kind] = strings.ToValidUTF8(text[:1<<20], "?")
-		}
 	}
 	return out
 }
@@ -162,15 +87,14 @@ func rival(b *testing.B, size, pieces int, one, other func(piece int)) {
 
 // BenchmarkPack scans text of several kinds and sizes with all shipped patterns, against SHA-256 of the same bytes.
 func BenchmarkPack(b *testing.B) {
-	s, texts := engine(), ownTexts(b)
-	maps.Copy(texts, strangeTexts(b))
-	for _, kind := range sorted(texts) {
+	s, byKind := engine(), benchTexts(b)
+	for _, kind := range sorted(byKind) {
 		for _, size := range []int{1 << 10, 16 << 10, 100 << 10, 1 << 20} {
 			var parts []string
 			var raw [][]byte
-			for at := 0; at+size <= len(texts[kind]) && len(parts) < 256; at += size {
-				parts = append(parts, texts[kind][at:at+size])
-				raw = append(raw, []byte(texts[kind][at:at+size]))
+			for at := 0; at+size <= len(byKind[kind]) && len(parts) < 256; at += size {
+				parts = append(parts, byKind[kind][at:at+size])
+				raw = append(raw, []byte(byKind[kind][at:at+size]))
 			}
 			var f scan.Scratch
 			found := 0
@@ -219,16 +143,16 @@ func BenchmarkCleanAction(b *testing.B) {
 func BenchmarkCleanInspection(b *testing.B) {
 	s := engine()
 	for _, name := range slices.Sorted(maps.Keys(scan.CleanActions)) {
-		texts := scan.CleanActions[name]
+		action := scan.CleanActions[name]
 		var raw []byte
-		for _, t := range texts {
+		for _, t := range action {
 			raw = append(raw, t.Value...)
 		}
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			rival(b, len(raw)*64, 1, func(int) {
 				for range 64 {
-					if r := s.Scan(context.Background(), texts, nil, scan.Budget{}); len(r.Findings) > 0 || r.Incomplete || r.Undecoded {
+					if r := s.Scan(context.Background(), action, nil, scan.Budget{}); len(r.Findings) > 0 || r.Incomplete || r.Undecoded {
 						b.Fatal("not clean")
 					}
 				}
@@ -243,7 +167,7 @@ func BenchmarkCleanInspection(b *testing.B) {
 
 // BenchmarkOneByOne is what the engine saves: each regex over the same text by itself.
 func BenchmarkOneByOne(b *testing.B) {
-	s, text := engine(), ownTexts(b)["prose"][:32<<10]
+	s, text := engine(), benchTexts(b)[texts.Prose][:32<<10]
 	var plain []*regexp.Regexp
 	for _, p := range shipped() {
 		plain = append(plain, regexp.MustCompile(p.Regex))
@@ -284,7 +208,7 @@ func BenchmarkGrowth(b *testing.B) {
 		return s
 	}
 	few, many := build(300), build(3000)
-	text := ownTexts(b)["prose"]
+	text := benchTexts(b)[texts.Prose]
 	var f, g scan.Scratch
 	best := [2]time.Duration{time.Hour, time.Hour}
 	for b.Loop() {

@@ -31,6 +31,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/policy"
 	"github.com/portcullis-pdp/portcullis/pdp/scan"
 	"github.com/portcullis-pdp/portcullis/policies"
+	"github.com/portcullis-pdp/portcullis/tools/texts"
 )
 
 // What is promised at 1 MB.
@@ -42,17 +43,17 @@ const (
 func main() {
 	log.SetFlags(0)
 	root := flag.String("root", ".", "folder of the repository, whose files are the texts")
-	kinds := flag.String("kinds", "code,json,prose", "texts to take")
+	kinds := flag.String("kinds", "calls,code,json,prose", "texts to take")
 	size := flag.Int("bytes", 1<<20, "size of a text")
 	skip := flag.String("skip", "", "leave out regexp or gitleaks")
 	check := flag.Bool("check", false, "fail if a promise is not kept")
 	flag.Parse()
 	runtime.GOMAXPROCS(1)
-	texts, err := gather(*root, *size)
+	byKind, err := texts.Gather(*root, "", *size)
 	if err != nil {
 		log.Fatal(err)
 	}
-	kept, err := compare(os.Stdout, texts, strings.Split(*kinds, ","), *skip)
+	kept, err := compare(os.Stdout, byKind, strings.Split(*kinds, ","), *skip)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -62,7 +63,7 @@ func main() {
 }
 
 // compare prints a line for each kind of text, and says whether all promises are kept.
-func compare(to io.Writer, texts map[string]string, kinds []string, skip string) (kept bool, err error) {
+func compare(to io.Writer, byKind map[string]string, kinds []string, skip string) (kept bool, err error) {
 	snapshot, err := shipped()
 	if err != nil {
 		return false, err
@@ -81,7 +82,7 @@ func compare(to io.Writer, texts map[string]string, kinds []string, skip string)
 		len(plain), len(leaks.Config.Rules))
 	kept = true
 	for _, kind := range kinds {
-		text, there := texts[kind]
+		text, there := byKind[kind]
 		if !there {
 			return false, errors.New("there is no text of the kind " + kind)
 		}
