@@ -56,9 +56,9 @@ type automaton struct {
 
 // inst is an instruction of a program, with runes as a set shared by equal ones.
 type inst struct {
-	op       syntax.InstOp
 	out, arg uint32 // arg is the rule for InstMatch
-	runes    int    // index of the set
+	runes    uint32 // index of the set
+	op       syntax.InstOp
 }
 
 // before says what stands before a place, as far as assertions care.
@@ -90,6 +90,7 @@ type statePool struct {
 func (p *statePool) register(a *automaton) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	a.pool = p
 	p.automata = append(p.automata, a)
 	a.salt = uint64(len(p.automata)) * 0xD6E8FEB86659FD93
 }
@@ -108,9 +109,15 @@ func (p *statePool) shrink() {
 	}
 }
 
-// newAutomaton makes the DFA of some programs; rules has the rule of each. One that is no union has one program.
-func newAutomaton(pool *statePool, union bool, progs []*syntax.Prog, rules []int32) *automaton {
-	a := &automaton{union: union, pool: pool, states: make(map[string]*state)}
+// newAutomaton makes the DFA of some programs; rules has the rule of each. One that is no union has one program. It must be
+// registered with a pool before it runs.
+func newAutomaton(union bool, progs []*syntax.Prog, rules []int32) *automaton {
+	a := &automaton{union: union, states: make(map[string]*state)}
+	n := 0
+	for _, prog := range progs {
+		n += len(prog.Inst)
+	}
+	a.insts = make([]inst, 0, n)
 	sets := newRuneSets()
 	for i, prog := range progs {
 		base := uint32(len(a.insts))
@@ -121,7 +128,7 @@ func newAutomaton(pool *statePool, union bool, progs []*syntax.Prog, rules []int
 			switch in.Op {
 			case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
 				next.op = syntax.InstRune
-				next.runes = sets.add(in)
+				next.runes = uint32(sets.add(in))
 			case syntax.InstEmptyWidth:
 				next.arg = in.Arg
 				a.zero = true
@@ -134,7 +141,6 @@ func newAutomaton(pool *statePool, union bool, progs []*syntax.Prog, rules []int
 	}
 	a.seen = make([]uint32, len(a.insts))
 	sets.partition(a)
-	pool.register(a)
 	return a
 }
 
@@ -256,7 +262,7 @@ func (a *automaton) step(s *state, class uint8, budget *int) *state {
 }
 
 // matches says whether the set of runes has the runes of the class.
-func (a *automaton) matches(set int, class uint8) bool { return a.accepts[set].has(class) }
+func (a *automaton) matches(set uint32, class uint8) bool { return a.accepts[set].has(class) }
 
 // flagsBetween are the assertions that hold between what stood before and a rune (-1: the end).
 func flagsBetween(b before, c rune) syntax.EmptyOp {

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Bounds of a table. They are far above what a pack of patterns needs, and keep a hostile bundle from
@@ -59,24 +61,72 @@ type compiled struct {
 var idShape = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
 
 // Compile checks and compiles a table. The error is a *TableError that names every bad row; there is no
-// scanner then, because a rule that was left out silently would make a text look clean.
+// scanner then, because a rule that was left out silently would make a text look clean. It works on all processors but
+// one, which is left to whoever is served meanwhile, and the outcome does not depend on how many those are.
 func Compile(patterns []Pattern) (*Scanner, error) {
-	t := &table{seen: make(map[string]int, len(patterns)), pool: &statePool{}, planner: newPlanner()}
-	switch n := len(patterns); {
-	case n == 0:
-		t.refuse(-1, "", "", ReasonNoPatterns, "no pattern: everything would look clean")
-	case n > maxPatterns:
-		t.refuse(-1, "", "", ReasonTooManyPatterns, fmt.Sprintf("%d patterns, at most %d", n, maxPatterns))
-	default:
-		for i, p := range patterns {
-			t.add(i, p)
+	return compile(patterns, min(max(runtime.GOMAXPROCS(0)-1, 1), maxWorkers))
+}
+
+// maxWorkers bounds what a load holds at a time: each worker has a planner.
+const maxWorkers = 8
+
+func compile(patterns []Pattern, workers int) (*Scanner, error) {
+	rows, err := compileRows(patterns, workers)
+	if err != nil {
+		return nil, err
+	}
+	rules := make([]*compiled, len(rows))
+	for i := range rows {
+		rules[i] = rows[i].c
+	}
+	slices.SortFunc(rules, func(a, b *compiled) int { return strongestFirst(a.Rule, b.Rule) })
+	s := newScanner(rules, &statePool{})
+	for _, c := range rules {
+		c.prog = nil // the automata have made it their own
+	}
+	return s, nil
+}
+
+// compileRows compiles each row by itself.
+func compileRows(patterns []Pattern, workers int) ([]row, error) {
+	if n := len(patterns); n == 0 || n > maxPatterns {
+		whole := row{index: -1}
+		if n == 0 {
+			whole.refuse("", ReasonNoPatterns, "no pattern: everything would look clean")
+		} else {
+			whole.refuse("", ReasonTooManyPatterns, "%d patterns, at most %d", n, maxPatterns)
+		}
+		return nil, &TableError{Rows: whole.bad}
+	}
+	rows := make([]row, len(patterns))
+	firsts := make(map[string]int, len(patterns))
+	for i, p := range patterns {
+		rows[i] = row{index: i, first: i, pattern: &patterns[i], c: &compiled{}}
+		if first, used := firsts[p.ID]; used {
+			rows[i].first = first
+		} else if isID(p.ID) && !BuiltIn(p.ID) {
+			firsts[p.ID] = i
 		}
 	}
-	if len(t.bad) > 0 {
-		return nil, &TableError{Rows: t.bad}
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range min(workers, len(rows)) {
+		all.Go(func() {
+			planner := newPlanner()
+			for i := next.Add(1) - 1; i < int64(len(rows)); i = next.Add(1) - 1 {
+				rows[i].compile(planner)
+			}
+		})
 	}
-	slices.SortFunc(t.rules, func(a, b *compiled) int { return strongestFirst(a.Rule, b.Rule) })
-	return newScanner(t.rules, t.pool), nil
+	all.Wait()
+	var bad []*RowError
+	for i := range rows {
+		bad = append(bad, rows[i].bad...)
+	}
+	if len(bad) > 0 {
+		return nil, &TableError{Rows: bad}
+	}
+	return rows, nil
 }
 
 // newScanner builds the gates for rules that have plans.
@@ -84,6 +134,7 @@ func newScanner(rules []*compiled, pool *statePool) *Scanner {
 	s := &Scanner{rules: rules, pool: pool}
 	b := &gateBuilder{planner: newPlanner(), gate: gramGate{bitmap: new([bitmapWords]uint64), buckets: new([buckets]gramBucket)}, setIndex: make(map[byteset]uint32)}
 	for i, c := range rules {
+		pool.register(c.dfa)
 		rule := int32(i)
 		for j := range c.plans {
 			switch p := &c.plans[j]; p.kind {
@@ -124,110 +175,110 @@ func (s *Scanner) Rules() []Rule {
 	return rules
 }
 
-// table is a compilation under way.
-type table struct {
-	seen    map[string]int
-	rules   []*compiled
+// row is one of a table, under way: nothing else of the table has to do with it but which row has its id first.
+type row struct {
+	index   int // in the table, or -1 for the table as a whole
+	first   int // the row that has the id first
+	pattern *Pattern
+	c       *compiled
 	bad     []*RowError
-	pool    *statePool
-	planner *planner
 }
 
-func (t *table) refuse(row int, id, field string, reason Reason, detail string) {
+func (r *row) refuse(field string, reason Reason, format string, args ...any) {
+	id := ""
+	if r.pattern != nil {
+		id = r.pattern.ID
+	}
 	if len(id) > 64 {
 		id = strings.ToValidUTF8(id[:64], "") + "…"
 	}
-	t.bad = append(t.bad, &RowError{Row: row, ID: id, Field: field, Reason: reason, Detail: detail, Other: -1})
+	r.bad = append(r.bad, &RowError{Row: r.index, ID: id, Field: field, Reason: reason, Detail: fmt.Sprintf(format, args...), Other: -1})
 }
 
-// add checks one row, all of it, so that an author sees every mistake at once.
-func (t *table) add(row int, p Pattern) {
-	before := len(t.bad)
-	bad := func(field string, reason Reason, format string, args ...any) {
-		t.refuse(row, p.ID, field, reason, fmt.Sprintf(format, args...))
-	}
-
-	if len(p.ID) > 64 || !idShape.MatchString(p.ID) {
-		bad("id", ReasonBadID, "lower-case letters, digits and single . _ - between them, at most 64")
-	} else if first, dup := t.seen[p.ID]; dup {
-		bad("id", ReasonDuplicateID, "already used by patterns[%d]", first)
-		t.bad[len(t.bad)-1].Other = first
-	} else if BuiltIn(p.ID) {
-		bad("id", ReasonDuplicateID, "reserved for the scanner's own finding")
-	} else {
-		t.seen[p.ID] = row
+// compile checks the row, all of it, so that an author sees every mistake at once.
+func (r *row) compile(planner *planner) {
+	p, c := r.pattern, r.c
+	switch {
+	case !isID(p.ID):
+		r.refuse("id", ReasonBadID, "lower-case letters, digits and single . _ - between them, at most 64")
+	case r.first != r.index:
+		r.refuse("id", ReasonDuplicateID, "already used by patterns[%d]", r.first)
+		r.bad[len(r.bad)-1].Other = r.first
+	case BuiltIn(p.ID):
+		r.refuse("id", ReasonDuplicateID, "reserved for the scanner's own finding")
 	}
 	oneOf := func(field, value string, allowed []string, reason Reason) {
 		if !slices.Contains(allowed, value) {
-			bad(field, reason, "%s is none of: %s", clip(value), strings.Join(allowed, ", "))
+			r.refuse(field, reason, "%s is none of: %s", clip(value), strings.Join(allowed, ", "))
 		}
 	}
 	oneOf("category", p.Category, categories, ReasonUnknownCategory)
 	oneOf("severity", p.Severity, severities, ReasonUnknownSeverity)
 	oneOf("confidence", p.Confidence, confidences, ReasonUnknownConfidence)
 
-	c := &compiled{
-		Rule:      Rule{ID: p.ID, Category: p.Category, Severity: p.Severity, Confidence: p.Confidence, Description: p.Description},
-		keywords:  slices.Clone(p.Keywords),
-		checkedBy: p.Validator,
-		filter:    filter{minMilli: p.MinEntropyMilli},
-	}
+	c.Rule = Rule{ID: p.ID, Category: p.Category, Severity: p.Severity, Confidence: p.Confidence, Description: p.Description}
+	c.keywords, c.checkedBy = slices.Clone(p.Keywords), p.Validator
+	c.filter.minMilli = p.MinEntropyMilli
 	if v, ok := validators[p.Validator]; ok {
 		c.filter.validator = v
 	} else {
-		bad("validator", ReasonUnknownValidator, "%s is none of: %s", clip(p.Validator), strings.Join(validatorNames(), ", "))
+		r.refuse("validator", ReasonUnknownValidator, "%s is none of: %s", clip(p.Validator), strings.Join(validatorNames(), ", "))
 	}
 	switch wants := p.Validator == "entropy"; {
 	case wants && (p.MinEntropyMilli <= 0 || p.MinEntropyMilli > maxEntropyMilli):
-		bad("min_entropy_milli", ReasonBadThreshold, "the entropy validator needs 1 to %d", maxEntropyMilli)
+		r.refuse("min_entropy_milli", ReasonBadThreshold, "the entropy validator needs 1 to %d", maxEntropyMilli)
 	case !wants && p.MinEntropyMilli != 0:
-		bad("min_entropy_milli", ReasonBadThreshold, "only the entropy validator reads it")
+		r.refuse("min_entropy_milli", ReasonBadThreshold, "only the entropy validator reads it")
 	}
 
-	if reason, detail := c.setRegex(p, t.planner, t.pool); reason != "" {
-		bad("regex", reason, "%s", detail)
+	if reason, detail := c.setRegex(*p, planner); reason != "" {
+		r.refuse("regex", reason, "%s", detail)
 	}
-	c.setFilter(p, bad)
-	c.watched = t.planner.watchFor(c)
-
-	if len(p.Keywords) > maxKeywords {
-		bad("keywords", ReasonBadKeyword, "%d keywords, at most %d", len(p.Keywords), maxKeywords)
-	}
-	for i, k := range p.Keywords {
-		if !isKeyword(k) {
-			bad("keywords", ReasonBadKeyword, "keywords[%d] is empty, long, not ASCII or not lower-case", i)
-		}
-	}
+	c.setFilter(*p, r.refuse)
+	c.watched = planner.watchFor(c)
+	r.checkKeywords()
 	for _, e := range []struct {
 		name  string
 		texts []string
 	}{{"examples.match", p.Examples.Match}, {"examples.no_match", p.Examples.NoMatch}} {
 		if len(e.texts) < minExamples {
-			bad(e.name, ReasonTooFewExamples, "%d, at least %d", len(e.texts), minExamples)
+			r.refuse(e.name, ReasonTooFewExamples, "%d, at least %d", len(e.texts), minExamples)
 		}
 	}
-	if len(t.bad) == before {
-		t.tryExamples(p, c, bad)
+	if len(r.bad) == 0 {
+		r.tryExamples()
 	}
-	t.rules = append(t.rules, c)
+}
+
+func (r *row) checkKeywords() {
+	if n := len(r.pattern.Keywords); n > maxKeywords {
+		r.refuse("keywords", ReasonBadKeyword, "%d keywords, at most %d", n, maxKeywords)
+	}
+	for i, k := range r.pattern.Keywords {
+		if !isKeyword(k) {
+			r.refuse("keywords", ReasonBadKeyword, "keywords[%d] is empty, long, not ASCII or not lower-case", i)
+		}
+	}
 }
 
 // tryExamples runs a sound row on its own examples, as they stand: views are the scanner's, not the row's.
-func (t *table) tryExamples(p Pattern, c *compiled, bad func(string, Reason, string, ...any)) {
+func (r *row) tryExamples() {
 	try := func(field string, texts []string, want bool, complaint string) {
 		for i, text := range texts {
 			if len(text) > maxExampleBytes {
-				bad(field, ReasonExampleFails, "%s[%d] is longer than %d bytes", field, i, maxExampleBytes)
+				r.refuse(field, ReasonExampleFails, "%s[%d] is longer than %d bytes", field, i, maxExampleBytes)
 				continue
 			}
-			if found, _ := c.matches(text, strings.ToLower(text)); (len(found) > 0) != want {
-				bad(field, ReasonExampleFails, "%s[%d] %s", field, i, complaint)
+			if found, _ := r.c.matches(text, strings.ToLower(text)); (len(found) > 0) != want {
+				r.refuse(field, ReasonExampleFails, "%s[%d] %s", field, i, complaint)
 			}
 		}
 	}
-	try("examples.match", p.Examples.Match, true, "is not found (keywords, regex, validator, context and allowlist must all agree)")
-	try("examples.no_match", p.Examples.NoMatch, false, "is found")
+	try("examples.match", r.pattern.Examples.Match, true, "is not found (keywords, regex, validator, context and allowlist must all agree)")
+	try("examples.no_match", r.pattern.Examples.NoMatch, false, "is found")
 }
+
+func isID(id string) bool { return len(id) <= 64 && idShape.MatchString(id) }
 
 func isKeyword(k string) bool {
 	if k == "" || len(k) > maxKeywordBytes {

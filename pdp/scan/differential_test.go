@@ -15,7 +15,7 @@ import (
 // scannerOf builds an engine for rows without names and examples, less those that can't be planned.
 func scannerOf(tb testing.TB, rows []Pattern) *Scanner {
 	tb.Helper()
-	pool, planner := &statePool{}, newPlanner()
+	planner := newPlanner()
 	var rules []*compiled
 	for i, p := range rows {
 		expr := p.Regex
@@ -23,7 +23,7 @@ func scannerOf(tb testing.TB, rows []Pattern) *Scanner {
 		c.setFilter(p, func(field string, _ Reason, format string, args ...any) {
 			tb.Fatalf("%s of %s: "+format, append([]any{field, expr}, args...)...)
 		})
-		reason, detail := c.setRegex(p, planner, pool)
+		reason, detail := c.setRegex(p, planner)
 		c.watched = planner.watchFor(c)
 		switch reason {
 		case "":
@@ -33,7 +33,7 @@ func scannerOf(tb testing.TB, rows []Pattern) *Scanner {
 			tb.Fatalf("%s: %s", expr, detail)
 		}
 	}
-	return newScanner(rules, pool)
+	return newScanner(rules, &statePool{})
 }
 
 // oneByOne is what Find means, by regexp alone.

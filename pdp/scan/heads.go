@@ -55,7 +55,8 @@ func newDigitGate(pool *statePool, rules []*compiled) digitGate {
 	}
 	for k := range progs {
 		if len(progs[k]) > 0 {
-			g.unions[k] = newAutomaton(pool, true, progs[k], ids[k])
+			g.unions[k] = newAutomaton(true, progs[k], ids[k])
+			pool.register(g.unions[k])
 			g.used |= 1 << k
 		}
 	}

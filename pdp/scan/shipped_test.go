@@ -26,3 +26,10 @@ func TestProve_I11_ShippedPatternsFindWhatRegexpFinds(t *testing.T) {
 		t.Errorf("%d matches in %d cases: the texts are too tame", found, cases)
 	}
 }
+
+// TestCompile_IsTheSameHoweverItIsDone: plans and gates depend on the table alone.
+func TestCompile_IsTheSameHoweverItIsDone(t *testing.T) {
+	if d := scan.SameHowever(shipped()); d != "" {
+		t.Error(d)
+	}
+}

@@ -252,18 +252,18 @@ func (s *Scanner) keywords() *keywordIndex {
 		if len(k.rules) == 0 {
 			return
 		}
-		pool, planner := &statePool{}, newPlanner()
+		planner := newPlanner()
 		var rules []*compiled
 		for w := range k.rules {
 			c := &compiled{Rule: Rule{ID: w}}
-			if reason, _ := c.setRegex(Pattern{Regex: loweredRegex(w), Slow: true}, planner, pool); reason != "" {
+			if reason, _ := c.setRegex(Pattern{Regex: loweredRegex(w), Slow: true}, planner); reason != "" {
 				k.assumed = append(k.assumed, k.rules[w]...)
 				continue
 			}
 			rules = append(rules, c)
 		}
 		slices.SortFunc(rules, func(a, b *compiled) int { return strings.Compare(a.ID, b.ID) })
-		k.scanner = newScanner(rules, pool)
+		k.scanner = newScanner(rules, &statePool{})
 		s.keywordIndex = k
 	})
 	return s.keywordIndex

@@ -12,7 +12,7 @@ import (
 const maxRegexBytes = 4 << 10
 
 // setRegex compiles a row's regex and finds a plan for it, or says what is wrong.
-func (c *compiled) setRegex(p Pattern, pl *planner, pool *statePool) (reason Reason, detail string) {
+func (c *compiled) setRegex(p Pattern, pl *planner) (reason Reason, detail string) {
 	tree, reason, detail := parseRegex(p.Regex)
 	if reason != "" {
 		return reason, detail
@@ -33,7 +33,7 @@ func (c *compiled) setRegex(p Pattern, pl *planner, pool *statePool) (reason Rea
 	if c.prog, err = syntax.Compile(tree.Simplify()); err != nil {
 		return ReasonBadRegex, err.Error()
 	}
-	c.dfa = newAutomaton(pool, false, []*syntax.Prog{c.prog}, []int32{0})
+	c.dfa = newAutomaton(false, []*syntax.Prog{c.prog}, []int32{0})
 	if c.dfa.tooManyClasses() {
 		return ReasonNoPlan, "tells more than 254 kinds of characters apart"
 	}
