@@ -4,6 +4,7 @@ import (
 	"cmp"
 	_ "embed" // for the table of grams
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -127,7 +128,8 @@ type foldedSet struct {
 	set   byteset
 	// common is the share of all bytes that are of the set.
 	common float32
-	number uint16 // the planner's
+	number uint16              // the planner's
+	at     [gramBytes][]uint64 // see commonAt
 }
 
 func foldSet(s byteset) *foldedSet {
@@ -191,27 +193,48 @@ var gramTable string
 
 const commonGram = 3e-5
 
-var commonGrams = func() map[uint32]float32 {
-	cells := strings.ReplaceAll(gramTable, "\n", "")
-	grams := make(map[uint32]float32, len(cells)/5)
-	for ; len(cells) >= 5; cells = cells[5:] {
-		grams[load32(cells)|foldWord] = float32(math.Exp2(-float64(cells[4]-'0') / 4))
-	}
-	return grams
-}()
-
-type commonGram4 struct {
+type gramOften struct {
 	word  uint32
 	share float32
 }
 
-var commonList = func() (list []commonGram4) {
-	for w, p := range commonGrams {
-		list = append(list, commonGram4{w, p})
+// commonGrams are in the order of their words, so that what is summed over them is the same on every machine.
+var commonGrams = func() (grams []gramOften) {
+	cells := strings.ReplaceAll(gramTable, "\n", "")
+	for ; len(cells) >= 5; cells = cells[5:] {
+		grams = append(grams, gramOften{load32(cells) | foldWord, float32(math.Exp2(-float64(cells[4]-'0') / 4))})
 	}
-	slices.SortFunc(list, func(a, b commonGram4) int { return cmp.Compare(a.word, b.word) })
-	return list
+	slices.SortFunc(grams, func(a, b gramOften) int { return cmp.Compare(a.word, b.word) })
+	return grams
 }()
+
+// commonWith has, by place and folded byte, those of the common grams that have the byte there, as bits; nil: none.
+var commonWith = func() (with [gramBytes][256][]uint64) {
+	for i, g := range commonGrams {
+		for at := range with {
+			has := &with[at][byte(g.word>>(8*at))]
+			if *has == nil {
+				*has = make([]uint64, len(commonGrams)/64+1)
+			}
+			(*has)[i/64] |= 1 << (i % 64)
+		}
+	}
+	return with
+}()
+
+// commonAt are those of the common grams that have a byte of the set at a place.
+func (f *foldedSet) commonAt(place int) []uint64 {
+	if f.at[place] == nil {
+		all := make([]uint64, len(commonGrams)/64+1)
+		for _, b := range f.bytes {
+			for i, w := range commonWith[place][b] {
+				all[i] |= w
+			}
+		}
+		f.at[place] = all
+	}
+	return f.at[place]
+}
 
 // gramShare estimates how many of the places of an ordinary text begin with one of the grams.
 func gramShare(gram *[gramBytes]*foldedSet) float32 {
@@ -219,22 +242,17 @@ func gramShare(gram *[gramBytes]*foldedSet) float32 {
 	for _, s := range gram {
 		n *= len(s.bytes)
 	}
-	common := float32(0)
-	if n <= 64 {
-		left := n
-		for _, w := range gramWords(gram) {
-			if p, known := commonGrams[w]; known {
-				common += p
-				left--
-			}
+	first := gram[0].commonAt(0)
+	second, third, fourth := gram[1].commonAt(1)[:len(first)], gram[2].commonAt(2)[:len(first)], gram[3].commonAt(3)[:len(first)]
+	common, rest := float32(0), n
+	for i := range first {
+		for both := first[i] & second[i] & third[i] & fourth[i]; both != 0; both &= both - 1 {
+			common += commonGrams[64*i+bits.TrailingZeros64(both)].share
+			rest--
 		}
-		return common + min(bigramShare(gram), float32(left)*commonGram)
 	}
-	for _, c := range commonList {
-		w, p := c.word, c.share
-		if gram[0].set.has(byte(w)) && gram[1].set.has(byte(w>>8)) && gram[2].set.has(byte(w>>16)) && gram[3].set.has(byte(w>>24)) {
-			common += p
-		}
+	if n <= 64 {
+		return common + min(bigramShare(gram), float32(rest)*commonGram)
 	}
 	return max(common, bigramShare(gram))
 }
