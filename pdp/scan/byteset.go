@@ -23,6 +23,11 @@ func (s *byteset) union(o byteset) {
 	}
 }
 
+// both are the bytes that are of either set.
+func (s *byteset) both(o byteset) byteset {
+	return byteset{s[0] & o[0], s[1] & o[1], s[2] & o[2], s[3] & o[3]}
+}
+
 func (s *byteset) complement() byteset { return byteset{^s[0], ^s[1], ^s[2], ^s[3]} }
 
 func (s *byteset) intersects(o byteset) bool {

@@ -132,7 +132,7 @@ func compileRows(patterns []Pattern, workers int) ([]row, error) {
 // newScanner builds the gates for rules that have plans.
 func newScanner(rules []*compiled, pool *statePool) *Scanner {
 	s := &Scanner{rules: rules, pool: pool}
-	b := &gateBuilder{planner: newPlanner(), gate: gramGate{bitmap: new([bitmapWords]uint64), buckets: new([buckets]gramBucket)}, setIndex: make(map[byteset]uint32)}
+	b := &gateBuilder{planner: newPlanner(), gate: gramGate{bitmap: new([bitmapWords]uint64), buckets: new([buckets + 1]gramBucket)}, setIndex: make(map[byteset]uint32)}
 	for i, c := range rules {
 		pool.register(c.dfa)
 		rule := int32(i)

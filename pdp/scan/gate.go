@@ -12,7 +12,7 @@ import (
 // is left with the rest of its pattern.
 type gramGate struct {
 	bitmap  *[bitmapWords]uint64
-	buckets *[buckets]gramBucket // by hash
+	buckets *[buckets + 1]gramBucket // by hash; the last is none
 	slots   []gramSlot
 	probes  []probe
 	sets    []byteset // distinct ones; probes refer to them
@@ -20,27 +20,18 @@ type gramGate struct {
 }
 
 const (
-	bitmapBits  = 22
+	bitmapBits  = 21
 	bitmapWords = 1 << bitmapBits / 64
 	hashFactor  = 0x9E3779B1
 
-	bucketBits = 15
+	bucketBits = 16
 	buckets    = 1 << bucketBits
-	pairFactor = 0xC2B2AE3D27D4EB4F
 
 	foldWord = 0x20202020
 	foldWide = foldWord<<32 | foldWord
 
 	slotBytes = 8
 )
-
-// gramBucket has what is known of the grams whose hashes begin alike.
-type gramBucket struct {
-	// cell has two bits for each gram: by itself where the two bytes behind it are not known, else with each pair of them
-	// that there may be.
-	cell       uint64
-	first, end uint32 // its slots
-}
 
 // gramSlot is a gram of a route with what stands beside it: the eight bytes of the text, folded, of which the gram's are
 // some, must be bits as far as mask goes.
@@ -67,30 +58,6 @@ func gramHash(word uint32) uint32 { return word * hashFactor }
 
 // gramBit is its bit of the bitmap.
 func gramBit(word uint32) uint32 { return word * hashFactor >> (32 - bitmapBits) }
-
-// has says whether one of the bucket's grams may have this hash, with this pair of bytes behind it: 1 if so, else 0.
-func (b *gramBucket) has(hash, pair uint32) int {
-	lone, with := pairHash(hash, nobody), pairHash(hash, pair)
-	return int((b.cell>>(lone&63)&(b.cell>>(lone>>6&63)) | b.cell>>(with&63)&(b.cell>>(with>>6&63))) & 1)
-}
-
-// nobody is no pair of bytes.
-const nobody = 1 << 16
-
-func pairHash(hash, pair uint32) uint64 { return (uint64(hash) + uint64(pair)<<32) * pairFactor >> 52 }
-
-// add enters a gram, and the pairs that may stand behind it if they are known.
-func (g *gramGate) add(hash uint32, pairs []uint32) {
-	bit := hash >> (32 - bitmapBits)
-	g.bitmap[bit/64] |= 1 << (bit % 64)
-	if pairs == nil {
-		pairs = []uint32{nobody}
-	}
-	for _, pair := range pairs {
-		h := pairHash(hash, pair)
-		g.buckets[hash>>(32-bucketBits)].cell |= 1<<(h&63) | 1<<(h>>6&63)
-	}
-}
 
 // gateBuilder gathers what the gates need of all rules.
 type gateBuilder struct {
@@ -138,24 +105,31 @@ func (b *gateBuilder) setID(s byteset) uint32 {
 
 func (b *gateBuilder) addGrams(rule int32, p *plan) {
 	t := b.gate.tails.add(p.nodes)
+	var a *ahead
+	if p.nodes != nil {
+		a = newAhead(p.nodes)
+	}
 	for i := range p.routes {
 		r := &p.routes[i]
 		id := b.probeOf(rule, p, r, t)
+		known := r.sets
+		if a != nil {
+			known = a.behind(r.sets)
+		}
 		for _, at := range [...]int{r.even, r.odd} {
-			b.addWords(r, at, id)
+			b.addWords(r, known, at, id)
 		}
 	}
 }
 
-// addWords enters every word that the route can have at a place.
-func (b *gateBuilder) addWords(r *plannedRoute, at int, id int32) {
-	sets := r.sets
+// addWords enters every word that the route can have at a place; sets are what is known of the text from its begin on.
+func (b *gateBuilder) addWords(r *plannedRoute, sets []byteset, at int, id int32) {
 	var gram [gramBytes]*foldedSet
 	for i := range gram {
 		set := anyByte
 		if at+i < 0 && r.alone {
 			set = aroundWords
-		} else if j := at + i; j >= 0 && j < len(sets) {
+		} else if j := at + i; j >= 0 && j < len(r.sets) {
 			set = sets[j]
 		}
 		gram[i] = b.planner.fold(set)
@@ -164,14 +138,14 @@ func (b *gateBuilder) addWords(r *plannedRoute, at int, id int32) {
 	bits, mask := slot.setBeside(b.planner, sets)
 	first, letters := at-int(slot.back), int(b.gate.probes[id].letters)
 	slot.letters = letters > 0 && first <= 0 && first+slotBytes >= letters
-	pairs := b.planner.pairsAt(sets, at+gramBytes)
+	cells := b.cellsOf(r, sets, at)
 	for _, word := range gramWords(&gram) {
 		slot.bits = bits | uint64(word)<<(8*slot.back)
 		slot.mask = mask | 0xFFFFFFFF<<(8*slot.back)
 		h := gramHash(word)
 		b.hashes = append(b.hashes, h)
 		b.gate.slots = append(b.gate.slots, slot)
-		b.gate.add(h, pairs)
+		b.gate.add(h, cells)
 	}
 }
 
@@ -198,12 +172,12 @@ func (b *gateBuilder) finish() *gramGate {
 	g := &b.gate
 	g.tails.probes = len(g.probes)
 	for _, h := range b.hashes {
-		g.buckets[h>>(32-bucketBits)].end++
+		g.buckets[h>>(32-bucketBits)].first++
 	}
 	end := uint32(0)
 	for i := range g.buckets {
-		end += g.buckets[i].end
-		g.buckets[i].first, g.buckets[i].end = end, end
+		end += g.buckets[i].first
+		g.buckets[i].first = end
 	}
 	sorted := make([]gramSlot, len(g.slots))
 	for i, h := range b.hashes {
@@ -280,22 +254,6 @@ func (g *gramGate) mark(w *gramWork, text string, from, to int) (n int, wide boo
 	return n, all&highBits != 0
 }
 
-// sift keeps of the first n places those where the bytes behind the gram are such as it has.
-func (g *gramGate) sift(w *gramWork, text string, n int) (kept int) {
-	for _, at := range w.places[:n] {
-		var x uint64
-		if i := int(at); i+8 <= len(text) {
-			x = load64(text[i:i+8]) | foldWide
-		} else {
-			x = loadAcross(text, i) | foldWide
-		}
-		h := gramHash(uint32(x))
-		w.places[kept&(gramBatch-1)] = at
-		kept += g.buckets[h>>(32-bucketBits)].has(h, uint32(x>>32)&0xFFFF)
-	}
-	return kept
-}
-
 // compare finds the slots that the first n places are like.
 func (g *gramGate) compare(w *gramWork, text string, n int) {
 	w.hits = w.hits[:0]
@@ -308,14 +266,15 @@ func (g *gramGate) compare(w *gramWork, text string, n int) {
 		} else {
 			low, high = loadAcross(text, from)|foldWide, loadAcross(text, at)|foldWide
 		}
-		b := &g.buckets[gramHash(uint32(high))>>(32-bucketBits)]
+		b := gramHash(uint32(high)) >> (32 - bucketBits)
+		first := g.buckets[b].first
 		low &= 1<<32 - 1 // the four in front
-		slots := g.slots[b.first:b.end]
+		slots := g.slots[first:g.buckets[b+1].first]
 		for i := range slots {
 			s := &slots[i]
 			shift := uint(s.back) * 8
 			if (high<<(shift&63)|low>>((32-shift)&63))&s.mask == s.bits {
-				w.hits = append(w.hits, gramHit{place, b.first + uint32(i)})
+				w.hits = append(w.hits, gramHit{place, first + uint32(i)})
 			}
 		}
 	}

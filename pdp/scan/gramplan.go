@@ -187,27 +187,8 @@ func (pl *planner) consider(r *route, known int) {
 	}
 }
 
-// pairsAt are the pairs of folded bytes that a route may have at a place, or nil if they are unknown or too many.
-func (pl *planner) pairsAt(sets []byteset, at int) (pairs []uint32) {
-	if at < 0 || at+pairBytes > len(sets) {
-		return nil
-	}
-	first, second := pl.fold(sets[at]), pl.fold(sets[at+1])
-	if len(first.bytes)*len(second.bytes) > maxPairs {
-		return nil
-	}
-	for _, a := range first.bytes {
-		for _, b := range second.bytes {
-			pairs = append(pairs, uint32(a)|uint32(b)<<8)
-		}
-	}
-	return pairs
-}
-
-const (
-	pairBytes = 2  // behind a gram that the gate looks at too
-	maxPairs  = 12 // of one gram; more would fill its cell
-)
+// pairBytes is how many bytes behind a gram are thought of when it is chosen.
+const pairBytes = 2
 
 // take keeps the gram that behind begins with if it is the cheapest of its parity; it stands at place o of a route of so
 // many bytes. rest is how likely the rest of the route stands there too.
