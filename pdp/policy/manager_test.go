@@ -209,3 +209,31 @@ import data.portcullis.rules.other
 
 test_y if other.deny == {"x"} with input as {"action": {"tool": "y"}}
 `
+
+// TestReload_KeepsTheScannerUntilAPatternChanges: any field of any row.
+func TestReload_KeepsTheScannerUntilAPatternChanges(t *testing.T) {
+	d := &desk{bundle: small(t)}
+	m := manage(t, d, func(string, error) {})
+	for _, tc := range []struct {
+		name   string
+		change func(*Bundle)
+		kept   bool
+	}{
+		{"another table", func(b *Bundle) { b.table("memory")["ttl_seconds"] = 9 }, true},
+		{"a regex", func(b *Bundle) { b.row("patterns", "patterns")["regex"] = "key-[a-z]{3,4}" }, false},
+		{"a severity", func(b *Bundle) { b.row("patterns", "patterns")["severity"] = "low" }, false},
+		{"a description", func(b *Bundle) { b.row("patterns", "patterns")["description"] = "a key" }, false},
+		{"the description back", func(*Bundle) {}, false},
+	} {
+		before, _ := m.Active()
+		b := small(t)
+		tc.change(b)
+		d.lay(b, nil)
+		if _, changed, err := m.Reload(t.Context()); err != nil || !changed {
+			t.Fatalf("%s: changed %v, %v", tc.name, changed, err)
+		}
+		if after, _ := m.Active(); (after.Scanner == before.Scanner) != tc.kept {
+			t.Errorf("%s: the scanner is kept: %v, want %v", tc.name, !tc.kept, tc.kept)
+		}
+	}
+}

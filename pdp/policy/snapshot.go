@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -46,7 +47,8 @@ type LoadOptions struct {
 	Toolchain *Toolchain
 	// TestBudget bounds the run of the bundle's own tests. 0: 30 s, for a first load.
 	TestBudget time.Duration
-	// Since is the snapshot that is active: only tests that a change can reach are run. Nil: all.
+	// Since is the snapshot that is active: only tests that a change can reach are run, and patterns compiled if they
+	// changed. Nil: all.
 	Since *Snapshot
 	// SkipTests is for the bundle that is built into the program: its tests ran when it was built.
 	SkipTests bool
@@ -64,7 +66,7 @@ func Load(ctx context.Context, b *Bundle, opt LoadOptions) (*Snapshot, error) {
 	if err = errors.Join(err, checkShapes(b.Data, controlPackages(compiler)), checkRead(b.Data, compiler)); err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", b.Source, b.withLines(b.located(err, tables.patternRows)))
 	}
-	scanner, err := scan.Compile(tables.Patterns)
+	scanner, err := scannerFor(&tables, opt.Since)
 	if err != nil {
 		return nil, fmt.Errorf("bundle %s: tables/patterns: %w", b.Source, b.located(err, tables.patternRows))
 	}
@@ -110,6 +112,15 @@ func Load(ctx context.Context, b *Bundle, opt LoadOptions) (*Snapshot, error) {
 		return nil, fmt.Errorf("bundle %s: %w", b.Source, err)
 	}
 	return s, nil
+}
+
+// scannerFor compiles the patterns, or takes the scanner of the active snapshot where none of them has changed: it is half
+// of the work of a reload, and what it has learnt of the texts that come is kept.
+func scannerFor(t *Tables, since *Snapshot) (*scan.Scanner, error) {
+	if since != nil && reflect.DeepEqual(t.Patterns, since.Tables.Patterns) {
+		return since.Scanner, nil
+	}
+	return scan.Compile(t.Patterns)
 }
 
 // reads reports whether any of the paths touches what stands at the given place.

@@ -21,8 +21,8 @@ const (
 	minExamples     = 3
 )
 
-// Scanner holds a compiled pattern table. It is immutable, so any number of goroutines may share it; it
-// belongs to one policy snapshot and goes with it.
+// Scanner holds a compiled pattern table. It is immutable, so any number of goroutines may share it, and any number of
+// policy snapshots with the same patterns.
 type Scanner struct {
 	rules []*compiled // strongest first
 
