@@ -39,12 +39,18 @@ type Scratch struct {
 	budget     int  // what is left; negative once it is used up
 	room       int  // for candidates
 	full       bool // there was none
-	cut        bool // the text is a later part of a stream
+	streamed   bool // the text is a part of a stream, so what is not in it says nothing
+	cut        bool // and not its first
 	overran    bool // a match may begin in front of that part
 
 	grams  gramWork
-	walks  []walks            // by tail
-	runs   [runShared + 1]int // by rule of the run gate: the end of the last run
+	walks  []walks // by tail
+	marks  markWork
+	runs   []int  // by class of the run gate: the end of the last run
+	word   int    // the end of the last word that it saw
+	zones  []zone // where numbers with words count
+	zone   int    // the first that is not over
+	heard  bool   // a watch saw something
 	memo   []memoEntry
 	dirty  []int32
 	visits []visit
@@ -86,7 +92,9 @@ func (f *Scratch) note(rule int32, from, to int) {
 		f.full = true
 		return
 	}
-	if before < 0 && int(rule) < f.watches {
+	if int(rule) >= f.watches {
+		f.heard = true
+	} else if before < 0 {
 		f.rules = append(f.rules, rule)
 	}
 	*last = lastCandidate{f.epoch, int32(len(f.candidates))}
@@ -198,7 +206,7 @@ func (f *Scratch) begin(s *Scanner, text string) {
 	}
 	f.budget = stepsAlways + stepsPerByte*len(text)
 	f.room = 1024 + int(candidatesPerByte*float64(len(text)))
-	f.full, f.cut, f.overran = false, false, false
+	f.full, f.heard, f.streamed, f.cut, f.overran = false, false, false, false, false
 }
 
 func (f *Scratch) end() {
@@ -215,15 +223,10 @@ const maxWindow = 64 << 10
 // gates lets every gate look at the text once.
 func (s *Scanner) gates(f *Scratch, text string) {
 	s.grams.scan(f, &s.leads, text)
-	if s.digits.used != 0 {
-		s.digits.scan(f, text, 0, len(text))
-	}
 	if len(s.bytes.probes) > 0 {
 		s.bytes.scan(f, s.grams, text, 0, len(text))
 	}
-	if len(s.runs.rules) > 0 {
-		s.runs.scan(f, text)
-	}
+	s.marks(f, text)
 	for _, rule := range s.everywhere {
 		if len(text) > 0 {
 			f.note(rule, 0, len(text)-1)
@@ -240,7 +243,7 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 	wanted := keywordsUnknown
 	allowed := f.budget - perRule(len(text))
 	near := f.nearbyOf(c)
-	reach := utf8.UTFMax*c.filter.within + maxKeywordBytes
+	reach := c.reach()
 	for _, at := range candidates {
 		for p := max(int(at.from), tried); p <= int(at.to) && p < len(text); tried = p {
 			if !c.first.has(text[p]) || !isBoundary(text, p) {
@@ -282,6 +285,9 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 	}
 	return true
 }
+
+// reach is how far from a match a watch may see a word that counts.
+func (c *compiled) reach() int { return utf8.UTFMax*c.filter.within + maxKeywordBytes }
 
 // skip goes on to where a match might begin in text[from:to].
 func (c *compiled) skip(f *Scratch, text string, from, to int) int {

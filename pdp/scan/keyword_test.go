@@ -43,3 +43,19 @@ func TestKeywords_TakeNoMemory(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestFilter_AContextWordIsAWordByItself(t *testing.T) {
+	f := filter{within: 10, words: []contextWord{{"pin", false}, {"kéy", false}, {"pass", true}}}
+	for _, w := range f.words {
+		f.begins.add(w.text[0], w.text[0])
+	}
+	for text, want := range map[string]bool{
+		"PIN 1234": true, "spin 1234": false, "pins 1234": false, "é-pin 1234": true, "éPIN 1234": true, "1234 KÉY": true, "1234 \u212aéy": true,
+		"passport 1234": true, "bypass 1234": false, "1234 pi": false, "1234 pin": true, "pin       1234": true, "pin        1234": false,
+	} {
+		at := strings.Index(text, "1234")
+		if got := f.accepts(text, at, at+4, new([]byte)); got != want {
+			t.Errorf("%q: %t", text, got)
+		}
+	}
+}

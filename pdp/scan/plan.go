@@ -19,6 +19,8 @@ type plan struct {
 	run         byteset // planRun: the class of the run
 	runLength   int     // and its least length
 	runMost     int     // and its most, where the run must be a word by itself, else 0
+	// planRun: the match begins where a word does, and all up to the end of the run is of that word.
+	beginsWord bool
 }
 
 type planKind uint8
@@ -161,6 +163,8 @@ func (pl *planner) cheapest(nodes []*syntax.Regexp) (best draft, found bool) {
 				}
 				p.most = unbounded
 			}
+			p.beginsWord = p.kind == planRun && i > 0 && nodes[0].Op == syntax.OpWordBoundary && least == most &&
+				!prefix.intersects(aroundWords) && !p.run.intersects(aroundWords)
 			if p.kind == planByte || p.kind == planGrams {
 				p.cost *= 1 + prefixWalk(prefix, most-least)/prefixShare
 			}

@@ -37,6 +37,7 @@ func (c *compiled) setRegex(p Pattern, pl *planner) (reason Reason, detail strin
 	if c.dfa.tooManyClasses() {
 		return ReasonNoPlan, "tells more than 254 kinds of characters apart"
 	}
+	_, c.longest = byteLength(tree)
 	c.first, c.only = c.dfa.firstBytes(), -1
 	for b := range 256 {
 		if c.first.size() == 1 && c.first.has(byte(b)) {

@@ -74,7 +74,7 @@ func (s *Scanner) differs(o *Scanner) string {
 		"the lead bytes":           maps.EqualFunc(s.leads.entries, o.leads.entries, slices.Equal),
 		"the rare byte":            slices.Equal(s.bytes.probes, o.bytes.probes),
 		"the runs":                 reflect.DeepEqual(s.runs, o.runs),
-		"the digits":               s.digits.before == o.digits.before && s.digits.behind == o.digits.behind && s.digits.used == o.digits.used,
+		"the digits":               s.digits.fits == o.digits.fits && s.digits.of == o.digits.of && s.digits.near == o.digits.near && s.digits.atText == o.digits.atText,
 		"what is tried everywhere": slices.Equal(s.everywhere, o.everywhere),
 	} {
 		if !same {

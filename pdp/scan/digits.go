@@ -1,0 +1,271 @@
+package scan
+
+import (
+	"cmp"
+	"math"
+	"math/bits"
+	"regexp/syntax"
+	"slices"
+)
+
+// digitGate finds the rules that begin with a digit, or soon come to one. Such rules have no gram that is rare. At each
+// number it looks at three bytes before and at eight from there on, all at once for groups of routes that are alike, and then runs
+// the union automaton of those rules of which some route fits.
+type digitGate struct {
+	// fits has, for the bytes before the first digit, that digit and those behind it, the groups that may have each byte there.
+	fits   [digitsBack + digitsLook][256]uint64
+	atText uint64 // the groups that a number at the begin of a text may be of
+	unions []digitUnion
+	of     [maxDigitGroups]uint8 // the union of each group
+	near   uint64                // the groups of rules that count near their words only
+	words  []digitWatch
+}
+
+// digitUnion is all rules with so many bytes before their first digit, those with a watch or those without.
+type digitUnion struct {
+	automaton *automaton
+	headroom  int
+	watched   bool
+	groups    uint64
+}
+
+// digitWatch is the watch of a rule: its numbers begin at most so far in front of a word that it saw, or behind one.
+type digitWatch struct {
+	watch          int32
+	before, behind int
+}
+
+// zone is a stretch of a text, both ends included.
+type zone struct{ from, to int }
+
+const (
+	// digitsLook is how many bytes from a number's begin on are looked at before an automaton runs. Most numbers are short.
+	digitsLook     = 8
+	digitsBack     = 3 // and how many before
+	maxDigitGroups = 64
+)
+
+// zoneCost is what it takes to sort one zone, in steps.
+const zoneCost = 16
+
+func (g *digitGate) used() bool { return len(g.unions) > 0 }
+
+// digitRoute is what the gate looks at of a route, and its union.
+type digitRoute struct {
+	union int
+	sets  [digitsBack + digitsLook]byteset
+}
+
+func newDigitGate(pool *statePool, rules []*compiled) *digitGate {
+	g := new(digitGate)
+	var progs [][]*syntax.Prog
+	var ids [][]int32
+	var routes []digitRoute
+	seen := make(map[digitRoute]bool)
+	for i, c := range rules {
+		watched := false
+		for _, p := range c.plans {
+			if p.kind != planDigits {
+				continue
+			}
+			watched = c.watch >= 0
+			for _, w := range p.routes {
+				u := slices.IndexFunc(g.unions, func(u digitUnion) bool { return u.headroom == w.even && u.watched == watched })
+				if u < 0 {
+					u = len(g.unions)
+					g.unions = append(g.unions, digitUnion{headroom: w.even, watched: watched})
+					progs, ids = append(progs, nil), append(ids, nil)
+				}
+				if n := len(ids[u]); n == 0 || ids[u][n-1] != int32(i) {
+					progs[u], ids[u] = append(progs[u], c.prog), append(ids[u], int32(i))
+				}
+				if r := digitRouteOf(&w, u); !seen[r] {
+					seen[r] = true
+					routes = append(routes, r)
+				}
+			}
+		}
+		if watched {
+			g.words = append(g.words, watchOf(c))
+		}
+	}
+	for u := range g.unions {
+		g.unions[u].automaton = newAutomaton(true, progs[u], ids[u])
+		pool.register(g.unions[u].automaton)
+	}
+	g.group(routes)
+	return g
+}
+
+// watchOf is how far from its words a rule's numbers count.
+func watchOf(c *compiled) digitWatch {
+	w := digitWatch{c.watch, unbounded, unbounded}
+	if reach := c.reach(); len(c.filter.words) > 0 && c.longest < unbounded {
+		w.before, w.behind = reach+c.longest, reach+maxHeadroom
+	}
+	return w
+}
+
+func digitRouteOf(w *plannedRoute, union int) digitRoute {
+	r := digitRoute{union: union}
+	for i := range r.sets {
+		switch at := w.even - digitsBack + i; {
+		case at >= 0 && at < len(w.sets):
+			r.sets[i] = w.sets[at]
+		case at == -1 && (w.alone || w.even == 0): // with no byte before its first digit, a rule has a word boundary there
+			r.sets[i] = aroundWords
+		default:
+			r.sets[i] = anyByte
+		}
+	}
+	return r
+}
+
+// group puts each route into one of the groups, with those that it is most like.
+func (g *digitGate) group(routes []digitRoute) {
+	slices.SortStableFunc(routes, func(a, b digitRoute) int { return cmp.Compare(a.union, b.union) })
+	var groups []digitRoute
+	missing := len(g.unions) // unions without a group
+	for _, r := range routes {
+		best, growth := -1, math.Inf(1)
+		for i := range groups {
+			if groups[i].union == r.union {
+				if more := groups[i].growth(&r); more < growth {
+					best, growth = i, more
+				}
+			}
+		}
+		switch {
+		case best < 0:
+			missing--
+			groups = append(groups, r)
+		case growth > 0 && len(groups)+missing < maxDigitGroups:
+			groups = append(groups, r)
+		default:
+			for i := range r.sets {
+				groups[best].sets[i].union(r.sets[i])
+			}
+		}
+	}
+	for i, r := range groups {
+		u := &g.unions[r.union]
+		bit := uint64(1) << i
+		g.of[i] = uint8(r.union)
+		u.groups |= bit
+		if u.headroom == 0 {
+			g.atText |= bit
+		}
+		if u.watched {
+			g.near |= bit
+		}
+		for at := range r.sets {
+			for b := range 256 {
+				if r.sets[at].has(byte(b)) {
+					g.fits[at][b] |= bit
+				}
+			}
+		}
+	}
+}
+
+// growth is how much less a group says once it takes a route in: nothing if it has it already.
+func (r *digitRoute) growth(o *digitRoute) (bits float64) {
+	for i := range r.sets {
+		both := r.sets[i]
+		both.union(o.sets[i])
+		if both != r.sets[i] {
+			n := float64(both.size())
+			bits += math.Log2(n/float64(r.sets[i].size())) + math.Log2(n/float64(o.sets[i].size()))
+		}
+	}
+	return bits
+}
+
+// begin gathers where numbers count only because of words there.
+func (g *digitGate) begin(f *Scratch, length int) {
+	f.zones, f.zone = f.zones[:0], 0
+	if len(g.words) == 0 || !f.heard && !f.streamed {
+		return
+	}
+	for i := range g.words {
+		w := &g.words[i]
+		last := f.last[w.watch]
+		if !f.streamed && last.epoch != f.epoch {
+			continue
+		}
+		if f.streamed || w.before >= unbounded {
+			f.zones = append(f.zones[:0], zone{0, length})
+			return
+		}
+		for at := last.index; at >= 0; {
+			c := f.candidates[at]
+			f.zones = append(f.zones, zone{int(c.from) - w.before, int(c.to) + w.behind})
+			at = c.before
+		}
+	}
+	f.budget -= zoneCost * len(f.zones)
+	slices.SortFunc(f.zones, func(a, b zone) int { return a.from - b.from })
+	joined := f.zones[:0]
+	for _, z := range f.zones {
+		if n := len(joined); n > 0 && z.from <= joined[n-1].to {
+			joined[n-1].to = max(joined[n-1].to, z.to)
+		} else {
+			joined = append(joined, z)
+		}
+	}
+	f.zones = joined
+}
+
+// numbers looks at the numbers that begin in text[at:at+16].
+func (g *digitGate) numbers(f *Scratch, text string, at int) {
+	carry := uint64(0) // the byte before is a digit
+	if at > 0 && isDigit(text[at-1]) {
+		carry = 0x80
+	}
+	for end := at + markStep; at < end; at += 8 {
+		digits := digitsIn(loadAt(text, at))
+		for starts := digits &^ (digits<<8 | carry); starts != 0; starts &= starts - 1 {
+			g.number(f, text, at+bits.TrailingZeros64(starts)/8)
+		}
+		carry = digits >> 56
+	}
+}
+
+// number looks at the number that begins at d.
+func (g *digitGate) number(f *Scratch, text string, d int) {
+	may := ^uint64(0)
+	if len(f.zones) == 0 || !f.inZone(d) {
+		may = ^g.near
+	}
+	const back, look = digitsBack, digitsLook
+	if d >= back && d+look <= len(text) {
+		t := text[d-back : d+look]
+		may &= g.fits[0][t[0]] & g.fits[1][t[1]] & g.fits[2][t[2]] & g.fits[3][t[3]] & g.fits[4][t[4]] & g.fits[5][t[5]]
+		if may == 0 {
+			return
+		}
+		may &= g.fits[6][t[6]] & g.fits[7][t[7]] & g.fits[8][t[8]] & g.fits[9][t[9]] & g.fits[10][t[10]]
+	} else {
+		for i := max(0, d-back); i < min(d+look, len(text)); i++ {
+			may &= g.fits[i-d+back][text[i]]
+		}
+		if d == 0 {
+			may &= g.atText
+		}
+	}
+	for may != 0 {
+		u := &g.unions[g.of[bits.TrailingZeros64(may)]]
+		may &^= u.groups
+		if d >= u.headroom {
+			f.union(u.automaton, text, d-u.headroom)
+		}
+	}
+}
+
+// inZone says whether a place is near a word that a rule with a watch wants. A later call must not ask for a place before.
+func (f *Scratch) inZone(at int) bool {
+	for f.zone < len(f.zones) && f.zones[f.zone].to < at {
+		f.zone++
+	}
+	return f.zone < len(f.zones) && f.zones[f.zone].from <= at
+}

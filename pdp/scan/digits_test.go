@@ -1,0 +1,64 @@
+package scan
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestDigitGate_FindsNumbersAtEachPlace: how they lie to sixteen bytes, to the ends of the text and to one another.
+func TestDigitGate_FindsNumbersAtEachPlace(t *testing.T) {
+	s := scannerOf(t, []Pattern{
+		{Regex: `\b\d{9}\b`}, {Regex: `\b[A-Z]{2}\d{6}\b`}, {Regex: `\b(?:1|22|333)-\d{4}`}, {Regex: `\b[A-Z]{6}\d{2}[A-Z]\b`}, {Regex: `\b\d\b`},
+		{Regex: `\b\d{5,7}\b`, Context: &Context{Words: []string{"passport"}, Within: 20}}, {Regex: `\b\d{3,4}\b`, Keywords: []string{"security"}},
+	})
+	for _, c := range s.rules {
+		if kindsOf(c)[0] != planDigits.String() {
+			t.Fatalf("%s is found by %v", c.re, kindsOf(c))
+		}
+	}
+	if len(s.digits.words) != 2 {
+		t.Fatalf("%d rules with a watch", len(s.digits.words))
+	}
+	var f Scratch
+	matched := 0
+	for before := range 36 {
+		for _, number := range []string{"123456789", "AB123456", "1-2345", "22-2345", "333-4444", "ABCDEF12G", "7", "12345", "1234", "1234567890"} {
+			for _, around := range []string{" ", "x", ".", "", "é"} {
+				for _, word := range []string{"", "passport", "security", "PASSPORT " + strings.Repeat(" ", 12)} {
+					for _, text := range []string{
+						strings.Repeat(around, before) + number + around + word, word + strings.Repeat(" ", before) + number, number + " " + number + strings.Repeat(" ", before) + word,
+					} {
+						if d := s.difference(text, &f, nil); d != "" {
+							t.Fatal(d)
+						}
+						matched += len(f.found)
+					}
+				}
+			}
+		}
+	}
+	if matched < 1000 {
+		t.Errorf("%d matches: the texts are too tame", matched)
+	}
+}
+
+// TestThreat_E2_HowManyKindsOfNumbersThereAreMakesNoDifference: groups are few, whatever the rules.
+func TestThreat_E2_HowManyKindsOfNumbersThereAreMakesNoDifference(t *testing.T) {
+	var rows []Pattern
+	for i := range 200 {
+		rows = append(rows, Pattern{Regex: fmt.Sprintf(`\b%d\d{%d}[a-z%c]\b`, i+1, 3+i%5, 'A'+rune(i%26))})
+	}
+	s := scannerOf(t, rows)
+	g := newGenerator(3)
+	var f Scratch
+	for range 300 {
+		var b strings.Builder
+		for range 20 {
+			fmt.Fprintf(&b, "%d%s ", g.IntN(1_000_000_000), g.pick("a", "B", "q", "", "-"))
+		}
+		if d := s.difference(b.String(), &f, nil); d != "" {
+			t.Fatal(d)
+		}
+	}
+}
