@@ -11,7 +11,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 MODULE  := github.com/portcullis-pdp/portcullis
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
-# Arguments for `make run` and `make bench`, as in: make run ARGS='--listen 127.0.0.1:7071'
+# Arguments for `make run` and `make bench`, as in: make run ARGS='--listen 127.0.0.1:7071 --console 127.0.0.1:7081'
 ARGS     ?=
 FUZZTIME ?= 60s
 
@@ -35,8 +35,8 @@ help: ## print this menu
 		/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
-run: build bin/grpcurl ## serve the policies of this folder on 127.0.0.1:7070 in development mode
-	bin/portcullis serve --dev --bundle policies $(ARGS)
+run: build bin/grpcurl ## serve the policies of this folder on 127.0.0.1:7070 in development mode, the console on 7080
+	bin/portcullis serve --dev --console 127.0.0.1:7080 --bundle policies $(ARGS)
 
 .PHONY: build
 build: ## build bin/portcullis

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	pb "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
+	"github.com/portcullis-pdp/portcullis/pdp/review"
 )
 
 type approvalsCmd struct {
@@ -187,7 +188,7 @@ func printReview(b *strings.Builder, v *pb.ReviewView) {
 		fmt.Fprintf(b, ", shown from byte %d", v.GetOffset())
 	}
 	b.WriteString("\n")
-	for line := range strings.Lines(layOut(v.GetActionJson())) {
+	for line := range strings.Lines(review.LayOut(plain(v.GetActionJson()))) {
 		b.WriteString("         " + line)
 	}
 	b.WriteString("\n")
@@ -208,43 +209,6 @@ func printReview(b *strings.Builder, v *pb.ReviewView) {
 	if says := v.GetAgentSays(); says != "" {
 		fmt.Fprintf(b, "the agent says, and nobody has checked it:\n         %s\n", plain(says))
 	}
-}
-
-// layOut breaks JSON into lines for reading and changes nothing else: line breaks and spaces stand between values only.
-// The text may be a part of a document, with marks in it, so it cannot be parsed.
-func layOut(text string) string {
-	var b strings.Builder
-	depth, quoted, escaped := 0, false, false
-	feed := func() {
-		b.WriteByte('\n')
-		b.WriteString(strings.Repeat("  ", min(max(depth, 0), 20)))
-	}
-	for _, r := range plain(text) {
-		switch {
-		case quoted:
-			quoted = escaped || r != '"'
-			escaped = r == '\\' && !escaped
-		case r == '"':
-			quoted = true
-		case r == '}' || r == ']':
-			depth--
-			feed()
-		}
-		b.WriteRune(r)
-		if quoted {
-			continue
-		}
-		switch r {
-		case '{', '[':
-			depth++
-			feed()
-		case ',':
-			feed()
-		case ':':
-			b.WriteByte(' ')
-		}
-	}
-	return b.String()
 }
 
 type approvalsRevealCmd struct {

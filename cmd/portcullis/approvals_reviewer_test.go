@@ -269,15 +269,3 @@ func TestRestartBeginsTheListAgain(t *testing.T) {
 	b.press("end", "enter")
 	b.shows("ask two")
 }
-
-func TestLayOutChangesNothingButSpace(t *testing.T) {
-	for in, want := range map[string]string{
-		`{"a":1,"b":["x,y{","\"]"]}`: "{\n  \"a\": 1,\n  \"b\": [\n    \"x,y{\",\n    \"\\\"]\"\n  ]\n}",
-		`"back\\","x"`:               "\"back\\\\\",\n\"x\"",
-		`}}}`:                        "\n}\n}\n}",
-	} {
-		if got := layOut(in); got != want {
-			t.Errorf("%s is laid out as %q, want %q", in, got, want)
-		}
-	}
-}

@@ -24,7 +24,7 @@ func (d desk) SubmitVerdict(ctx context.Context, id string, who approval.Voter, 
 		return result, err
 	}
 	a := result.Approval
-	d.record(decisionlog.Entry{Type: decisionlog.TypeVerdict, Verdict: verdictLine(id, who, b, result)})
+	d.record(decisionlog.Entry{Type: decisionlog.TypeVerdict, Verdict: verdictLine(ctx, id, who, b, result)})
 	d.events.Publish(event.Event{
 		Type: event.Verdict, Tenant: a.Tenant,
 		Message: who.Named() + " said " + string(b.Verdict) + " to " + a.Tool + " of agent " + a.Agent,
@@ -36,11 +36,12 @@ func (d desk) SubmitVerdict(ctx context.Context, id string, who approval.Voter, 
 }
 
 // verdictLine is what the decision log keeps of a verdict.
-func verdictLine(id string, who approval.Voter, b approval.Ballot, result approval.Result) *decisionlog.Verdict {
+func verdictLine(ctx context.Context, id string, who approval.Voter, b approval.Ballot, result approval.Result) *decisionlog.Verdict {
 	a := result.Approval
+	caller, _ := identity.FromContext(ctx)
 	line := &decisionlog.Verdict{
 		ApprovalID: id, DecisionID: a.DecisionID, Principal: principalOf(a), Tool: a.Tool, ActionDigest: a.Digest,
-		Caller: decisionlog.Caller{Subject: who.Subject}, Person: who.Named(),
+		Caller: decisionlog.Caller{Subject: who.Subject, CredentialID: caller.CredentialID, Method: caller.Method, Via: caller.Via}, Person: who.Named(),
 		Verdict: string(b.Verdict), Applied: result.Applied, Reason: result.Reason, State: string(a.State), Comment: b.Comment,
 		Edited: b.EditedArguments != "", EditedDigest: a.EditedDigest,
 	}
@@ -56,7 +57,7 @@ func verdictLine(id string, who approval.Voter, b approval.Ballot, result approv
 // RecordReveal writes down who looked at what is masked. What could not be written down is not shown.
 func (d desk) RecordReveal(ctx context.Context, who identity.Caller, a approval.Approval, offset int64, reason string) error {
 	err := d.decisions.Append(ctx, decisionlog.Entry{Type: decisionlog.TypeAdmin, Admin: &decisionlog.Admin{
-		Caller: decisionlog.Caller{Subject: who.Subject, CredentialID: who.CredentialID, Method: who.Method},
+		Caller: decisionlog.Caller{Subject: who.Subject, CredentialID: who.CredentialID, Method: who.Method, Via: who.Via},
 		Act:    "approval_revealed", Reason: reason, Applied: true, Affected: 1,
 		Target: decisionlog.Target{Tenant: a.Tenant, Agent: a.Agent, Session: a.Session, Tool: a.Tool, ApprovalID: a.ID},
 	}})

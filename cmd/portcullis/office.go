@@ -236,7 +236,7 @@ func (o office) Events() *event.Hub { return o.events }
 
 func (p *program) acted(caller identity.Caller, act string, on decisionlog.Target, reason string, affected int64, err error) {
 	line := &decisionlog.Admin{
-		Caller: decisionlog.Caller{Subject: caller.Subject, CredentialID: caller.CredentialID, Method: caller.Method},
+		Caller: decisionlog.Caller{Subject: caller.Subject, CredentialID: caller.CredentialID, Method: caller.Method, Via: caller.Via},
 		Act:    act, Target: on, Reason: reason, Applied: err == nil, Affected: affected,
 	}
 	if err != nil {

@@ -358,6 +358,7 @@ func (c serveCmd) serverConfig() server.Config {
 	}
 	return server.Config{
 		Listen: c.Listen, CertFile: c.TLSCert, KeyFile: c.TLSKey, ClientCAFile: c.ClientCA, TLSMin: oldest, DevMode: c.Dev, Hold: hold, Drain: c.Drain,
+		Console: c.Console, ConsoleURL: c.ConsoleURL,
 	}
 }
 

@@ -37,6 +37,8 @@ type serveCmd struct {
 	LogMode     string        `default:"block" enum:"block,spool,drop" help:"What a decision log that cannot be written does: block denies, spool and drop count what is lost."`
 	LogSync     bool          `help:"Sync the decision log to the disk before each answer. Without it lines survive a kill, but not a power cut."`
 	Memo        int64         `default:"100000" help:"How many policy answers are remembered; 0: none."`
+	Console     string        `help:"Serve a page on which people approve on this address, such as 127.0.0.1:7080. Off loopback it needs TLS, as --listen does. Default: none."`
+	ConsoleURL  string        `name:"console-url" help:"Where people reach that page from outside, such as https://portcullis.example: a name that it answers to, and where links of notifications lead."`
 	Notify      string        `name:"notify" help:"YAML file that says whom to tell of asks by webhook; see docs/approvals.md."`
 	Shared      sharedFlags   `embed:""`
 	OTLP        string        `name:"otlp" help:"Send traces to this OTLP gRPC endpoint, for example localhost:4317."`
@@ -65,7 +67,7 @@ func (c serveCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return errors.Join(err, p.close())
 	}
-	return p.run(ctx, srv, func(addr string) error { return c.announce(io, paths, addr, p) })
+	return p.run(ctx, srv, func(addr string) error { return c.announce(io, paths, addr, srv.Console(), p) })
 }
 
 // tuneMemory lets the heap grow to five times what is live before it is collected, unless GOGC says otherwise. A
@@ -142,6 +144,9 @@ func (c serveCmd) prepare(log *slog.Logger) (out places, err error) {
 			return out, err
 		}
 	}
+	if out.notify.ConsoleURL == "" {
+		out.notify.ConsoleURL = c.serverConfig().ConsoleLink()
+	}
 	out.redis, err = c.Shared.redis()
 	return out, err
 }
@@ -164,7 +169,7 @@ func within(path, dir string) bool {
 }
 
 // announce tells people where things are, and scripts the address.
-func (c serveCmd) announce(io streams, paths places, addr string, p *program) error {
+func (c serveCmd) announce(io streams, paths places, addr, console string, p *program) error {
 	if c.AddrFile != "" {
 		if err := writeFile(c.AddrFile, []byte(addr)); err != nil {
 			return fmt.Errorf("write --addr-file: %w", err)
@@ -183,5 +188,8 @@ func (c serveCmd) announce(io streams, paths places, addr string, p *program) er
   approvers  %s
   admins     %s
 `, version, addr, active.Revision, p.policies.Source(), paths.dev.AgentToken, paths.dev.ApproverToken, paths.dev.AdminToken)
+	if err == nil && console != "" {
+		_, err = fmt.Fprintf(io.out, "  console    %s, signed in to with the approver's token\n", console)
+	}
 	return err
 }

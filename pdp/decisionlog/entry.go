@@ -46,6 +46,8 @@ type Caller struct {
 	Roles        []string `json:"roles,omitempty"`
 	CredentialID string   `json:"credential_id,omitempty"`
 	Method       string   `json:"method,omitempty"`
+	// Via is `console` of what was done on the console's pages.
+	Via string `json:"via,omitempty"`
 }
 
 // Principal is who acted, after it was bound to the credential.

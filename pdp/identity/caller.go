@@ -32,6 +32,9 @@ func (r Role) person() bool {
 	return r == RoleApprover || r == RoleAdmin || r == RoleAuditor
 }
 
+// ViaConsole is the way of those who act on the console's pages.
+const ViaConsole = "console"
+
 // Caller is who stands behind a request. The zero Caller may do nothing.
 type Caller struct {
 	// Subject is the verified name of the account. Audit lines are keyed by it.
@@ -51,6 +54,8 @@ type Caller struct {
 	Agents []string
 	// Method is how it was authenticated: `bearer`, `mtls` or `jwt`.
 	Method string
+	// Via is by what way it came: ViaConsole, or empty for the contract itself.
+	Via string
 	// CredentialID is the stable, public id of the credential, for logs and replay keys.
 	CredentialID string
 	// ValidUntil is when the credential stops being valid; zero: never. Streams end then, too.

@@ -99,3 +99,43 @@ func hidden(r rune) bool {
 	return !unicode.IsPrint(r) || r == 0x2800 || // a Braille pattern without dots
 		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
+
+// maxIndent bounds how far LayOut indents, in levels.
+const maxIndent = 20
+
+// LayOut breaks JSON into lines for reading and changes nothing else: line breaks and spaces stand between values only.
+// The text may be a part of a document, with marks in it, so it cannot be parsed.
+func LayOut(text string) string {
+	var b strings.Builder
+	depth, quoted, escaped := 0, false, false
+	feed := func() {
+		b.WriteByte('\n')
+		b.WriteString(strings.Repeat("  ", min(max(depth, 0), maxIndent)))
+	}
+	for _, r := range text {
+		switch {
+		case quoted:
+			quoted = escaped || r != '"'
+			escaped = r == '\\' && !escaped
+		case r == '"':
+			quoted = true
+		case r == '}' || r == ']':
+			depth--
+			feed()
+		}
+		b.WriteRune(r)
+		if quoted {
+			continue
+		}
+		switch r {
+		case '{', '[':
+			depth++
+			feed()
+		case ',':
+			feed()
+		case ':':
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}

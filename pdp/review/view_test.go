@@ -141,3 +141,15 @@ func TestViewsAreKept(t *testing.T) {
 		t.Errorf("%+v", empty)
 	}
 }
+
+func TestLayOutChangesNothingButSpace(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"a":1,"b":["x,y{","\"]"]}`: "{\n  \"a\": 1,\n  \"b\": [\n    \"x,y{\",\n    \"\\\"]\"\n  ]\n}",
+		`"back\\","x"`:               "\"back\\\\\",\n\"x\"",
+		`}}}`:                        "\n}\n}\n}",
+	} {
+		if got := LayOut(in); got != want {
+			t.Errorf("%s is laid out as %q, want %q", in, got, want)
+		}
+	}
+}

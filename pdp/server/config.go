@@ -24,6 +24,11 @@ type Config struct {
 	DevMode bool
 	// AllowedHosts are further names that an HTTP request may use in its Host header.
 	AllowedHosts []string
+	// Console is the address of the page for people who approve; empty: there is none. It has the same certificate, and the
+	// same rules.
+	Console string
+	// ConsoleURL is where people reach it from outside, scheme and host; empty: at Console.
+	ConsoleURL string
 
 	// Heartbeat is how often a quiet stream gives a sign of life: 15 s.
 	Heartbeat time.Duration
@@ -138,20 +143,20 @@ func (c Config) Validate() error {
 	if int64(c.MaxMessageBytes) > c.MaxBufferedBytes {
 		return errors.New("max buffered bytes is less than one message")
 	}
-	return c.validateReach(host)
+	return errors.Join(c.validateReach(host, c.Listen), c.validateConsole())
 }
 
 // ErrExposed matches a configuration that would answer others than this machine without protection.
 var ErrExposed = errors.New("refused to serve an address that others can reach")
 
-func (c Config) validateReach(host string) error {
+func (c Config) validateReach(host, address string) error {
 	switch {
 	case isLoopback(host):
 		return nil
 	case c.DevMode:
-		return fmt.Errorf("%w: %s is not loopback, and development mode has no real authentication", ErrExposed, c.Listen)
+		return fmt.Errorf("%w: %s is not loopback, and development mode has no real authentication", ErrExposed, address)
 	case c.CertFile == "":
-		return fmt.Errorf("%w: %s is not loopback, and there is no TLS: set a certificate and key, or listen on 127.0.0.1", ErrExposed, c.Listen)
+		return fmt.Errorf("%w: %s is not loopback, and there is no TLS: set a certificate and key, or listen on 127.0.0.1", ErrExposed, address)
 	}
 	return nil
 }

@@ -90,21 +90,28 @@ func guardMetrics(next http.Handler, who identity.Authenticator, tls *secrets, c
 // on the same machine through a name of its own (DNS rebinding). An address that is not a name can't be rebound, and a name
 // that the server's certificate has is the server's.
 func checkHost(next http.Handler, tls *secrets, cfg Config) http.Handler {
-	listen, _, _ := net.SplitHostPort(cfg.Listen)
-	addr, err := netip.ParseAddr(listen)
-	everywhere := err == nil && addr.IsUnspecified()
+	own := ownHost(tls, cfg)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			host = h
 		}
-		host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-		_, err := netip.ParseAddr(host)
-		named := func(allowed string) bool { return strings.EqualFold(allowed, host) }
-		if !isLoopback(host) && !named(listen) && (!everywhere || err != nil) && !slices.ContainsFunc(cfg.AllowedHosts, named) && !tls.named(host) {
+		if !own(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")) {
 			plain(w, http.StatusMisdirectedRequest, "this server does not answer for that host\n")
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// ownHost says whether a host is a name of this server.
+func ownHost(tls *secrets, cfg Config) func(host string) bool {
+	listen, _, _ := net.SplitHostPort(cfg.Listen)
+	addr, err := netip.ParseAddr(listen)
+	everywhere := err == nil && addr.IsUnspecified()
+	return func(host string) bool {
+		_, err := netip.ParseAddr(host)
+		named := func(allowed string) bool { return strings.EqualFold(allowed, host) }
+		return isLoopback(host) || named(listen) || everywhere && err == nil || slices.ContainsFunc(cfg.AllowedHosts, named) || tls.named(host)
+	}
 }

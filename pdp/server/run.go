@@ -35,6 +35,18 @@ func (s *Server) Addr() net.Addr {
 	}
 }
 
+// Console is where the console is served, as far as the server knows it; empty without one, and until Listening is closed.
+func (s *Server) Console() string {
+	select {
+	case <-s.listening:
+		if s.pages != nil {
+			return s.pages.where()
+		}
+	default:
+	}
+	return ""
+}
+
 // Run listens and serves until ctx ends, then shuts down: health says NOT_SERVING, the server holds, drains, stops.
 // It returns nil after that, and an error if it could not listen (ErrListen), stopped by itself, or had to leave calls
 // behind (ErrStuck).
@@ -47,19 +59,31 @@ func (s *Server) Run(ctx context.Context) error {
 		s.stop()
 		return fmt.Errorf("%w on %s (is another server running?): %w", ErrListen, s.cfg.Listen, err)
 	}
+	var consoleLn net.Listener
+	if s.pages != nil {
+		if consoleLn, err = s.pages.listen(ctx); err != nil {
+			_ = ln.Close()
+			s.stop()
+			return err
+		}
+	}
 	s.addr = ln.Addr()
 	s.split.grpc.addr, s.split.http.addr = s.addr, s.addr
 	close(s.listening)
 	s.log.Info("listening", "address", s.addr.String(), "tls", s.cfg.CertFile != "", "dev", s.cfg.DevMode)
 
 	looking, stopLooking := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 3)
+	ended := make(chan error, 4)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.vitals.run(looking) })
 	wg.Go(func() { s.follow(looking) })
 	wg.Go(func() { s.split.serve(ln); ended <- nil })
 	wg.Go(func() { ended <- quiet(s.native.Serve(s.split.grpc)) })
 	wg.Go(func() { ended <- quiet(s.http.Serve(s.split.http)) })
+	if s.pages != nil {
+		s.log.Info("console", "address", consoleLn.Addr().String(), "url", s.pages.where())
+		wg.Go(func() { ended <- quiet(s.pages.http.Serve(consoleLn)) })
+	}
 
 	var failed error
 	select {
@@ -92,6 +116,9 @@ func (s *Server) shutdown(ln net.Listener, now bool) error {
 	var drained sync.WaitGroup
 	drained.Go(func() { s.native.GracefulStop() })
 	drained.Go(func() { _ = s.http.Shutdown(deadline) })
+	if s.pages != nil {
+		drained.Go(func() { _ = s.pages.http.Shutdown(deadline) })
+	}
 	s.split.close()
 	if waitFor(deadline, &drained) {
 		s.log.Info("shut down: all calls ended")
@@ -104,6 +131,9 @@ func (s *Server) shutdown(ln net.Listener, now bool) error {
 	var stopped sync.WaitGroup
 	stopped.Go(func() { s.native.Stop() })
 	stopped.Go(func() { _ = s.http.Close(); s.inner.Stop() })
+	if s.pages != nil {
+		stopped.Go(func() { _ = s.pages.http.Close(); s.pages.calls.close() })
+	}
 	if !waitFor(last, &stopped) {
 		return ErrStuck
 	}

@@ -75,6 +75,18 @@ func (s *secrets) config() *tls.Config {
 	}
 }
 
+// browsers is config for a listener that speaks HTTP/1.1 alone.
+func (s *secrets) browsers() *tls.Config {
+	return &tls.Config{
+		MinVersion: s.cfg.TLSMin,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			now := s.current.Load().config.Clone()
+			now.NextProtos = []string{"http/1.1"}
+			return now, nil
+		},
+	}
+}
+
 type pemFiles struct{ cert, key, authorities []byte }
 
 func (f pemFiles) sum() [sha256.Size]byte {

@@ -66,6 +66,7 @@ type Server struct {
 	// a server of its own because grpc can't drain connections that it does not own.
 	native, inner *grpc.Server
 	http          *http.Server
+	pages         *pages // nil: no console
 	split         *splitter
 	drain         context.CancelCauseFunc
 	follow        func(context.Context) // the files of TLS, and who may still listen
@@ -145,6 +146,7 @@ func build(cfg Config, deps Deps) (_ *Server, err error) {
 		}
 	}
 	s.http = newHTTP(newMux(rpc, s.vitals, deps.Metrics, deps.Authenticator, secrets, cfg), cfg, deps.Logger)
+	s.pages = newPages(cfg, c, deps, refused)
 	s.split = newSplitter(cfg, secrets.config(), deps.Logger, refused)
 	return s, nil
 }
@@ -183,7 +185,7 @@ func newGRPC(cfg Config, c *chain, deps Deps, v *vitals, workers int) (*grpc.Ser
 	}
 	g := grpc.NewServer(options...)
 	portcullisv1.RegisterDecisionServiceServer(g, &decisionService{engine: deps.Engine, approvals: deps.Approvals, rules: c.validator, heartbeat: cfg.Heartbeat, stall: cfg.WriteTimeout, log: deps.Logger})
-	portcullisv1.RegisterApprovalServiceServer(g, &approvalService{approvals: deps.Approvals, rules: c.validator, log: deps.Logger, heartbeat: cfg.Heartbeat, stall: cfg.WriteTimeout})
+	portcullisv1.RegisterApprovalServiceServer(g, newApprovalService(cfg, c, deps))
 	portcullisv1.RegisterAdminServiceServer(g, &adminService{admin: deps.Admin, vitals: v, heartbeat: cfg.Heartbeat, stall: cfg.WriteTimeout})
 	healthpb.RegisterHealthServer(g, v.grpc)
 	reflection.Register(g)
@@ -192,6 +194,10 @@ func newGRPC(cfg Config, c *chain, deps Deps, v *vitals, workers int) (*grpc.Ser
 		return nil, err
 	}
 	return g, nil
+}
+
+func newApprovalService(cfg Config, c *chain, deps Deps) *approvalService {
+	return &approvalService{approvals: deps.Approvals, rules: c.validator, log: deps.Logger, heartbeat: cfg.Heartbeat, stall: cfg.WriteTimeout}
 }
 
 func newHTTP(handler http.Handler, cfg Config, log *slog.Logger) *http.Server {

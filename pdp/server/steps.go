@@ -27,7 +27,7 @@ import (
 
 // record is what the log line of a call says beyond its method and code. The logging step makes it, steps and
 // handlers inside fill it in, one goroutine after the other.
-type record struct{ subject, credential, tenant, decision, why string }
+type record struct{ subject, credential, tenant, via, decision, why string }
 
 type recordKey struct{}
 
@@ -54,7 +54,7 @@ func (c *chain) logging(ctx context.Context, method string, stream bool) (contex
 		}
 		for _, a := range [...]slog.Attr{
 			slog.String("subject", r.subject), slog.String("credential", r.credential),
-			slog.String("tenant", r.tenant), slog.String("decision", r.decision), slog.String("why", r.why),
+			slog.String("tenant", r.tenant), slog.String("via", r.via), slog.String("decision", r.decision), slog.String("why", r.why),
 		} {
 			if a.Value.String() != "" {
 				attrs = append(attrs, a)
@@ -96,6 +96,10 @@ func (c *chain) panicked(ctx context.Context, method string, p any) error {
 func (c *chain) authenticate(ctx context.Context) (context.Context, error) {
 	caller, err := c.identify(ctx)
 	r, noted := ctx.Value(recordKey{}).(*record)
+	caller.Via, _ = ctx.Value(viaKey{}).(string)
+	if noted {
+		r.via = caller.Via
+	}
 	if err != nil {
 		if noted && !errors.Is(err, identity.ErrNoCredential) {
 			r.why = err.Error() // for whoever looks for the cause; the caller is not told

@@ -55,7 +55,7 @@ func newReader(t *testing.T) *reader {
 			t.Fatal(err)
 		}
 	}
-	recipe := exec.Command("make", "--dry-run", "--no-print-directory", "-C", root(), "run", "ARGS=--listen 127.0.0.1:0 --addr-file addr")
+	recipe := exec.Command("make", "--dry-run", "--no-print-directory", "-C", root(), "run", "ARGS=--listen 127.0.0.1:0 --console 127.0.0.1:0 --addr-file addr")
 	lines := strings.Split(strings.TrimSpace(run(t, recipe).ok(t).out), "\n")
 	serve := lines[len(lines)-1]
 	if !strings.HasPrefix(serve, "bin/portcullis serve") {
