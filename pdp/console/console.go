@@ -79,18 +79,27 @@ type Console struct {
 func New(cfg Config, desk Desk) *Console {
 	c := &Console{cfg: cfg, desk: desk, sessions: newSessions(cfg.Now)}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, Home, http.StatusSeeOther) })
-	mux.HandleFunc("GET /style.css", serveStyle)
-	mux.HandleFunc("GET /sign-in", c.showSignIn)
-	mux.HandleFunc("POST /sign-in", c.signIn)
-	mux.HandleFunc("POST /sign-out", c.signOut)
-	mux.HandleFunc("GET "+Home, c.reading(c.list))
-	mux.HandleFunc("GET "+Home+"/{id}", c.reading(c.show))
-	mux.HandleFunc("POST "+Home+"/{id}/verdict", c.acting(c.verdict))
-	mux.HandleFunc("POST "+Home+"/{id}/reveal", c.acting(c.reveal))
-	mux.HandleFunc("POST "+Home+"/{id}/withdraw", c.acting(c.withdraw))
+	for pattern, handler := range c.routes() {
+		mux.HandleFunc(pattern, handler)
+	}
 	c.handler = c.guard(mux)
 	return c
+}
+
+// routes are all there are, each with its method.
+func (c *Console) routes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"GET /{$}":                        func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, Home, http.StatusSeeOther) },
+		"GET /style.css":                  serveStyle,
+		"GET /sign-in":                    c.showSignIn,
+		"POST /sign-in":                   c.signIn,
+		"POST /sign-out":                  c.signOut,
+		"GET " + Home:                     c.reading(c.list),
+		"GET " + Home + "/{id}":           c.reading(c.show),
+		"POST " + Home + "/{id}/verdict":  c.acting(c.verdict),
+		"POST " + Home + "/{id}/reveal":   c.acting(c.reveal),
+		"POST " + Home + "/{id}/withdraw": c.acting(c.withdraw),
+	}
 }
 
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
