@@ -14,7 +14,8 @@ import (
 const (
 	maxStates      = 4096
 	maxStateBytes  = 24 << 20
-	stateCost      = 48 // in steps
+	stateCost      = 250 // in steps, and threadCost for each of its threads
+	threadCost     = 2
 	checkpoint     = 32
 	farCheckpoint  = 4096
 	nearCheckpoint = 2048 // where checkpoints get rare
@@ -349,10 +350,10 @@ func (a *automaton) intern(threads []uint32, b before, matched bool, rules []int
 		key = binary.LittleEndian.AppendUint32(key, uint32(r))
 	}
 	if s := a.states[string(key)]; s != nil {
-		*budget -= stateCost / 4
+		*budget -= stateCost/4 + threadCost*len(threads)
 		return s
 	}
-	*budget -= stateCost + len(threads)
+	*budget -= stateCost + threadCost*len(threads)
 	if len(a.states) >= maxStates {
 		a.reset()
 	}

@@ -20,13 +20,16 @@ import (
 func hostileToShipped(size int) map[string]string {
 	fill := func(s string) string { return strings.Repeat(s, size/len(s)+1)[:size] }
 	rnd := rand.New(rand.NewPCG(2, 5)) // #nosec G404 -- the same in every run
-	var keywords, noMatch, match, damaged []string
+	var keywords, noMatch, match, damaged, grams []string
 	for _, p := range shipped() {
 		keywords = append(keywords, p.Keywords...)
 		noMatch = append(noMatch, p.Examples.NoMatch...)
 		match = append(match, p.Examples.Match...)
 		for _, e := range p.Examples.Match {
 			damaged = append(damaged, e[:len(e)*3/4]) // the gate lets it in, and nothing comes of it
+			for at := rnd.IntN(4); at+6 < len(e); at += 4 {
+				grams = append(grams, e[at:at+6]) // some of them are what the gate knows the pattern by
+			}
 		}
 	}
 	one := func(list []string, glue string) string {
@@ -41,10 +44,15 @@ func hostileToShipped(size int) map[string]string {
 		"all-begun":          one(damaged, " "),
 		"all-begun-dense":    one(damaged, ""),
 		"all-found":          one(match, "\n"),
+		"all-grams":          one(grams, ""),
+		"all-grams-apart":    one(grams, " "),
+		"mixed-scripts":      one(match, " аβ中 "),
 		"dfa-blow-up":        fill("password = aaaaaaaa token: bbbbbbbb secret: cccc "),
 		"quadratic-suffix":   fill("curl -u a:b -u c:d "),
 		"quadratic-mail":     fill("a.a.a.a.a.a.a.a@"),
 		"quadratic-key":      fill("-----BEGIN RSA PRIVATE KEY-----\n"),
+		"quadratic-runs":     fill(strings.Repeat("a", 60) + "+"),
+		"quadratic-numbers":  fill("1 2-3.4 5-6 "),
 		"words-of-20":        fill(strings.Repeat("Ab1", 9) + " "),
 	}
 }
@@ -156,5 +164,32 @@ func TestThreat_E1_HostileTextsStayWithinTheirBudgets(t *testing.T) {
 		if said := scan.Overdrawn(s, text); said != "" {
 			t.Errorf("%s: %s", name, said)
 		}
+	}
+}
+
+// TestThreat_E1_AFileFullOfCredentialsIsInspectedInFull: what a text has by right must not use up its budget, not even with
+// automata that no text was seen by before.
+func TestThreat_E1_AFileFullOfCredentialsIsInspectedInFull(t *testing.T) {
+	s, err := scan.Compile(shipped())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var env strings.Builder
+	n := 0
+	for _, p := range shipped() {
+		if p.Category == "credential" && n < 60 {
+			env.WriteString("export NAME_" + strings.ToUpper(strings.Map(func(r rune) rune {
+				if r == '.' || r == '-' {
+					return '_'
+				}
+				return r
+			}, p.ID)) + "=" + p.Examples.Match[0] + "\n")
+			n++
+		}
+	}
+	var f scan.Scratch
+	found, complete := s.Find(t.Context(), env.String(), &f)
+	if !complete || len(found) < n/2 {
+		t.Errorf("%d findings of %d, complete %t, in %d bytes", len(found), n, complete, env.Len())
 	}
 }

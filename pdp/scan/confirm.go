@@ -26,14 +26,22 @@ func newConfirmer(expr string) confirmer {
 	return confirmer{anchored(`\A`), anchored(`\A(?s:.)`)}
 }
 
-// confirms says whether regexp, too, finds the match text[start:end]; death is where the automaton saw nothing more
-// to come.
-func (c *compiled) confirms(text string, start, end, death int) bool {
+// maxConfirm bounds the window, in bytes. A match that takes more to decide is the automaton's alone, as are the places where
+// there is none: regexp takes fifty times as long for each byte, and a text can be one long match of several rules.
+const maxConfirm = 1 << 10
+
+// confirms pays for regexp, and says whether it, too, finds the match text[start:end]; death is where the automaton saw nothing
+// more to come.
+func (f *Scratch) confirms(c *compiled, text string, start, end, death int) bool {
 	from, re := start, c.confirm.first
 	if start > 0 {
 		_, width := utf8.DecodeLastRuneInString(text[:start])
 		from, re = start-width, c.confirm.later
 	}
+	if death-from > maxConfirm {
+		return true
+	}
+	f.budget -= plainCall + plainSteps*(death-from)
 	if re() == nil {
 		return false
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -282,4 +283,30 @@ func TestThreat_E2_AThousandPatternsLoadWithinABudget(t *testing.T) {
 		t.Error("a table of any length loads")
 	}
 	t.Logf("holds %d MB, took %d MB", (int64(after.HeapAlloc)-int64(before.HeapAlloc))>>20, (loaded.TotalAlloc-before.TotalAlloc)>>20)
+}
+
+// TestThreat_E1_WhatCanNotBePaidForIsIncomplete: a match whose filters cost more than is left is not taken for refused.
+func TestThreat_E1_WhatCanNotBePaidForIsIncomplete(t *testing.T) {
+	s := scannerOf(t, []Pattern{{Regex: `key=[a-z]{20,}`, Allow: slices.Repeat([]string{`never`}, maxAllow)}})
+	var f Scratch
+	if found, complete := s.Find(t.Context(), "key="+strings.Repeat("a", 30), &f); !complete || len(found) != 1 {
+		t.Errorf("%d found, complete %t: a short one is cheap", len(found), complete)
+	}
+	if found, complete := s.Find(t.Context(), "key="+strings.Repeat("a", 1<<20), &f); complete {
+		t.Errorf("%d found, complete", len(found))
+	}
+}
+
+// TestThreat_E1_OneLongMatchCostsAStepForEachOfItsBytes, and a few more: regexp, which is slow, does not go through it.
+func TestThreat_E1_OneLongMatchCostsAStepForEachOfItsBytes(t *testing.T) {
+	s := scannerOf(t, []Pattern{{Regex: `\b[0-9a-f]{130,}\b`}})
+	text := strings.Repeat("0123456789abcdef", 1<<14)
+	var f Scratch
+	found, complete := s.Find(t.Context(), text, &f)
+	if !complete || len(found) != 1 || found[0] != (Match{0, 0, len(text)}) {
+		t.Fatalf("%v, complete %t", found, complete)
+	}
+	if spent := stepsAlways + stepsPerByte*len(text) - f.budget; spent > 2*len(text) {
+		t.Errorf("%d steps for %d bytes", spent, len(text))
+	}
 }

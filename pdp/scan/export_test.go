@@ -41,10 +41,11 @@ func Trees(s *Scanner) (trees []*syntax.Regexp) {
 	return trees
 }
 
-// Overdrawn says by how much looking at a text overdraws its budget, if it does by more than one stretch of a run.
+// Overdrawn says by how much looking at a text overdraws its budget, if it does by more than a tenth of what is always there:
+// what is paid for after it was done is one stretch of a run, or a search for a keyword.
 func Overdrawn(s *Scanner, text string) string {
 	var f Scratch
-	if s.Find(context.Background(), text, &f); f.budget < -1<<20 {
+	if s.Find(context.Background(), text, &f); f.budget < -stepsAlways/10 {
 		return fmt.Sprintf("the budget is overdrawn by %d steps", -f.budget)
 	}
 	return ""

@@ -13,13 +13,16 @@ type Match struct {
 	Start, End int
 }
 
-// The budget of Find, once for the gates and once for what they find, in steps of an automaton, which take a nanosecond or two. Ordinary text needs less than one a
-// byte. Beyond it the result is incomplete.
+// The budget of Find, once for the gates and once for what they find, in steps of an automaton: all other work is counted as so
+// many steps as take about its time. A step takes one to three nanoseconds. Ordinary text needs less than one a byte; what is
+// always there is enough for some hundred findings in a short text. Beyond the budget the result is incomplete.
 const (
-	stepsPerByte = 32
-	stepsAlways  = 1 << 18
-	// plainSteps is what a byte costs when regexp itself runs.
+	stepsPerByte = 12
+	stepsAlways  = 1 << 21
+	// plainSteps is what a byte costs at least when regexp itself runs, beside one for each instruction where it runs over all
+	// of a text: it may have to follow them all.
 	plainSteps = 24
+	plainCall  = 150 // and each time that it runs
 )
 
 // maxCandidates bounds the ranges of places that the gates may note, for each byte of the text: memory, then.
@@ -250,7 +253,7 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 				p = c.skip(f, text, p+1, int(at.to)+1)
 				continue
 			}
-			if f.budget < allowed && f.budget >= 0 {
+			if f.budget < allowed && f.budget >= c.plainCost(len(text)) {
 				return s.plainly(f, text, rule, next, count)
 			}
 			end, death := f.run(c.dfa, text, p)
@@ -274,7 +277,7 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 				continue
 			}
 			if wanted == keywordsThere {
-				if !c.confirms(text, p, end, death) {
+				if !f.confirms(c, text, p, end, death) {
 					f.drop(rule)
 					return s.plainly(f, text, rule, 0, 0)
 				}
@@ -283,7 +286,7 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 			p, next = end, end
 		}
 	}
-	return true
+	return f.budget >= 0 // else a filter may not have been asked
 }
 
 // reach is how far from a match a watch may see a word that counts.
@@ -313,13 +316,17 @@ func (c *compiled) skip(f *Scratch, text string, from, to int) int {
 // the text is.
 func perRule(n int) int { return 8*n + 1<<14 }
 
+// plainCost is what it costs to let regexp go through a text.
+func (c *compiled) plainCost(n int) int { return n * (plainSteps + len(c.dfa.insts)) }
+
 // plainly runs regexp over the text for the matches of a rule that begin at from or later.
 func (s *Scanner) plainly(f *Scratch, text string, rule int32, from, count int) (complete bool) {
 	c := s.rules[rule]
-	if f.budget < plainSteps*len(text) {
+	cost := c.plainCost(len(text))
+	if f.budget < cost {
 		return false
 	}
-	f.budget -= plainSteps * len(text)
+	f.budget -= cost
 	wanted := keywordsUnknown
 	for _, m := range c.re.FindAllStringIndex(text, maxMatches+1) {
 		start, end := m[0], m[1]
@@ -351,12 +358,19 @@ func (f *Scratch) drop(rule int32) {
 
 // accepts pays for the filters of a match and asks them.
 func (f *Scratch) accepts(c *compiled, text string, start, end int) bool {
-	f.budget -= (end - start) * (1 + plainSteps*len(c.filter.allow))
+	n := end - start
+	if c.filter.validator != nil {
+		f.budget -= validatorCall + n
+	}
+	f.budget -= (plainCall + plainSteps*n) * len(c.filter.allow)
 	if len(c.filter.words) > 0 {
-		f.budget -= 4*c.filter.within + len(c.filter.words)*c.filter.within/2
+		f.budget -= plainCall + n + 3*c.filter.within
 	}
 	return f.budget >= 0 && c.filter.accepts(text, start, end, &f.window)
 }
+
+// validatorCall is what a validator costs beside its bytes: the dearest of them take a hash, or divide long numbers.
+const validatorCall = 300
 
 type keywordState int
 

@@ -42,7 +42,9 @@ func (f *Scratch) run(a *automaton, text string, p int) (end, death int) {
 		}
 		next := s.next[class].Load()
 		if next == nil {
-			next = a.step(s, class, &budget)
+			if next = a.step(s, class, &budget); budget < pos-base {
+				break // states cost so much that it can't wait for the next checkpoint
+			}
 		}
 		s = next
 		if s.matched {

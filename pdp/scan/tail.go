@@ -295,10 +295,10 @@ func (t *tails) intern(table *tailTable, threads []uint32, b before, budget *int
 		key = binary.LittleEndian.AppendUint32(key, pc)
 	}
 	if s, known := table.states[string(key)]; known {
-		*budget -= stateCost / 4
+		*budget -= stateCost/4 + threadCost*len(threads)
 		return s
 	}
-	*budget -= stateCost + len(threads)
+	*budget -= stateCost + threadCost*len(threads)
 	s := table.used.Load()
 	if s >= table.most {
 		return tailMaybe // whoever comes next finds a new table
