@@ -15,7 +15,8 @@ type gramGate struct {
 	buckets *[buckets + 1]gramBucket // by hash; the last is none
 	slots   []gramSlot
 	probes  []probe
-	sets    []byteset // distinct ones; probes refer to them
+	checks  []tailCheck // by probe
+	sets    []byteset   // distinct ones; probes refer to them
 	tails   tails
 }
 
@@ -40,7 +41,7 @@ type gramSlot struct {
 	probe      int32
 	at         int16 // where in the probe's route the gram begins; -1: one byte before
 	back       int8  // how far before the gram the eight bytes begin
-	letters    bool  // they are all letters of the probe
+	letters    int8  // how many letters of the probe it compares with them, or -1: not all
 }
 
 // probe is a route of a rule, to compare the text with.
@@ -77,6 +78,7 @@ func (b *gateBuilder) probeOf(rule int32, p *plan, r *plannedRoute, tail int32) 
 		rule: rule, tail: tail, least: int32(p.least), most: int32(p.most), sets: ids, prefix: b.setID(p.prefix), alone: r.alone,
 		letters: b.letters(r.sets),
 	})
+	b.gate.checks = append(b.gate.checks, tailCheck{})
 	return int32(len(b.gate.probes) - 1)
 }
 
@@ -116,6 +118,7 @@ func (b *gateBuilder) addGrams(rule int32, p *plan) {
 		if a != nil {
 			known = a.behind(r.sets)
 		}
+		b.gate.checks[id] = checkOf(known[int(b.gate.probes[id].letters):])
 		for _, at := range [...]int{r.even, r.odd} {
 			b.addWords(r, known, at, id)
 		}
@@ -137,7 +140,10 @@ func (b *gateBuilder) addWords(r *plannedRoute, sets []byteset, at int, id int32
 	slot := gramSlot{probe: id, at: int16(at)}
 	bits, mask := slot.setBeside(b.planner, sets)
 	first, letters := at-int(slot.back), int(b.gate.probes[id].letters)
-	slot.letters = letters > 0 && first <= 0 && first+slotBytes >= letters
+	slot.letters = int8(letters)
+	if letters > 0 && (first > 0 || first+slotBytes < letters) {
+		slot.letters = -1
+	}
 	cells := b.cellsOf(r, sets, at)
 	for _, word := range gramWords(&gram) {
 		slot.bits = bits | uint64(word)<<(8*slot.back)
@@ -198,6 +204,7 @@ const gramBatch = 2048
 type gramWork struct {
 	places [gramBatch]int32 // half as many are ever used; the index never leaves it
 	hits   []gramHit
+	runs   []tailRun
 }
 
 type gramHit struct {
@@ -213,10 +220,8 @@ func (g *gramGate) scan(f *Scratch, leads *leadGate, text string) {
 		f.budget -= n
 		n = g.sift(&f.grams, text, n)
 		g.compare(&f.grams, text, n)
-		for _, h := range f.grams.hits {
-			s := &g.slots[h.slot]
-			g.probe(f, text, int(h.at)-int(s.at), s.probe, s.letters)
-		}
+		g.check(&f.grams, text)
+		g.probeAll(f, text)
 		if wide && leads.pairs != nil {
 			leads.scan(f, g, text, from, end)
 		}
@@ -256,7 +261,7 @@ func (g *gramGate) mark(w *gramWork, text string, from, to int) (n int, wide boo
 
 // compare finds the slots that the first n places are like.
 func (g *gramGate) compare(w *gramWork, text string, n int) {
-	w.hits = w.hits[:0]
+	hits, found := w.hits[:cap(w.hits)], 0
 	for _, place := range w.places[:n] {
 		// The eight bytes of a slot are of these twelve.
 		at := int(place)
@@ -270,14 +275,19 @@ func (g *gramGate) compare(w *gramWork, text string, n int) {
 		first := g.buckets[b].first
 		low &= 1<<32 - 1 // the four in front
 		slots := g.slots[first:g.buckets[b+1].first]
+		if found+len(slots) > len(hits) {
+			hits = append(hits[:found], make([]gramHit, 2*(found+len(slots)))...)
+			hits = hits[:cap(hits)]
+		}
 		for i := range slots {
 			s := &slots[i]
 			shift := uint(s.back) * 8
-			if (high<<(shift&63)|low>>((32-shift)&63))&s.mask == s.bits {
-				w.hits = append(w.hits, gramHit{place, first + uint32(i)})
-			}
+			hits[found] = gramHit{place, first + uint32(i)}
+			other := (high<<(shift&63)|low>>((32-shift)&63))&s.mask ^ s.bits
+			found += int(^(other | -other) >> 63) // no branch
 		}
 	}
+	w.hits = hits[:found]
 }
 
 // loadAcross is load64 where not all bytes are of the text: the others are zero.
@@ -309,6 +319,11 @@ func (g *gramGate) probe(f *Scratch, text string, start int, id int32, compared 
 	if p.tail != noTail && !g.tails.fits(f, g, text, start, id, compared) {
 		return
 	}
+	g.found(f, text, start, p)
+}
+
+// found notes the places where a match may begin of which a probe stands at a place.
+func (g *gramGate) found(f *Scratch, text string, start int, p *probe) {
 	f.note(p.rule, f.reach(&g.sets[p.prefix], text, start, int(p.least), int(p.most), p.tail), start-int(p.least))
 }
 

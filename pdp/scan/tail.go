@@ -69,15 +69,18 @@ const (
 	allFlags  = ^syntax.EmptyOp(0)
 )
 
-// tailClasses is how many classes the tails tell ASCII apart in: few, so that the states of a text are near one another in
-// memory.
-const tailClasses = 64
+// tailClasses is how many classes the tails tell bytes apart in: few, so that the states of a text are near one another in
+// memory. The last has all that is not ASCII.
+const (
+	tailClasses = 64
+	tailBeyond  = tailClasses - 1
+)
 
-// tailClass is the class of each byte; those beyond ASCII have none. All of a class are letters, digits or underscores, or
-// none is, and a new line has one of its own: nothing else is asked of what stands around.
+// tailClass is the class of each byte. All of a class are letters, digits or underscores, or none is, and a new line has one
+// of its own: nothing else is asked of what stands around.
 var tailClass, tailExample = func() (class [256]uint8, example [tailClasses]rune) {
 	for b := range class {
-		class[b] = tailClasses
+		class[b] = tailBeyond
 	}
 	n := uint8(0)
 	take := func(bytes string) {
@@ -89,13 +92,13 @@ var tailClass, tailExample = func() (class [256]uint8, example [tailClasses]rune
 	for c := byte('a'); c <= 'z'; c++ {
 		take(string([]byte{c, c - 'a' + 'A'}))
 	}
-	for _, bytes := range []string{"\n", "\t", "\r\f\v", "'\"`", "([{", ")]}", "!^~", "%&"} {
+	for _, bytes := range []string{"\n", "\t", "\r\f\v", "'\"`", "([{", ")]}", "!^~%&"} {
 		take(bytes)
 	}
 	var controls []byte
 	for c := range byte(utf8.RuneSelf) {
 		switch {
-		case class[c] < tailClasses:
+		case class[c] != tailBeyond:
 		case c < ' ' || c == 0x7F:
 			controls = append(controls, c)
 		default:
@@ -119,10 +122,7 @@ func (t *tails) add(nodes []*syntax.Regexp) int32 {
 // fits says whether text[start:] may be as the pattern of a probe wants it. compared says that the first letters of the
 // probe are there.
 func (t *tails) fits(f *Scratch, gate *gramGate, text string, start int, id int32, compared bool) bool {
-	table := t.table.Load()
-	if table == nil || table.used.Load() >= table.most {
-		table = t.renew(table)
-	}
+	table := t.current()
 	p := &gate.probes[id]
 	pos := start
 	s := uint32(tailUnknown)
@@ -133,24 +133,34 @@ func (t *tails) fits(f *Scratch, gate *gramGate, text string, start int, id int3
 	if s == tailUnknown {
 		s = t.enter(table, gate, id, compared, &f.budget)
 	}
-	budget := f.budget - 2
+	return t.goesOn(f, table, text, start, pos, s)
+}
+
+// current is the table to work with.
+func (t *tails) current() *tailTable {
+	table := t.table.Load()
+	if table == nil || table.used.Load() >= table.most {
+		table = t.renew(table)
+	}
+	return table
+}
+
+// goesOn is fits from a place and its state on.
+func (t *tails) goesOn(f *Scratch, table *tailTable, text string, start, pos int, s uint32) bool {
+	budget, from := f.budget-2, pos
 	for stop := min(start+maxTail, len(text)); s >= tailStates; pos++ {
 		if pos >= stop || budget < 0 {
 			s = tailMaybe
 			break
 		}
 		class := uint32(tailClass[text[pos]])
-		if class >= tailClasses {
-			s = tailMaybe
-			break
-		}
 		next := table.to(s, class)
 		if next == tailUnknown {
 			next = t.step(table, s, class, &budget)
 		}
 		s = next
 	}
-	f.budget = budget - (pos - start)
+	f.budget = budget - (pos - from)
 	return s == tailMaybe
 }
 
@@ -169,6 +179,11 @@ func (t *tails) renew(full *tailTable) *tailTable {
 		threads: make([][]uint32, tailStates, most),
 		before:  make([]before, tailStates, most),
 		most:    uint32(most),
+	}
+	for s := uint32(tailDead); s < tailStates; s++ {
+		for class := range uint32(tailClasses) {
+			table.set(s, class, s)
+		}
 	}
 	table.used.Store(tailStates)
 	t.table.Store(table)
@@ -256,6 +271,10 @@ func (t *tails) stepLocked(table *tailTable, s, class uint32, budget *int) uint3
 	if known := table.to(s, class); known != tailUnknown {
 		return known
 	}
+	if class == tailBeyond {
+		table.set(s, class, tailMaybe)
+		return tailMaybe
+	}
 	c := tailExample[class]
 	flags := allFlags
 	if table.before[s] != beforeAny {
@@ -312,7 +331,7 @@ func (t *tails) intern(table *tailTable, threads []uint32, b before, budget *int
 		for _, pc := range most.reads {
 			takes |= t.insts[pc].takes
 		}
-		for class := range uint32(tailClasses) {
+		for class := range uint32(tailBeyond) {
 			if takes>>class&1 == 0 {
 				table.set(s, class, tailDead)
 			}
