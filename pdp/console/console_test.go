@@ -240,18 +240,18 @@ func TestAStoreThatIsDownSignsNobodyOut(t *testing.T) {
 
 // TestSessionsEnd by time, and a page that shows itself anew keeps nobody signed in.
 func TestSessionsEnd(t *testing.T) {
-	in := func(b *bench, br *browser, target string) bool { return br.get(target).Code == http.StatusOK }
+	in := func(br *browser, target string) bool { return br.get(target).Code == http.StatusOK }
 	t.Run("idle", func(t *testing.T) {
 		b := newBench(t)
 		ann := b.signedIn("ann")
 		for range 4 {
 			b.now = b.now.Add(14 * time.Minute)
-			if !in(b, ann, Home) {
+			if !in(ann, Home) {
 				t.Fatal("who is active is signed out")
 			}
 		}
 		b.now = b.now.Add(idleFor)
-		if in(b, ann, Home) {
+		if in(ann, Home) {
 			t.Error("still signed in")
 		}
 	})
@@ -259,11 +259,11 @@ func TestSessionsEnd(t *testing.T) {
 		b := newBench(t)
 		ann := b.signedIn("ann")
 		b.now = b.now.Add(14 * time.Minute)
-		if !in(b, ann, Home+"?auto=1") {
+		if !in(ann, Home+"?auto=1") {
 			t.Fatal("signed out early")
 		}
 		b.now = b.now.Add(time.Minute)
-		if in(b, ann, Home+"?auto=1") {
+		if in(ann, Home+"?auto=1") {
 			t.Error("still signed in")
 		}
 	})
@@ -272,12 +272,12 @@ func TestSessionsEnd(t *testing.T) {
 		ann := b.signedIn("ann")
 		for range 47 {
 			b.now = b.now.Add(10 * time.Minute)
-			if !in(b, ann, Home) {
+			if !in(ann, Home) {
 				t.Fatal("signed out early")
 			}
 		}
 		b.now = b.now.Add(10 * time.Minute)
-		if in(b, ann, Home) {
+		if in(ann, Home) {
 			t.Error("still signed in after 8 hours")
 		}
 	})

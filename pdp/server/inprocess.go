@@ -19,8 +19,7 @@ type inProcess struct {
 	methods map[string]grpc.MethodDesc // by full name
 	chain   grpc.UnaryServerInterceptor
 
-	running sync.RWMutex // held by each call; close takes all of it
-	closed  bool
+	running sync.RWMutex // each call holds it for reading, so that wait can
 }
 
 var _ grpc.ClientConnInterface = (*inProcess)(nil)
@@ -62,9 +61,7 @@ func (p *inProcess) Invoke(ctx context.Context, method string, args, reply any, 
 	if err != nil {
 		return invalid("MALFORMED_MESSAGE", "", "holds text that is no UTF-8")
 	}
-	if err := p.enter(); err != nil {
-		return err
-	}
+	p.running.RLock()
 	defer p.running.RUnlock()
 	resp, err := m.Handler(p.service, ctx, func(into any) error { return proto.Unmarshal(raw, into.(proto.Message)) }, p.chain)
 	if err != nil {
@@ -76,9 +73,7 @@ func (p *inProcess) Invoke(ctx context.Context, method string, args, reply any, 
 
 // check goes through the chain as a call of a method would, and no further.
 func (p *inProcess) check(ctx context.Context, method string, passed func(ctx context.Context)) error {
-	if err := p.enter(); err != nil {
-		return err
-	}
+	p.running.RLock()
 	defer p.running.RUnlock()
 	_, err := p.chain(ctx, nil, &grpc.UnaryServerInfo{Server: p.service, FullMethod: method}, func(ctx context.Context, _ any) (any, error) {
 		passed(ctx)
@@ -87,23 +82,13 @@ func (p *inProcess) check(ctx context.Context, method string, passed func(ctx co
 	return err
 }
 
-func (p *inProcess) enter() error {
-	p.running.RLock()
-	if p.closed {
-		p.running.RUnlock()
-		return errDraining
-	}
-	return nil
-}
-
 // NewStream is not there.
 func (p *inProcess) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
 	return nil, status.Error(codes.Unimplemented, "no streams in process")
 }
 
-// close waits for the calls under way, and refuses those after it.
-func (p *inProcess) close() {
+// wait returns when no call is under way. Those that come later are refused by the chain, once the server drains.
+func (p *inProcess) wait() {
 	p.running.Lock()
 	defer p.running.Unlock()
-	p.closed = true
 }

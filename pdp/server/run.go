@@ -132,7 +132,7 @@ func (s *Server) shutdown(ln net.Listener, now bool) error {
 	stopped.Go(func() { s.native.Stop() })
 	stopped.Go(func() { _ = s.http.Close(); s.inner.Stop() })
 	if s.pages != nil {
-		stopped.Go(func() { _ = s.pages.http.Close(); s.pages.calls.close() })
+		stopped.Go(func() { _ = s.pages.http.Close(); s.pages.calls.wait() })
 	}
 	if !waitFor(last, &stopped) {
 		return ErrStuck
