@@ -5,7 +5,13 @@ import "strings"
 // leadGate finds rules that need a character beyond ASCII: by the pair of bytes that such a character begins with.
 type leadGate struct {
 	pairs   *[1 << 16 / 64]uint64
-	entries map[uint16][]leadEntry
+	entries map[uint16]*leadEntries
+}
+
+// leadEntries are the routes with a pair.
+type leadEntries struct {
+	third  byteset // that may stand behind it in any of them: a dash and a character that nobody sees begin alike
+	routes []leadEntry
 }
 
 type leadEntry struct {
@@ -16,17 +22,27 @@ type leadEntry struct {
 func (g *leadGate) add(b *gateBuilder, rule int32, p *plan) {
 	if g.pairs == nil {
 		g.pairs = new([1 << 16 / 64]uint64)
-		g.entries = make(map[uint16][]leadEntry)
+		g.entries = make(map[uint16]*leadEntries)
 	}
 	t := b.gate.tails.add(p.nodes)
 	for i := range p.routes {
 		w := &p.routes[i]
 		id := b.probeOf(rule, p, w, t)
+		third := anyByte
+		if i := w.even + 2; i < len(w.sets) {
+			third = w.sets[i]
+		}
 		for first := range w.sets[w.even].all() {
 			for second := range w.sets[w.even+1].all() {
 				pair := uint16(first)<<8 | uint16(second)
 				g.pairs[pair/64] |= 1 << (pair % 64)
-				g.entries[pair] = append(g.entries[pair], leadEntry{id, int32(w.even)})
+				e := g.entries[pair]
+				if e == nil {
+					e = &leadEntries{}
+					g.entries[pair] = e
+				}
+				e.third.union(third)
+				e.routes = append(e.routes, leadEntry{id, int32(w.even)})
 			}
 		}
 	}
@@ -49,10 +65,18 @@ func (g *leadGate) scan(f *Scratch, grams *gramGate, text string, from, to int) 
 			if g.pairs[pair/64]>>(pair%64)&1 == 0 {
 				continue
 			}
-			for _, e := range g.entries[pair] {
+			entries, third := g.entries[pair], byte(0)
+			if i+2 < len(text) {
+				third = text[i+2]
+			}
+			if !entries.third.has(third) {
+				f.budget--
+				continue
+			}
+			for _, e := range entries.routes {
 				grams.probe(f, text, i-int(e.at), e.probe, false)
 			}
-			f.budget -= 4
+			f.budget -= 4 + len(entries.routes)
 		}
 	}
 }

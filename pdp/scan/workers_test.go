@@ -3,7 +3,6 @@ package scan
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -71,7 +70,7 @@ func (s *Scanner) differs(o *Scanner) string {
 		"the grams":                slices.Equal(s.grams.slots, o.grams.slots),
 		"the probes":               reflect.DeepEqual(s.grams.probes, o.grams.probes),
 		"the sets":                 slices.Equal(s.grams.sets, o.grams.sets),
-		"the lead bytes":           maps.EqualFunc(s.leads.entries, o.leads.entries, slices.Equal),
+		"the lead bytes":           reflect.DeepEqual(s.leads.entries, o.leads.entries),
 		"the rare byte":            slices.Equal(s.bytes.probes, o.bytes.probes),
 		"the runs":                 reflect.DeepEqual(s.runs, o.runs),
 		"the digits":               s.digits.fits == o.digits.fits && s.digits.of == o.digits.of && s.digits.near == o.digits.near && s.digits.atText == o.digits.atText,
