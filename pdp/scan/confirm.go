@@ -41,7 +41,7 @@ func (f *Scratch) confirms(c *compiled, text string, start, end, death int) bool
 	if death-from > maxConfirm {
 		return true
 	}
-	f.budget -= plainCall + plainSteps*(death-from)
+	f.budget -= plainCall + (plainSteps/2+min(len(c.dfa.insts)/16, 2*plainSteps))*(death-from)
 	if re() == nil {
 		return false
 	}

@@ -19,10 +19,10 @@ type Match struct {
 const (
 	stepsPerByte = 12
 	stepsAlways  = 1 << 21
-	// plainSteps is what a byte costs at least when regexp itself runs, beside one for each instruction where it runs over all
-	// of a text: it may have to follow them all.
-	plainSteps = 24
-	plainCall  = 150 // and each time that it runs
+	// plainSteps is what a byte costs when regexp itself runs, and plainCall each time that it does. Where it runs over all of a
+	// text, a byte costs one more for each instruction, for it may have to follow them all.
+	plainSteps = 16
+	plainCall  = 75
 )
 
 // maxCandidates bounds the ranges of places that the gates may note, for each byte of the text: memory, then.
@@ -244,7 +244,7 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 	next := 0  // where the next match may begin
 	tried := 0 // where nothing was tried yet
 	wanted := keywordsUnknown
-	allowed := f.budget - perRule(len(text))
+	spent := 0 // on runs
 	near := f.nearbyOf(c)
 	reach := c.reach()
 	for _, at := range candidates {
@@ -253,10 +253,12 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 				p = c.skip(f, text, p+1, int(at.to)+1)
 				continue
 			}
-			if f.budget < allowed && f.budget >= c.plainCost(len(text)) {
+			if spent > perRule(len(text)) && f.budget >= c.plainCost(len(text)) {
 				return s.plainly(f, text, rule, next, count)
 			}
+			before := f.budget
 			end, death := f.run(c.dfa, text, p)
+			spent += before - f.budget
 			if f.budget < 0 {
 				return false
 			}
@@ -312,7 +314,7 @@ func (c *compiled) skip(f *Scratch, text string, from, to int) int {
 	return from
 }
 
-// perRule is what one rule may spend on a text before regexp is asked to go through it once, which is linear whatever
+// perRule is what one rule may spend on runs over a text before regexp is asked to go through it once, which is linear whatever
 // the text is.
 func perRule(n int) int { return 8*n + 1<<14 }
 

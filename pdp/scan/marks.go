@@ -53,13 +53,16 @@ func digitsIn(x uint64) uint64 {
 
 // mark goes through text[from:to], from being a multiple of sixteen. What of a text lies between multiples of eight is an
 // eight. A long word fills two eights on end with bytes from 0 up. A short one fills one, with bytes of a range that is
-// narrow where all rules for short words want capitals, say. A long run of something else fills sixteen bytes that begin at
-// a multiple of sixteen with bytes from + up, a short one an eight. More than these gets through, beyond ASCII above all.
+// narrow where all rules for short words want capitals, say. A long run of something else fills three eights on end
+// with bytes from + up, a short one an eight. More than these gets through, beyond ASCII above all.
 func (w *markWork) mark(text string, from, to int, g *runGate) (numbers, words, runs int) {
 	least, most, short := g.least, g.most, g.short
-	before := uint64(highBits) // no byte of a word, of the eight before
+	before := uint64(highBits) // what of the eight before is below 0
+	var runX, runY uint64      // what of the two eights before is + or above
 	if from > 0 {
-		before = ^(load64(text[from-8:from])&^highBits + (0x80-'0')*lowBits) & highBits
+		x7, y7 := load64(text[from-16:from-8])&^highBits, load64(text[from-8:from])&^highBits
+		before = ^(y7 + (0x80-'0')*lowBits) & highBits
+		runX, runY = x7+(0x80-'+')*lowBits, y7+(0x80-'+')*lowBits
 	}
 	for i := from; i < to; i += markStep {
 		var x, y uint64
@@ -84,10 +87,11 @@ func (w *markWork) mark(text string, from, to int, g *runGate) (numbers, words, 
 		words += int((no - 1) >> 63 &^ (no >> 63))
 
 		x7, y7 = x7+(0x80-'+')*lowBits, y7+(0x80-'+')*lowBits
-		if x7&y7&highBits == highBits || short && (x7&highBits == highBits || y7&highBits == highBits) {
+		if runY&x7&(y7|runX)&highBits == highBits || short && (x7&highBits == highBits || y7&highBits == highBits) {
 			w.runs[runs&(markBatch/markStep-1)] = int32(i)
 			runs++
 		}
+		runX, runY = x7, y7
 	}
 	return numbers, words, runs
 }

@@ -22,8 +22,7 @@ type runGate struct {
 }
 
 const (
-	// longWord is the length from which on a word fills two eights on end; wideRun that from which on a run fills sixteen
-	// bytes that begin at a multiple of sixteen.
+	// longWord is the length from which on a word fills two eights on end; wideRun that from which on a run fills three.
 	longWord = 23
 	wideRun  = 31
 )
@@ -161,7 +160,7 @@ func (g *runGate) wordAt(f *Scratch, text string, at int) {
 // word looks at the runs of a word: each of sixteen fills eight bytes that begin at a multiple of eight.
 func (b *runBank) word(f *Scratch, text string, start, end int) {
 	for at := (start + 7) &^ 7; at+8 <= end; at += 8 {
-		b.eight(f, text, at)
+		b.eight(f, text, at, ^uint64(0))
 	}
 }
 
@@ -191,25 +190,22 @@ func (r *runRule) begins(word string) bool {
 	return true
 }
 
-// sixteen looks at the runs that sixteen bytes are amidst, or eight of them where some are short.
+// sixteen looks at the runs that sixteen bytes are amidst, or eight of them. One that is not short fills the first eight and
+// two more on end.
 func (b *runBank) sixteen(f *Scratch, text string, at int, short bool) {
-	if !short {
-		// A run that fills sixteen bytes fills eight more, in front or behind.
-		both := b.all(text, at)
-		if both == 0 {
-			return
-		}
-		if both &= b.all(text, at+8); both == 0 || both&(b.all(text, at-8)|b.all(text, at+16)) == 0 {
-			return
-		}
+	if short {
+		b.eight(f, text, at, ^uint64(0))
+		b.eight(f, text, at+8, ^uint64(0))
+		return
 	}
-	b.eight(f, text, at)
-	b.eight(f, text, at+8)
+	if before := b.all(text, at-8); before != 0 {
+		b.eight(f, text, at, before&(b.all(text, at-16)|b.all(text, at+8)))
+	}
 }
 
-// eight looks at the runs that eight bytes are amidst.
-func (b *runBank) eight(f *Scratch, text string, at int) {
-	for try := b.all(text, at); try != 0; try &= try - 1 {
+// eight looks at the runs of some classes that eight bytes are amidst.
+func (b *runBank) eight(f *Scratch, text string, at int, classes uint64) {
+	for try := b.all(text, at) & classes; try != 0; try &= try - 1 {
 		i := bits.TrailingZeros64(try)
 		b.around(f, text, at, i)
 		if i == runShared {
