@@ -192,6 +192,7 @@ func (b *gateBuilder) finish() *gramGate {
 		sorted[*at] = g.slots[i]
 	}
 	g.slots = sorted
+	b.planner, b.setIndex, b.hashes = nil, nil, nil // the gate is part of the builder, and would keep them alive
 	return g
 }
 
