@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,5 +70,30 @@ func TestSettingsThatAreNone(t *testing.T) {
 				t.Errorf("%v, want it to name %s", err, c.says)
 			}
 		})
+	}
+}
+
+// TestLinksLeadToTheConsole unless the file of notifications says where else.
+func TestLinksLeadToTheConsole(t *testing.T) {
+	const target = "targets: []\n"
+	for name, c := range map[string]struct {
+		file string
+		cmd  serveCmd
+		want string
+	}{
+		"no console":        {target, serveCmd{}, ""},
+		"on loopback":       {target, serveCmd{Console: "127.0.0.1:7080"}, "http://127.0.0.1:7080/approvals"},
+		"reached elsewhere": {target, serveCmd{Console: "127.0.0.1:7080", ConsoleURL: "https://portcullis.example"}, "https://portcullis.example/approvals"},
+		"as the file says":  {"console_url: https://desk.example/a\n" + target, serveCmd{Console: "127.0.0.1:7080"}, "https://desk.example/a"},
+	} {
+		dir := t.TempDir()
+		c.cmd.Dev, c.cmd.DataDir, c.cmd.OperatorDir, c.cmd.Notify = true, filepath.Join(dir, "data"), filepath.Join(dir, "operator"), filepath.Join(dir, "notify.yaml")
+		if err := os.WriteFile(c.cmd.Notify, []byte(c.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.cmd.prepare(slog.New(slog.DiscardHandler))
+		if err != nil || got.notify.ConsoleURL != c.want {
+			t.Errorf("%s: %q, want %q (%v)", name, got.notify.ConsoleURL, c.want, err)
+		}
 	}
 }
