@@ -113,6 +113,8 @@ type Ballot struct {
 	// no ballot that has the one without the other.
 	EditedArguments string
 	Edit            *Edit
+	// SeenInFull says that the reviewer has read all of an action that is longer than one page.
+	SeenInFull bool
 	// Stages are those that a yes may count for, as policy says. None: those that name neither groups nor roles.
 	Stages []int
 	// Sequence is that of the approval which policy looked at; if it has changed since, the ballot is ErrMoved. 0: any.

@@ -20,3 +20,6 @@ func (q *Queue) Watching() int {
 	}
 	return n
 }
+
+// Committed tells of a record as a change does that has just been committed.
+func (q *Queue) Committed(rec Record) { q.committed(rec) }

@@ -209,7 +209,7 @@ func (q *Queue) update(ctx context.Context, id string, transition func(rec *Reco
 		return Record{}, failed("change the approval", err)
 	}
 	if wrote {
-		q.changed(id)
+		q.committed(after)
 	}
 	return after, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
+	"github.com/portcullis-pdp/portcullis/pdp/review"
 )
 
 // SubmitVerdict counts one person's verdict; what it did is durable when it returns. One no ends it; a yes counts once
@@ -16,7 +17,7 @@ import (
 // false).
 //
 // ErrNotFound also stands for an approval of another tenant; ErrNotApprover, ErrSelfApproval, ErrStage, ErrDigest,
-// ErrUnseenEdit and ErrMoved refuse the verdict and record nothing. Who may approve is policy, which has been asked:
+// ErrUnseenEdit, ErrNotSeen and ErrMoved refuse the verdict and record nothing. Who may approve is policy, which has been asked:
 // see Ballot.Stages.
 func (q *Queue) SubmitVerdict(ctx context.Context, id string, voter Voter, b Ballot) (Result, error) {
 	if err := b.check(voter); err != nil {
@@ -121,6 +122,8 @@ func (v Voter) refused(a *Approval, b *Ballot) error {
 		return ErrUnseenEdit
 	case b.ExpectedDigest != "" && b.ExpectedDigest != a.EffectiveDigest():
 		return ErrDigest
+	case b.Verdict == Approve && !b.SeenInFull && a.State == Pending && a.ActionBytes > review.PageBytes:
+		return ErrNotSeen
 	}
 	return nil
 }

@@ -4,27 +4,37 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // changesBatch is how many changes a watcher reads at once.
 const changesBatch = 128
 
-// watchers are the streams that wait. They hold no events: a change only wakes them, and they read from the store
+// watchers are the streams that wait. They queue no events: a change only wakes them, and they read from the store
 // what is new to them. So a writer never waits for a reader, the order is the store's, and a reader that is slow costs
 // nothing but the window it may fall behind by.
 type watchers struct {
 	mu  sync.Mutex
-	one map[string]map[chan struct{}]struct{} // by approval
-	n   int                                   // in one
-	all map[chan struct{}]struct{}
+	one map[string]map[*watcher]struct{} // by approval
+	n   int                              // in one
+	all map[*watcher]struct{}
 
 	attending map[string]int // people who watch, by tenant
 }
 
+// watcher is one stream that waits.
+type watcher struct {
+	wake chan struct{}
+	// news is the newest record that a change of this process has left for it, as it was committed, so that the stream need
+	// not read what the writer had in its hands. nil: read the store.
+	news atomic.Pointer[Record]
+}
+
 func newWatchers() watchers {
-	return watchers{one: map[string]map[chan struct{}]struct{}{}, all: map[chan struct{}]struct{}{}, attending: map[string]int{}}
+	return watchers{one: map[string]map[*watcher]struct{}{}, all: map[*watcher]struct{}{}, attending: map[string]int{}}
 }
 
 // Attend says that a person who may vote watches the asks of a tenant, until leave is called, once.
@@ -51,56 +61,79 @@ func (q *Queue) Attended(tenant string) bool {
 
 // join adds a watcher of one approval, or of all if id is empty. It is woken for everything that is committed after
 // this returns.
-func (w *watchers) join(id string, most int) (wake chan struct{}, leave func(), err error) {
+func (w *watchers) join(id string, most int) (self *watcher, leave func(), err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	wake = make(chan struct{}, 1)
+	self = &watcher{wake: make(chan struct{}, 1)}
 	if id == "" {
 		if len(w.all) >= maxAllWatchers {
 			return nil, nil, ErrTooManyWatchers
 		}
-		w.all[wake] = struct{}{}
+		w.all[self] = struct{}{}
 	} else {
 		if w.n >= most {
 			return nil, nil, ErrTooManyWatchers
 		}
 		if w.one[id] == nil {
-			w.one[id] = map[chan struct{}]struct{}{}
+			w.one[id] = map[*watcher]struct{}{}
 		}
-		w.one[id][wake] = struct{}{}
+		w.one[id][self] = struct{}{}
 		w.n++
 	}
-	return wake, sync.OnceFunc(func() { w.leave(id, wake) }), nil
+	return self, sync.OnceFunc(func() { w.leave(id, self) }), nil
 }
 
-func (w *watchers) leave(id string, wake chan struct{}) {
+func (w *watchers) leave(id string, self *watcher) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if id == "" {
-		delete(w.all, wake)
+		delete(w.all, self)
 		return
 	}
 	w.n--
-	if delete(w.one[id], wake); len(w.one[id]) == 0 {
+	if delete(w.one[id], self); len(w.one[id]) == 0 {
 		delete(w.one, id)
+	}
+}
+
+// committed hands what was just committed to whoever waits for it, and wakes them. It never blocks.
+func (q *Queue) committed(rec Record) {
+	rec.Content = nil
+	q.tell(&rec, rec.Approval.ID)
+	runtime.Gosched() // an agent stands still: its stream goes on before the writer is answered
+}
+
+// hand leaves a record, unless a later one is there: two commits may be told of in either order. It is called under
+// watchers.mu.
+func (w *watcher) hand(rec *Record) {
+	if held := w.news.Load(); held == nil || held.Approval.Sequence < rec.Approval.Sequence {
+		w.news.Store(rec)
 	}
 }
 
 // changed wakes whoever waits for these approvals, and the sweeper. It never blocks.
 func (q *Queue) changed(ids ...string) {
-	if len(ids) == 0 {
-		return
+	if len(ids) > 0 {
+		q.tell(nil, ids...)
 	}
+}
+
+// tell wakes whoever waits for these approvals with what is in the writer's hands, if anything is. Those who wait for one
+// come first: an agent stands still.
+func (q *Queue) tell(rec *Record, ids ...string) {
 	w := &q.watchers
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, id := range ids {
-		for wake := range w.one[id] {
-			poke(wake)
+		for one := range w.one[id] {
+			if rec != nil {
+				one.hand(rec)
+			}
+			poke(one.wake)
 		}
 	}
-	for wake := range w.all {
-		poke(wake)
+	for all := range w.all {
+		poke(all.wake)
 	}
 	poke(q.sooner)
 }
@@ -115,12 +148,12 @@ func (q *Queue) heard(ids ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, waiting := range w.one {
-		for wake := range waiting {
-			poke(wake)
+		for one := range waiting {
+			poke(one.wake)
 		}
 	}
-	for wake := range w.all {
-		poke(wake)
+	for all := range w.all {
+		poke(all.wake)
 	}
 	poke(q.sooner)
 }
@@ -138,7 +171,7 @@ func poke(wake chan struct{}) {
 // yields a heartbeat on every tick. Errors at once: ErrNotFound, ErrTooManyWatchers, ErrCursor for a sequence number
 // that was never given out. The watcher is let go when ctx ends or the loop is left.
 func (q *Queue) Watch(ctx context.Context, id string, after uint64, beat <-chan time.Time) (iter.Seq2[Event, error], error) {
-	wake, leave, err := q.watchers.join(id, q.cfg.MaxWatchers)
+	self, leave, err := q.watchers.join(id, q.cfg.MaxWatchers)
 	if err != nil {
 		return nil, err
 	}
@@ -171,8 +204,12 @@ func (q *Queue) Watch(ctx context.Context, id string, after uint64, beat <-chan 
 			if rec.final() > 0 {
 				return
 			}
-			if !await(ctx, wake, beat, Event{}, yield) {
+			if !await(ctx, self.wake, beat, Event{}, yield) {
 				return
+			}
+			if news := self.news.Swap(nil); news != nil && news.Approval.Sequence > rec.Approval.Sequence {
+				rec = *news
+				continue
 			}
 			// Also after a heartbeat: should a wake-up get lost (the sweeper does not run, another process wrote), it
 			// is found here.
@@ -204,7 +241,7 @@ func await(ctx context.Context, wake chan struct{}, beat <-chan time.Time, sign 
 // what to resume from. A cursor that is older than the replay window is ErrCursor, at once; a reader that falls
 // behind by more than the window gets ErrSlow, in the loop. Heartbeats and the end are as with Watch.
 func (q *Queue) WatchAll(ctx context.Context, f Filter, cursor uint64, beat <-chan time.Time) (iter.Seq2[Event, error], error) {
-	wake, leave, err := q.watchers.join("", 0)
+	self, leave, err := q.watchers.join("", 0)
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +285,7 @@ func (q *Queue) WatchAll(ctx context.Context, f Filter, cursor uint64, beat <-ch
 					return
 				}
 			}
-			if len(refs) == 0 && !await(ctx, wake, beat, Event{Cursor: cursor}, yield) {
+			if len(refs) == 0 && !await(ctx, self.wake, beat, Event{Cursor: cursor}, yield) {
 				return
 			}
 		}

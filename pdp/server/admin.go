@@ -279,11 +279,7 @@ func (s *adminService) WatchEvents(_ *portcullisv1.WatchEventsRequest, stream gr
 	if err != nil {
 		return err
 	}
-	out, err := openOutbox(stream, s.stall)
-	if err != nil {
-		return err
-	}
-	return out.close(func() error {
+	return deliver(stream, s.stall, func(out *outbox[portcullisv1.WatchEventsResponse]) error {
 		for e, err := range events {
 			if err != nil {
 				return err
@@ -291,12 +287,12 @@ func (s *adminService) WatchEvents(_ *portcullisv1.WatchEventsRequest, stream gr
 			if e.Tenant != "" && e.Tenant != tenant {
 				continue
 			}
-			if err := out.send(ctx, eventTo(e), 0); err != nil {
+			if err := out.send(eventTo(e), 0); err != nil {
 				return err
 			}
 		}
 		return nil
-	}())
+	})
 }
 
 func eventTo(e event.Event) *portcullisv1.WatchEventsResponse {

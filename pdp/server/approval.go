@@ -15,7 +15,6 @@ import (
 	portcullisv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 	"github.com/portcullis-pdp/portcullis/pdp/identity"
-	"github.com/portcullis-pdp/portcullis/pdp/review"
 )
 
 // Approvals is the queue of what people are asked: pdp/approval's. What it finds by an id may be another tenant's; the
@@ -130,18 +129,9 @@ func (s *approvalService) SubmitVerdict(ctx context.Context, in *portcullisv1.Su
 	if in.GetVerdict() == portcullisv1.Verdict_VERDICT_APPROVE {
 		verdict = approval.Approve
 	}
-	if verdict == approval.Approve && !in.GetSeenInFull() {
-		found, err := ofTenant(ctx, s.approvals, caller.Tenant, in.GetApprovalId())
-		if err == nil && found.State == approval.Pending && found.ActionBytes > review.PageBytes {
-			err = approval.ErrNotSeen
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
 	result, err := s.approvals.SubmitVerdict(ctx, in.GetApprovalId(), voterFrom(caller), approval.Ballot{
 		Verdict: verdict, Comment: cleanComment(in.GetComment()), ExpectedDigest: in.GetExpectedDigest(), Terms: termsFrom(in.GetGrant()),
-		EditedArguments: in.GetEditedArgumentsJson(),
+		EditedArguments: in.GetEditedArgumentsJson(), SeenInFull: in.GetSeenInFull(),
 	})
 	if err != nil {
 		return nil, err
@@ -208,31 +198,26 @@ func (s *approvalService) WatchApprovals(in *portcullisv1.WatchApprovalsRequest,
 	if err != nil {
 		return err
 	}
-	out, err := openOutbox(stream, s.stall)
-	if err != nil {
-		return err
-	}
-	last := in.GetAfterCursor()
-	err = func() error {
+	return deliver(stream, s.stall, func(out *outbox[portcullisv1.WatchApprovalsResponse]) error {
+		last := in.GetAfterCursor()
 		for e, err := range events {
 			if err != nil {
+				if draining(ctx) {
+					_ = out.send(&portcullisv1.WatchApprovalsResponse{Cursor: last, Heartbeat: true, Draining: true}, last)
+				}
 				return err
 			}
 			m := &portcullisv1.WatchApprovalsResponse{Cursor: e.Cursor, Heartbeat: e.Heartbeat}
 			if !e.Heartbeat {
 				m.Approval = approvalTo(e.Approval)
 			}
-			if err := out.send(ctx, m, e.Cursor); err != nil {
+			if err := out.send(m, e.Cursor); err != nil {
 				return err
 			}
 			last = max(last, e.Cursor)
 		}
 		return nil
-	}()
-	if draining(ctx) {
-		_ = out.send(context.WithoutCancel(ctx), &portcullisv1.WatchApprovalsResponse{Cursor: last, Heartbeat: true, Draining: true}, last)
-	}
-	return out.close(err)
+	})
 }
 
 // draining says whether the stream ends because the server is about to stop.
@@ -257,32 +242,27 @@ func (s *decisionService) WatchVerdict(in *portcullisv1.WatchVerdictRequest, str
 	if err != nil {
 		return err
 	}
-	out, err := openOutbox(stream, s.stall)
-	if err != nil {
-		return err
-	}
-	last, sent := found, in.GetAfterSequence()
-	err = func() error {
+	return deliver(stream, s.stall, func(out *outbox[portcullisv1.WatchVerdictResponse]) error {
+		last, sent := found, in.GetAfterSequence()
 		for e, err := range events {
 			if err != nil {
+				if draining(ctx) {
+					m := verdictTo(last, true)
+					m.Sequence, m.Draining = sent, true
+					_ = out.send(m, sent)
+				}
 				return err
 			}
 			if !e.Heartbeat {
 				last = e.Approval
 			}
-			if err := out.send(ctx, verdictTo(last, e.Heartbeat), last.Sequence); err != nil {
+			if err := out.send(verdictTo(last, e.Heartbeat), last.Sequence); err != nil {
 				return err
 			}
 			sent = last.Sequence
 		}
 		return nil
-	}()
-	if draining(ctx) {
-		m := verdictTo(last, true)
-		m.Sequence, m.Draining = sent, true
-		_ = out.send(context.WithoutCancel(ctx), m, sent)
-	}
-	return out.close(err)
+	})
 }
 
 func concerns(caller identity.Caller, a approval.Approval) bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"runtime"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ func (unsealed) Encrypt(_ string, _, text []byte) ([]byte, error) { return text,
 func (unsealed) Decrypt(_ string, _, text []byte) ([]byte, error) { return text, nil }
 
 // startReal runs a server on a real queue.
-func startReal(t *testing.T, change func(*Config)) (*rig, *approval.Queue) {
+func startReal(t *testing.T, change func(*Config), instead ...func(*approval.Queue) Approvals) (*rig, *approval.Queue) {
 	t.Helper()
 	store, err := embedded.Open(t.TempDir())
 	if err != nil {
@@ -59,6 +60,9 @@ func startReal(t *testing.T, change func(*Config)) (*rig, *approval.Queue) {
 	}
 	r := start(t, func(c *Config, r *rig) {
 		r.deps.Approvals = realApprovals{q}
+		for _, other := range instead {
+			r.deps.Approvals = other(q)
+		}
 		if change != nil {
 			change(c)
 		}
@@ -228,6 +232,30 @@ func TestThreat_E13_AStuckReaderIsLetGo(t *testing.T) {
 			t.Fatalf("change %d: %v %v", n, m.GetCursor(), err)
 		}
 		last++
+	}
+}
+
+// brokenWatch is a queue whose streams panic.
+type brokenWatch struct{ realApprovals }
+
+func (brokenWatch) Watch(context.Context, string, uint64, <-chan time.Time) (iter.Seq2[approval.Event, error], error) {
+	return func(func(approval.Event, error) bool) { panic("hunter2") }, nil
+}
+
+// TestAPanicBesideTheHandler ends that stream, and not the process.
+func TestAPanicBesideTheHandler(t *testing.T) {
+	r, q := startReal(t, nil, func(q *approval.Queue) Approvals { return brokenWatch{realApprovals{q}} })
+	a := putAsk(t, q, 1)
+	for range 2 {
+		stream, err := r.decisions().WatchVerdict(r.as("agent"), &portcullisv1.WatchVerdictRequest{ApprovalId: a.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = stream.Recv()
+		wantWire(t, err, codes.Internal, "INTERNAL", "")
+	}
+	if log := r.logs.String(); !strings.Contains(log, "brokenWatch.Watch") || strings.Contains(log, "hunter2") {
+		t.Errorf("the log lacks where it panicked, or repeats what it panicked with: %s", log)
 	}
 }
 

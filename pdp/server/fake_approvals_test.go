@@ -139,6 +139,8 @@ func (f *fakeApprovals) SubmitVerdict(_ context.Context, id string, who approval
 		return approval.Result{}, approval.ErrSelfApproval
 	case b.ExpectedDigest != "" && b.ExpectedDigest != a.Digest:
 		return approval.Result{}, approval.ErrDigest
+	case b.Verdict == approval.Approve && !b.SeenInFull && a.ActionBytes > review.PageBytes:
+		return approval.Result{}, approval.ErrNotSeen
 	case a.State != approval.Pending:
 		return approval.Result{Approval: *a, Reason: "APPROVAL_APPROVED"}, nil
 	}

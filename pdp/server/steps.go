@@ -81,14 +81,26 @@ func levelOf(code codes.Code) slog.Level {
 	}
 }
 
+// crash is a panic of a goroutine beside a handler, for the handler to panic with.
+type crash struct {
+	cause any
+	stack []byte
+}
+
+func (*crash) Error() string { return "a goroutine of the handler panicked" }
+
 // panicked logs a panic with its stack. What was panicked with is shown only where the runtime itself wrote it:
 // anything else may hold a value of the request.
 func (c *chain) panicked(ctx context.Context, method string, p any) error {
+	stack := debug.Stack()
+	if beside, ok := p.(*crash); ok {
+		p, stack = beside.cause, beside.stack
+	}
 	what := fmt.Sprintf("%T", p)
 	if e, ok := p.(runtime.Error); ok {
 		what = e.Error()
 	}
-	c.log.ErrorContext(ctx, "panic while answering a call", "method", method, "panic", what, "stack", string(debug.Stack()))
+	c.log.ErrorContext(ctx, "panic while answering a call", "method", method, "panic", what, "stack", string(stack))
 	return errInternal
 }
 

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/go-json-experiment/json/v1"
 	"go.etcd.io/bbolt"
 
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
@@ -18,7 +18,7 @@ import (
 var (
 	approvalsBucket        = []byte("approvals")         // id → record, JSON
 	approvalContentsBucket = []byte("approval_contents") // id → sealed content, while live
-	approvalStatesBucket   = []byte("approval_states")   // state, id → live or not
+	approvalGroupsBucket   = []byte("approval_groups")   // group, id
 	approvalLiveBucket     = []byte("approval_live")     // tenant, agent, id, while live
 	approvalDueBucket      = []byte("approval_due")      // due, id
 	approvalAskedBucket    = []byte("approval_asked")    // tenant, agent, when, id → session
@@ -41,7 +41,7 @@ func (s *Store) OpenApprovals(window int) (*Approvals, error) {
 	if window < 1 {
 		return nil, fmt.Errorf("replay window of approvals is %d", window)
 	}
-	err := s.buckets(approvalsBucket, approvalContentsBucket, approvalStatesBucket, approvalLiveBucket,
+	err := s.buckets(approvalsBucket, approvalContentsBucket, approvalGroupsBucket, approvalLiveBucket,
 		approvalDueBucket, approvalAskedBucket, approvalDigestsBucket, approvalCountsBucket, approvalChangesBucket)
 	if err != nil {
 		return nil, err
@@ -70,7 +70,10 @@ func (s *Approvals) Insert(ctx context.Context, rec approval.Record, content []b
 		if err := tx.bucket(approvalContentsBucket).Put([]byte(a.ID), content); err != nil {
 			return err
 		}
-		return tx.replace(trace{id: []byte(a.ID)}, &rec)
+		if err := tx.replace(trace{id: []byte(a.ID)}, &rec); err != nil {
+			return err
+		}
+		return tx.forget(0)
 	})
 }
 
@@ -115,18 +118,7 @@ func (s *Approvals) Content(ctx context.Context, id string) (approval.Record, []
 
 // Scan visits records newest first.
 func (s *Approvals) Scan(ctx context.Context, states []approval.State, after string, visit func(approval.Record) bool) error {
-	return s.read(ctx, func(tx approvalsTx) error {
-		for id := range tx.newestFirst(states, after) {
-			rec, err := tx.load(id)
-			if err != nil {
-				return err
-			}
-			if !visit(rec) {
-				return nil
-			}
-		}
-		return nil
-	})
+	return s.read(ctx, func(tx approvalsTx) error { return tx.scan(states, after, visit) })
 }
 
 // Live returns the ids of what can still change.
@@ -211,10 +203,7 @@ func (s *Approvals) Due(ctx context.Context, at time.Time, limit int) ([]string,
 func (s *Approvals) Surplus(ctx context.Context, keep, limit int) ([]string, error) {
 	var ids []string
 	err := s.read(ctx, func(tx approvalsTx) error {
-		for id, live := range tx.newestFirst(approval.States, "") {
-			if live {
-				continue
-			}
+		for id := range tx.newestFirst(endedGroups, "") {
 			if keep > 0 {
 				keep--
 				continue
@@ -233,14 +222,10 @@ func (s *Approvals) Snapshot(ctx context.Context) ([]approval.Record, uint64, er
 	var cursor uint64
 	err := s.read(ctx, func(tx approvalsTx) error {
 		cursor = tx.bucket(approvalChangesBucket).Sequence()
-		for id := range tx.newestFirst([]approval.State{approval.Pending}, "") {
-			rec, err := tx.load(id)
-			if err != nil {
-				return err
-			}
+		return tx.scan([]approval.State{approval.Pending}, "", func(rec approval.Record) bool {
 			recs = append(recs, rec)
-		}
-		return nil
+			return true
+		})
 	})
 	slices.Reverse(recs)
 	return recs, cursor, err
@@ -255,6 +240,9 @@ func (s *Approvals) Changes(ctx context.Context, after uint64, limit int) ([]app
 		oldest := uint64(1)
 		if k, _ := c.First(); k != nil {
 			oldest = binary.BigEndian.Uint64(k)
+		}
+		if last := b.Sequence(); last > s.window { // some that have left the window may still be there
+			oldest = max(oldest, last-s.window+1)
 		}
 		if after > b.Sequence() || after+1 < oldest {
 			return approval.ErrCursor
@@ -319,7 +307,8 @@ func (t approvalsTx) update(id string, change func(*approval.Record) approval.Ef
 				return fmt.Errorf("replace content: %w", err)
 			}
 		}
-		return t.replace(before, &rec)
+		err := t.replace(before, &rec)
+		return err
 	case approval.Remove:
 		return t.replace(before, nil)
 	default:
@@ -327,40 +316,54 @@ func (t approvalsTx) update(id string, change func(*approval.Record) approval.Ef
 	}
 }
 
-// newestFirst yields ids in these states and whether they are live, beginning after an id.
-func (t approvalsTx) newestFirst(states []approval.State, after string) func(yield func(id []byte, live bool) bool) {
-	type head struct {
-		state    byte
-		cursor   *bbolt.Cursor
-		id, live []byte
+// scan visits records in these states, newest first, beginning after an id, until visit returns false.
+func (t approvalsTx) scan(states []approval.State, after string, visit func(approval.Record) bool) error {
+	for id := range t.newestFirst(groupsOf(states), after) {
+		rec, err := t.load(id)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(states, rec.Approval.State) && !visit(rec) {
+			return nil
+		}
 	}
-	settle := func(h *head, k, v []byte) {
-		h.id, h.live = nil, v
-		if len(k) > 0 && k[0] == h.state {
+	return nil
+}
+
+// newestFirst yields ids in these groups, beginning after an id.
+func (t approvalsTx) newestFirst(groups []byte, after string) func(yield func(id []byte) bool) {
+	type head struct {
+		group  byte
+		cursor *bbolt.Cursor
+		id     []byte
+	}
+	settle := func(h *head, k, _ []byte) {
+		h.id = nil
+		if len(k) > 0 && k[0] == h.group {
 			h.id = k[1:]
 		}
 	}
-	return func(yield func([]byte, bool) bool) {
+	return func(yield func([]byte) bool) {
 		var heads []*head
-		for _, s := range slices.Compact(slices.Sorted(slices.Values(states))) {
-			h := &head{state: stateByte(s), cursor: t.bucket(approvalStatesBucket).Cursor()}
-			// The last row before the end of the state, or before the row of after.
-			end := []byte{h.state + 1}
+		for _, g := range groups {
+			h := &head{group: g, cursor: t.bucket(approvalGroupsBucket).Cursor()}
+			// The last row before the end of the group, or before the row of after.
+			end := []byte{g + 1}
 			if after != "" {
-				end = append([]byte{h.state}, after...)
+				end = append([]byte{g}, after...)
 			}
-			var k, v []byte
 			if found, _ := h.cursor.Seek(end); found == nil {
-				k, v = h.cursor.Last()
+				k, v := h.cursor.Last()
+				settle(h, k, v)
 			} else {
-				k, v = h.cursor.Prev()
+				k, v := h.cursor.Prev()
+				settle(h, k, v)
 			}
-			settle(h, k, v)
 			heads = append(heads, h)
 		}
 		for len(heads) > 0 {
 			h := slices.MaxFunc(heads, func(a, b *head) int { return bytes.Compare(a.id, b.id) })
-			if h.id == nil || !yield(h.id, len(h.live) > 0 && h.live[0] == 1) {
+			if h.id == nil || !yield(h.id) {
 				return
 			}
 			k, v := h.cursor.Prev()

@@ -3,13 +3,17 @@ package embedded
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/go-json-experiment/json/v1"
+
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 )
+
+// formerStatesBucket had a row for each state and id, with whether it is live.
+var formerStatesBucket = []byte("approval_states")
 
 // row is one row of an index, made from a record and from nothing else.
 type row struct{ bucket, key, value []byte }
@@ -18,12 +22,8 @@ type row struct{ bucket, key, value []byte }
 func rowsOf(rec *approval.Record) []row {
 	a := &rec.Approval
 	id := []byte(a.ID)
-	live := []byte{0}
-	if a.Live() {
-		live[0] = 1
-	}
 	rows := []row{
-		{approvalStatesBucket, append([]byte{stateByte(a.State)}, id...), live},
+		{approvalGroupsBucket, append([]byte{groupOf(a)}, id...), nil},
 		{approvalDueBucket, append(number(uint64(rec.Due.UnixNano())), id...), nil},
 		{approvalAskedBucket, append(askedPrefix(a.Tenant, a.Agent), append(moment(a.Created), id...)...), []byte(a.Session)},
 		{approvalDigestsBucket, append(digestPrefix(a.Tenant, a.Agent, a.Digest), append(moment(a.Created), id...)...), id},
@@ -61,10 +61,23 @@ func (t approvalsTx) askedTooOften(a *approval.Approval, caps approval.Caps) boo
 	return false
 }
 
-// index makes the rows of records that an earlier version wrote without them.
+// index makes the rows of records that an earlier version wrote without them, or with others: that version, too, if the
+// directory was used with it in between, has left the bucket of its own.
 func (t approvalsTx) index() error {
-	if k, _ := t.bucket(approvalAskedBucket).Cursor().First(); k != nil {
+	older := t.bucket(formerStatesBucket) != nil
+	if k, _ := t.bucket(approvalAskedBucket).Cursor().First(); k != nil && !older {
 		return nil
+	}
+	if older {
+		if err := t.tx.DeleteBucket(approvalGroupsBucket); err != nil {
+			return fmt.Errorf("make index: %w", err)
+		}
+		if _, err := t.tx.CreateBucket(approvalGroupsBucket); err != nil {
+			return fmt.Errorf("make index: %w", err)
+		}
+		if err := t.tx.DeleteBucket(formerStatesBucket); err != nil {
+			return fmt.Errorf("make index: %w", err)
+		}
 	}
 	return t.bucket(approvalsBucket).ForEach(func(id, _ []byte) error {
 		rec, err := t.load(id)
@@ -159,8 +172,15 @@ func (t approvalsTx) replace(before trace, rec *approval.Record) error {
 	if err != nil {
 		return fmt.Errorf("encode approval %s: %w", id, err)
 	}
+	if before.changes == 0 {
+		raw = append(raw, roomForVote...)
+	}
 	return t.bucket(approvalsBucket).Put(id, raw)
 }
+
+// roomForVote is white space after a new record, as JSON allows it, that the first vote is written over: a record that grew
+// could divide its page while an agent waits for that vote.
+var roomForVote = bytes.Repeat([]byte{' '}, 384)
 
 // reindex changes the rows that were to those that shall be.
 func (t approvalsTx) reindex(before, after []row) error {
@@ -188,25 +208,33 @@ func (t approvalsTx) reindex(before, after []row) error {
 	return nil
 }
 
-// journal appends one change and forgets the one that leaves the window.
+// overdue is how many changes may be kept beyond the window until some other write than an ask forgets them.
+const overdue = 128
+
+// journal appends one change.
 func (t approvalsTx) journal(id []byte, sequence uint64) error {
 	b := t.bucket(approvalChangesBucket)
+	b.FillPercent = .95 // nothing is put between two: full pages make a flatter tree
 	cursor, err := b.NextSequence()
 	if err != nil {
 		return fmt.Errorf("number the change: %w", err)
 	}
-	if cursor > t.window {
-		if err := t.forget(cursor - t.window); err != nil {
-			return err
-		}
+	if err := b.Put(number(cursor), append(number(sequence), id...)); err != nil {
+		return fmt.Errorf("append the change: %w", err)
 	}
-	return b.Put(number(cursor), append(number(sequence), id...))
+	return t.forget(overdue)
 }
 
-// forget drops the changes up to a cursor: one, or some more after the window became smaller.
-func (t approvalsTx) forget(upTo uint64) error {
-	c := t.bucket(approvalChangesBucket).Cursor()
-	for k, n := first(c.First()), 0; k != nil && n < 100 && binary.BigEndian.Uint64(k) <= upTo; k, n = first(c.First()), n+1 {
+// forget drops the changes that have left the window, if there are more than spare of them. The ask that comes does it, so
+// that a verdict need not touch the far end of the feed while an agent waits.
+func (t approvalsTx) forget(spare uint64) error {
+	b := t.bucket(approvalChangesBucket)
+	last, c := b.Sequence(), b.Cursor()
+	k := first(c.First())
+	if k == nil || binary.BigEndian.Uint64(k)+t.window+spare > last {
+		return nil
+	}
+	for n := 0; k != nil && n < 2*overdue && binary.BigEndian.Uint64(k)+t.window <= last; k, n = first(c.First()), n+1 {
 		if err := c.Delete(); err != nil {
 			return fmt.Errorf("forget a change: %w", err)
 		}
@@ -246,12 +274,35 @@ func (t approvalsTx) add(tallies map[string]int64) error {
 	return nil
 }
 
-// stateBytes are on disk: never change one.
-var stateBytes = map[approval.State]byte{
-	approval.Pending: 'p', approval.Approved: 'a', approval.Rejected: 'r', approval.Expired: 'e', approval.Cancelled: 'c',
+// The groups of records, as they are on disk: never change one. What is live is one group, so that a yes, which leaves it
+// live, moves no row: it is what an agent waits for. What ended is grouped by its state.
+const liveGroup = 'l'
+
+var (
+	ended       = map[approval.State]byte{approval.Approved: 'a', approval.Rejected: 'r', approval.Expired: 'e', approval.Cancelled: 'c'}
+	endedGroups = []byte("acer")
+)
+
+func groupOf(a *approval.Approval) byte {
+	if a.Live() {
+		return liveGroup
+	}
+	return ended[a.State]
 }
 
-func stateByte(s approval.State) byte { return stateBytes[s] }
+// groupsOf are the groups in which there may be records in these states.
+func groupsOf(states []approval.State) []byte {
+	var groups []byte
+	for _, s := range states {
+		if s == approval.Pending || s == approval.Approved {
+			groups = append(groups, liveGroup)
+		}
+		if g, ok := ended[s]; ok {
+			groups = append(groups, g)
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(groups)))
+}
 
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 

@@ -79,7 +79,7 @@ func TestApprovalsIndexesFollowTheRecords(t *testing.T) {
 
 func consistent(tx approvalsTx) error {
 	want := map[string]map[string]string{}
-	for _, b := range [][]byte{approvalStatesBucket, approvalDueBucket, approvalAskedBucket, approvalDigestsBucket, approvalLiveBucket, approvalContentsBucket} {
+	for _, b := range [][]byte{approvalGroupsBucket, approvalDueBucket, approvalAskedBucket, approvalDigestsBucket, approvalLiveBucket, approvalContentsBucket} {
 		want[string(b)] = map[string]string{}
 	}
 	counts := map[string]int64{}
@@ -115,8 +115,8 @@ func consistent(tx approvalsTx) error {
 	if !maps.Equal(got, counts) {
 		return fmt.Errorf("counts are %v, the records say %v", got, counts)
 	}
-	if n := tx.bucket(approvalChangesBucket).Stats().KeyN; n > int(tx.window) {
-		return fmt.Errorf("%d changes are kept, at most %d", n, tx.window)
+	if n := tx.bucket(approvalChangesBucket).Stats().KeyN; n > int(tx.window)+overdue {
+		return fmt.Errorf("%d changes are kept, at most %d", n, tx.window+overdue)
 	}
 	return nil
 }
@@ -306,6 +306,102 @@ func TestApprovalsOfAnEarlierVersion(t *testing.T) {
 	}
 	if recs, err := s.ByDigest(t.Context(), "t", "a", "d", 1); err != nil || len(recs) != 1 {
 		t.Errorf("%d records, %v", len(recs), err)
+	}
+}
+
+// TestApprovalsOfTheFormerGroups: a directory in which the index of states is that of an earlier version, also one in which
+// that version has worked again since, has all of its records in the lists.
+func TestApprovalsOfTheFormerGroups(t *testing.T) {
+	store := openStore(t, t.TempDir())
+	t.Cleanup(func() { _ = store.Close() })
+	s, err := store.OpenApprovals(20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, state := range map[string]approval.State{"id1": approval.Pending, "id2": approval.Approved, "id3": approval.Rejected} {
+		if err := s.Insert(t.Context(), pendingRecord(id, "t", "a"), []byte("abc"), wideCaps); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Update(t.Context(), id, func(r *approval.Record) approval.Effect {
+			r.Approval.State = state
+			return approval.Write
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ids := func(states ...approval.State) (out string) {
+		err := s.Scan(t.Context(), states, "", func(r approval.Record) bool { out += r.Approval.ID + " "; return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	for _, stale := range []bool{false, true} {
+		err = store.db.Update(func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists(formerStatesBucket)
+			if err != nil {
+				return err
+			}
+			if stale { // the earlier version has removed a record that the newer one had listed
+				return errors.Join(b.Put([]byte("pid1"), []byte{1}), tx.Bucket(approvalGroupsBucket).Put([]byte("rid0"), nil))
+			}
+			return errors.Join(b.Put([]byte("pid1"), []byte{1}), b.Put([]byte("aid2"), []byte{1}), b.Put([]byte("rid3"), []byte{0}),
+				tx.DeleteBucket(approvalGroupsBucket))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err = store.OpenApprovals(20); err != nil {
+			t.Fatal(err)
+		}
+		for want, got := range map[string]string{
+			"id3 id2 id1 ": ids(approval.States...), "id1 ": ids(approval.Pending), "id2 ": ids(approval.Approved),
+			"id3 ": ids(approval.Rejected), "": ids(approval.Expired, approval.Cancelled),
+		} {
+			if got != want {
+				t.Errorf("listed %q, want %q", got, want)
+			}
+		}
+		if err := s.db.View(func(tx *bbolt.Tx) error {
+			if tx.Bucket(formerStatesBucket) != nil {
+				t.Error("the former index is still there")
+			}
+			return consistent(approvalsTx{tx, s.window})
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestApprovalsForgetWithoutAsks: changes that no ask follows, such as the uses of a grant, are bounded too.
+func TestApprovalsForgetWithoutAsks(t *testing.T) {
+	s := openApprovals(t, 20)
+	if err := s.Insert(t.Context(), pendingRecord("id1", "t", "a"), []byte("abc"), wideCaps); err != nil {
+		t.Fatal(err)
+	}
+	kept := func() (n int) {
+		_ = s.db.View(func(tx *bbolt.Tx) error { n = tx.Bucket(approvalChangesBucket).Stats().KeyN; return nil })
+		return n
+	}
+	most := 0
+	for range 2 * (20 + overdue) {
+		if err := s.Update(t.Context(), "id1", func(r *approval.Record) approval.Effect {
+			r.Changes = append(r.Changes, approval.Change{State: approval.Pending})
+			r.Approval.Sequence++
+			return approval.Write
+		}); err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, kept())
+	}
+	if most > 20+overdue {
+		t.Errorf("%d changes were kept, at most %d", most, 20+overdue)
+	}
+	if err := s.Insert(t.Context(), pendingRecord("id2", "t", "a"), []byte("abc"), wideCaps); err != nil {
+		t.Fatal(err)
+	}
+	if n := kept(); n > 20 {
+		t.Errorf("%d changes are kept after an ask, at most 20", n)
 	}
 }
 
