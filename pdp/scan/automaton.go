@@ -14,7 +14,8 @@ import (
 const (
 	maxStates      = 4096
 	maxStateBytes  = 24 << 20
-	stateCost      = 250 // in steps, and threadCost for each of its threads
+	shrinkBytes    = maxStateBytes - 2<<20 // when to start afresh: the largest table grows by as much at a time
+	stateCost      = 250                   // in steps, and threadCost for each of its threads
 	threadCost     = 2
 	checkpoint     = 32
 	farCheckpoint  = 4096
@@ -29,8 +30,8 @@ const (
 // before it dies is the leftmost-first one: regexp's. Of several regexes (union) it keeps a set, and tells which rules
 // match at all.
 //
-// States are shared by all goroutines. A transition is an atomic pointer: nil means not built yet, and building happens
-// under the mutex. A state never changes otherwise, so one that was dropped by reset is still sound for who holds it.
+// States are shared by all goroutines. They are rows of a table, so that a step is one look-up, and states that were built one
+// after the other, as a count goes on, are next to one another in memory.
 type automaton struct {
 	insts  []inst
 	starts []uint32 // by preference
@@ -43,12 +44,12 @@ type automaton struct {
 	example []rune    // a rune of each class; the class after the last is the end of the text
 	accepts []byteset // set of runes → classes
 
-	mu     sync.Mutex
-	states map[string]*state
-	bytes  int
-	start  [4]atomic.Pointer[state] // by before
-	pool   *statePool
-	salt   uint64 // of the memo
+	table atomic.Pointer[stateTable]
+
+	mu    sync.Mutex
+	bytes int
+	pool  *statePool
+	salt  uint64 // of the memo
 
 	// Only under the mutex.
 	seen []uint32 // marks of closure: pc was visited in pass seen[pc]
@@ -72,13 +73,36 @@ const (
 	beforeWord
 )
 
+// stateTable has the states that were built so far. It only grows, and a larger one takes its place when it is full, with the
+// same states in the same rows. Once there are too many, an empty one does; whoever still works with the old one may do so
+// until a state is missing.
+type stateTable struct {
+	width  int             // of a row: the classes, and the end of the text
+	next   []atomic.Uint32 // where a state leads by each class: a ref, or 0 if that is not built yet
+	states []*state        // by row; written before any ref to it
+	start  [4]atomic.Uint32
+
+	// Under the mutex.
+	index map[string]ref
+	used  int // rows
+}
+
+// ref is a state of a table: where its row begins, and what nearly all steps only ask.
+type ref uint32
+
+const (
+	refMatched = 1 << iota // a match ends before the rune that led here
+	refDead                // nothing more can follow
+	refShift   = iota
+)
+
+func (t *stateTable) at(r ref) *state { return t.states[int(r>>refShift)/t.width] }
+
 type state struct {
-	next    []atomic.Pointer[state]
-	matched bool // a match ends before the rune that led here
-	dead    bool // nothing more can follow
 	before  before
 	threads []uint32
 	rules   []int32 // union: those whose match ends here
+	ref     ref
 }
 
 // statePool counts what all automata of a scanner hold.
@@ -100,7 +124,7 @@ func (p *statePool) register(a *automaton) {
 func (p *statePool) shrink() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bytes.Load() < maxStateBytes {
+	if p.bytes.Load() < shrinkBytes {
 		return
 	}
 	for _, a := range p.automata {
@@ -113,7 +137,7 @@ func (p *statePool) shrink() {
 // newAutomaton makes the DFA of some programs; rules has the rule of each. One that is no union has one program. It must be
 // registered with a pool before it runs.
 func newAutomaton(union bool, progs []*syntax.Prog, rules []int32) *automaton {
-	a := &automaton{union: union, states: make(map[string]*state)}
+	a := &automaton{union: union}
 	n := 0
 	for _, prog := range progs {
 		n += len(prog.Inst)
@@ -192,8 +216,8 @@ func after(c rune) before {
 	return beforeOther
 }
 
-// startAt is the state in which to begin at text[pos].
-func (a *automaton) startAt(text string, pos int, budget *int) *state {
+// startAt is the state in which to begin at text[pos], and the table that it is of.
+func (a *automaton) startAt(text string, pos int, budget *int) (*stateTable, ref) {
 	b := beforeOther
 	if a.zero {
 		switch {
@@ -205,25 +229,35 @@ func (a *automaton) startAt(text string, pos int, budget *int) *state {
 			b = beforeWord
 		}
 	}
-	if s := a.start[b].Load(); s != nil {
-		return s
+	if t := a.table.Load(); t != nil {
+		if r := t.start[b].Load(); r != 0 {
+			return t, ref(r)
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := a.intern(a.starts, b, false, nil, budget)
-	a.start[b].Store(s)
-	return s
+	t, r := a.intern(a.starts, b, false, nil, budget)
+	t.start[b].Store(uint32(r))
+	return t, r
 }
 
-// step builds the transition from s by class.
-func (a *automaton) step(s *state, class uint8, budget *int) *state {
-	if a.pool.bytes.Load() >= maxStateBytes {
+// step builds the transition from r, a state of t, by class. The table that it leads to may be another.
+func (a *automaton) step(t *stateTable, r ref, class uint8, budget *int) (*stateTable, ref) {
+	if a.pool.bytes.Load() >= shrinkBytes {
 		a.pool.shrink()
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if next := s.next[class].Load(); next != nil {
-		return next
+	s := t.at(r)
+	if now := a.table.Load(); now != t {
+		if t, r = now, s.ref; now == nil || int(r>>refShift)/a.width() >= len(t.states) || t.at(r) != s {
+			t, r = a.intern(s.threads, s.before, r&refMatched != 0, s.rules, budget)
+			s = t.at(r)
+		}
+	}
+	from := int(r>>refShift) + int(class)
+	if next := t.next[from].Load(); next != 0 {
+		return t, ref(next)
 	}
 	end := int(class) == len(a.example)
 	c := rune(-1)
@@ -257,10 +291,15 @@ func (a *automaton) step(s *state, class uint8, budget *int) *state {
 		slices.Sort(w.rules)
 		w.rules = slices.Compact(w.rules)
 	}
-	next := a.intern(threads, b, w.matched, w.rules, budget)
-	s.next[class].Store(next)
-	return next
+	to, next := a.intern(threads, b, w.matched, w.rules, budget)
+	if from < len(to.next) && to.at(r) == s {
+		to.next[from].Store(uint32(next))
+	}
+	return to, next
 }
+
+// width is the length of a row.
+func (a *automaton) width() int { return len(a.example) + 1 }
 
 // matches says whether the set of runes has the runes of the class.
 func (a *automaton) matches(set uint32, class uint8) bool { return a.accepts[set].has(class) }
@@ -334,8 +373,8 @@ func (w *walk) follow(pc uint32) {
 	}
 }
 
-// intern gives the one state of these threads.
-func (a *automaton) intern(threads []uint32, b before, matched bool, rules []int32, budget *int) *state {
+// intern gives the one state of these threads, in the table that is there then.
+func (a *automaton) intern(threads []uint32, b before, matched bool, rules []int32, budget *int) (*stateTable, ref) {
 	key := make([]byte, 0, 4*(len(threads)+len(rules))+2)
 	flag := byte(b) << 1
 	if matched {
@@ -349,31 +388,70 @@ func (a *automaton) intern(threads []uint32, b before, matched bool, rules []int
 	for _, r := range rules {
 		key = binary.LittleEndian.AppendUint32(key, uint32(r))
 	}
-	if s := a.states[string(key)]; s != nil {
-		*budget -= stateCost/4 + threadCost*len(threads)
-		return s
+	t := a.table.Load()
+	if t != nil {
+		if r, known := t.index[string(key)]; known {
+			*budget -= stateCost/4 + threadCost*len(threads)
+			return t, r
+		}
 	}
 	*budget -= stateCost + threadCost*len(threads)
-	if len(a.states) >= maxStates {
+	t = a.room(t)
+	r := ref(t.used*t.width) << refShift
+	if matched {
+		r |= refMatched
+	}
+	if len(threads) == 0 {
+		r |= refDead
+	}
+	t.states[t.used] = &state{before: b, threads: slices.Clone(threads), rules: slices.Clone(rules), ref: r}
+	t.index[string(key)] = r
+	t.used++
+	a.hold(160 + len(key) + 4*len(threads) + 4*len(rules))
+	return t, r
+}
+
+// room gives a table with room for one more state: the one that is there, or one that takes its place.
+func (a *automaton) room(t *stateTable) *stateTable {
+	switch {
+	case t == nil:
+	case t.used < len(t.states):
+		return t
+	case t.used >= maxStates:
 		a.reset()
+		t = nil
 	}
-	s := &state{matched: matched, dead: len(threads) == 0, before: b, threads: slices.Clone(threads), rules: slices.Clone(rules)}
-	if !s.dead {
-		s.next = make([]atomic.Pointer[state], len(a.example)+1)
+	n := 16
+	if t != nil {
+		n = min(2*len(t.states), maxStates)
 	}
-	size := 160 + len(key) + 8*len(s.next) + 4*len(threads) + 4*len(rules)
-	a.states[string(key)] = s
-	a.bytes += size
-	a.pool.bytes.Add(int64(size))
-	return s
+	width := a.width()
+	// The first row stands for no state, as 0 is no ref.
+	larger := &stateTable{width: width, next: make([]atomic.Uint32, n*width), states: make([]*state, n), index: make(map[string]ref), used: 1}
+	a.hold(n * (4*width + 8))
+	if t != nil {
+		for i := range t.next {
+			larger.next[i].Store(t.next[i].Load())
+		}
+		for i := range t.start {
+			larger.start[i].Store(t.start[i].Load())
+		}
+		copy(larger.states, t.states)
+		larger.index, larger.used = t.index, t.used
+		a.hold(-len(t.states) * (4*width + 8))
+	}
+	a.table.Store(larger)
+	return larger
+}
+
+// hold counts memory.
+func (a *automaton) hold(bytes int) {
+	a.bytes += bytes
+	a.pool.bytes.Add(int64(bytes))
 }
 
 // reset forgets all states. The mutex must be held.
 func (a *automaton) reset() {
-	a.pool.bytes.Add(-int64(a.bytes))
-	a.bytes = 0
-	clear(a.states)
-	for i := range a.start {
-		a.start[i].Store(nil)
-	}
+	a.hold(-a.bytes)
+	a.table.Store(nil)
 }

@@ -226,8 +226,8 @@ func TestThreat_E2_AutomataForgetWhenTheyAreFull(t *testing.T) {
 		if f.budget < -1<<16 {
 			t.Fatalf("budget overdrawn by %d", -f.budget)
 		}
-		if n := len(s.rules[i].dfa.states); n > maxStates {
-			t.Fatalf("%d states in one automaton", n)
+		if table := s.rules[i].dfa.table.Load(); table != nil && table.used > maxStates {
+			t.Fatalf("%d states in one automaton", table.used)
 		}
 		if held := s.pool.bytes.Load(); held > maxStateBytes+1<<16 {
 			t.Fatalf("%d bytes of states in all", held)
@@ -308,5 +308,77 @@ func TestThreat_E1_OneLongMatchCostsAStepForEachOfItsBytes(t *testing.T) {
 	}
 	if spent := stepsAlways + stepsPerByte*len(text) - f.budget; spent > 2*len(text) {
 		t.Errorf("%d steps for %d bytes", spent, len(text))
+	}
+}
+
+// TestFind_AutomataStartAfreshUnderThoseWhoRunThem: whoever holds a table that was dropped goes on with the one that took its
+// place.
+func TestFind_AutomataStartAfreshUnderThoseWhoRunThem(t *testing.T) {
+	s := scannerOf(t, []Pattern{{Regex: `key[ab]{0,60}x[ab]{3,70}y|key[ab]*a[ab]{12}z`}, {Regex: `\b\d{3}(?:[ab-]\d{3}){2,9}\b`}})
+	texts := make([]string, 200)
+	g := newGenerator(6)
+	for i := range texts {
+		var b strings.Builder
+		for range 60 {
+			b.WriteString(g.pick("key", "a", "b", "ab", "aab", "x", "y", "z", "baab", " 123a456", "-789", "b012 "))
+		}
+		texts[i] = b.String()
+	}
+	var scanning, resetting sync.WaitGroup
+	done := make(chan struct{})
+	resetting.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			for _, a := range s.pool.automata {
+				a.mu.Lock()
+				a.reset()
+				a.mu.Unlock()
+			}
+		}
+	})
+	for range 4 {
+		scanning.Go(func() {
+			var f Scratch
+			for _, text := range texts {
+				if d := s.difference(text, &f, nil); d != "" {
+					t.Error(d)
+				}
+			}
+		})
+	}
+	scanning.Wait()
+	close(done)
+	resetting.Wait()
+	if held := s.pool.bytes.Load(); held < 0 || held > maxStateBytes {
+		t.Errorf("%d bytes are said to be held", held)
+	}
+}
+
+// TestAutomaton_AStateOfADroppedTableLeadsWhereItDid, although its row is another's by now.
+func TestAutomaton_AStateOfADroppedTableLeadsWhereItDid(t *testing.T) {
+	a := scannerOf(t, []Pattern{{Regex: `(?:abcd|wxyz)[0-9]{20}`}}).rules[0].dfa
+	budget := 1 << 20
+	walk := func(text string) (table *stateTable, r ref) {
+		table, r = a.startAt(text, 0, &budget)
+		for i := range len(text) {
+			table, r = a.step(table, r, a.ascii[text[i]], &budget)
+		}
+		return table, r
+	}
+	table, r := walk("ab")
+	for _, other := range []string{"", "w", "wxyz0123456789"} {
+		a.reset()
+		walk(other)
+		now, next := a.step(table, r, a.ascii['c'], &budget)
+		if next&refDead != 0 {
+			t.Fatalf("after %q: no c behind ab", other)
+		}
+		if _, next = a.step(now, next, a.ascii['x'], &budget); next&refDead == 0 {
+			t.Errorf("after %q: an x behind abc", other)
+		}
 	}
 }

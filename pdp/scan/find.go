@@ -110,9 +110,9 @@ func (f *Scratch) union(a *automaton, text string, p int) {
 	if budget < 0 {
 		return
 	}
-	s := a.startAt(text, p, &budget)
+	t, s := a.startAt(text, p, &budget)
 	pos := p
-	for !s.dead && budget >= 0 {
+	for s&refDead == 0 && budget >= 0 {
 		class, width := uint8(len(a.example)), 1
 		if pos < len(text) {
 			if b := text[pos]; b < 0x80 {
@@ -121,13 +121,14 @@ func (f *Scratch) union(a *automaton, text string, p int) {
 				class, width = a.classOf(text, pos)
 			}
 		}
-		next := s.next[class].Load()
-		if next == nil {
-			next = a.step(s, class, &budget)
+		next := ref(t.next[int(s>>refShift)+int(class)].Load())
+		if next == 0 {
+			t, next = a.step(t, s, class, &budget)
 		}
-		s = next
-		for _, rule := range s.rules {
-			f.note(rule, p, p)
+		if s = next; s&refMatched != 0 {
+			for _, rule := range t.at(s).rules {
+				f.note(rule, p, p)
+			}
 		}
 		pos += width
 	}

@@ -25,13 +25,13 @@ type visit struct {
 // the end of the text. It stops when the budget is used up, which then is negative.
 func (f *Scratch) run(a *automaton, text string, p int) (end, death int) {
 	budget := f.budget
-	s := a.startAt(text, p, &budget)
+	t, s := a.startAt(text, p, &budget)
 	end = -1
 	pos := p
 	base := p // since when steps are not paid
 	check := nextCheckpoint(p, p)
 	visits := f.visits[:0]
-	for !s.dead {
+	for s&refDead == 0 {
 		class, width := uint8(len(a.example)), 1
 		if pos < len(text) {
 			if b := text[pos]; b < utf8.RuneSelf {
@@ -40,28 +40,28 @@ func (f *Scratch) run(a *automaton, text string, p int) (end, death int) {
 				class, width = a.classOf(text, pos)
 			}
 		}
-		next := s.next[class].Load()
-		if next == nil {
-			if next = a.step(s, class, &budget); budget < pos-base {
+		next := ref(t.next[int(s>>refShift)+int(class)].Load())
+		if next == 0 {
+			if t, next = a.step(t, s, class, &budget); budget < pos-base {
 				break // states cost so much that it can't wait for the next checkpoint
 			}
 		}
 		s = next
-		if s.matched {
+		if s&refMatched != 0 {
 			end = pos
 		}
 		pos += width
-		if pos >= check && !s.dead {
+		if pos >= check && s&refDead == 0 {
 			budget -= pos - base
 			base = pos
 			if budget < 0 {
 				break
 			}
-			slot := memoSlot(pos, a)
+			slot, here := memoSlot(pos, a), t.at(s)
 			if f.memo == nil {
 				f.memo = make([]memoEntry, memoSize)
 			}
-			if m := &f.memo[slot]; m.state == s && m.pos == pos {
+			if m := &f.memo[slot]; m.state == here && m.pos == pos {
 				if m.end >= 0 {
 					end = m.end
 				}
@@ -69,7 +69,7 @@ func (f *Scratch) run(a *automaton, text string, p int) (end, death int) {
 				base = pos
 				break
 			}
-			visits = append(visits, visit{slot, pos, s})
+			visits = append(visits, visit{slot, pos, here})
 			check = nextCheckpoint(p, pos)
 		}
 	}
