@@ -47,7 +47,7 @@ func (c *Console) list(v *visit) {
 		title = "All approvals"
 	}
 	p := v.page(title, body)
-	if !all && in.GetPageToken() == "" { // the first page of what waits, and as if nobody had looked: it keeps nobody signed in
+	if !all && in.GetPageToken() == "" && q.Get("still") == "" { // the first page of what waits, and as if nobody had looked: it keeps nobody signed in
 		p.Refresh, p.RefreshSeconds = Home+"?auto=1", int(refreshEvery.Seconds())
 	}
 	c.write(v.w, v.r, http.StatusOK, "list", p)

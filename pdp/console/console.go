@@ -61,7 +61,7 @@ type Config struct {
 	// Named says whether a host, without its port, is this server's: others are refused, so that no page reaches it by a name
 	// of its own (DNS rebinding).
 	Named func(host string) bool
-	// SecureHost is the host, with its port if it is not 443, under which a proxy serves this over TLS; empty: none does.
+	// SecureHost is the host, without its port, under which a proxy serves this over TLS; empty: none does.
 	SecureHost string
 	Now        func() time.Time
 	Log        *slog.Logger

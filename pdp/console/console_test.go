@@ -88,6 +88,43 @@ func (b *bench) ended() {
 	b.desk.asks[askID].EndedAt = timestamppb.New(b.now)
 }
 
+// TestAQuorumInWords: a yes that is not the last one is no approval, and the page does not say so.
+func TestAQuorumInWords(t *testing.T) {
+	b := newBench(t)
+	a := b.desk.asks[askID]
+	a.Quorum, a.ApprovalsMissing = 3, 2
+	ann := b.signedIn("ann")
+	shows(t, ann.get(Home), 200, "1 of 3")
+	for missing, says := range map[int32]string{2: "2 more people have to approve", 1: "1 more person has to approve"} {
+		heading, text := whatVerdictDid(&pb.SubmitVerdictResponse{Applied: true, Approval: &pb.Approval{State: a.GetState(), ApprovalsMissing: missing}})
+		if heading != "Your yes counts" || !strings.Contains(text, says) {
+			t.Errorf("%s: %s", heading, text)
+		}
+	}
+}
+
+// TestALinkFromElsewhere leads on whoever is signed in: browsers keep a strict cookie at home when another site leads here.
+func TestALinkFromElsewhere(t *testing.T) {
+	b := newBench(t)
+	br := b.browser()
+	br.header = map[string]string{"Sec-Fetch-Site": "cross-site"}
+	shows(t, br.get("/sign-in?next="+url.QueryEscape(Home+"/"+askID)), 200, `<a href="/approvals/`+askID+`">go on</a>`)
+	br.header = nil
+	if page := br.get("/sign-in").Body.String(); strings.Contains(page, "go on") {
+		t.Error("everybody is told so")
+	}
+}
+
+// TestTheListStaysStill where somebody wants it to.
+func TestTheListStaysStill(t *testing.T) {
+	ann := newBench(t).signedIn("ann")
+	for _, path := range []string{Home + "?still=1", Home + "?show=all", Home + "?page=x", Home + "/" + askID} {
+		if strings.Contains(ann.get(path).Body.String(), "http-equiv") {
+			t.Errorf("%s moves", path)
+		}
+	}
+}
+
 // TestAnAuditorReadsAndDecidesNothing: the page has no forms for a verdict, and none is made of what somebody makes up.
 func TestAnAuditorReadsAndDecidesNothing(t *testing.T) {
 	b := newBench(t)

@@ -71,7 +71,7 @@ func hostOf(r *http.Request) string {
 
 // secure says whether the browser speaks TLS: to this server, or to the proxy that is configured.
 func (c *Console) secure(r *http.Request) bool {
-	return r.TLS != nil || c.cfg.SecureHost != "" && strings.EqualFold(r.Host, c.cfg.SecureHost)
+	return r.TLS != nil || c.cfg.SecureHost != "" && strings.EqualFold(hostOf(r), c.cfg.SecureHost)
 }
 
 // The names of the cookie. The first can only be set over TLS, by this very host, for all paths.

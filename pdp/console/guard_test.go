@@ -219,6 +219,7 @@ func TestCookies(t *testing.T) {
 		"loopback":           {false, host, plainCookie, false},
 		"TLS":                {true, host, secureCookie, true},
 		"behind a TLS proxy": {false, "portcullis.example", secureCookie, true},
+		"and its port":       {false, "Portcullis.example:443", secureCookie, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -359,6 +360,27 @@ func TestThreat_A15_HostileTextStaysText(t *testing.T) {
 	}
 	if shown := pages["ask"]; !strings.Contains(shown, `\u202eeva`) || !strings.Contains(shown, `\u27e6masked 3 bytes`) {
 		t.Error("what is invisible is not spelt out")
+	}
+}
+
+// TestThreat_A15_NothingIsOutOfSight: the style has no box that scrolls by itself or cuts, and no animation; the page shows
+// the action before the form for the verdict, and spaces as they are.
+func TestThreat_A15_NothingIsOutOfSight(t *testing.T) {
+	b := newBench(t)
+	ann := b.signedIn("ann")
+	style := ann.get("/style.css").Body.String()
+	for _, never := range []string{"max-height", "overflow:", "overflow-y", "text-overflow", "clamp", "ellipsis", "animation", "transition", "@import", "url("} {
+		if strings.Contains(style, never) {
+			t.Errorf("the style has %s", never)
+		}
+	}
+	if !strings.Contains(style, ".given, pre.action { unicode-bidi: isolate-override; direction: ltr; white-space: pre-wrap; }") {
+		t.Error("what others wrote may turn around, or lose its spaces")
+	}
+	page := ann.get(Home + "/" + askID).Body.String()
+	action, verdict := strings.Index(page, `<pre class="action">`), strings.Index(page, `value="approve"`)
+	if action < 0 || verdict < action {
+		t.Errorf("the button stands before the action: %d, %d", verdict, action)
 	}
 }
 

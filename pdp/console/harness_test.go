@@ -165,7 +165,7 @@ func newBench(t *testing.T) *bench {
 		pages: []*pb.ReviewView{{ActionJson: `{"to":"x"}`, ActionBytes: 10, Masked: 1}},
 	}}
 	b.Console = New(Config{
-		Named: func(h string) bool { return h == "127.0.0.1" || h == "portcullis.example" }, SecureHost: "portcullis.example",
+		Named: func(h string) bool { return h == "127.0.0.1" || strings.EqualFold(h, "portcullis.example") }, SecureHost: "portcullis.example",
 		Now: func() time.Time { return b.now }, Log: slog.New(slog.DiscardHandler),
 	}, b.desk)
 	return b

@@ -11,15 +11,17 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/review"
 )
 
-// maxNameRunes bounds names on a page. Those that agents choose are at most 256 bytes long by the contract.
-const maxNameRunes = 300
-
 // readable is how every text is shown that does not come from this package: what is not printable spelt out, padding
-// counted, and of bounded length. The template escapes it as HTML.
-func readable(text string) string {
-	shown := []rune(review.Readable(text))
-	if len(shown) > maxNameRunes {
-		return string(shown[:maxNameRunes]) + " ⟦cut⟧"
+// counted. The template escapes it as HTML. Nothing is cut off: the contract bounds what it is used for.
+func readable(text string) string { return review.Readable(text) }
+
+// maxPointerRunes bounds pointers into an action, whose names agents choose at any length. The action has them in full.
+const maxPointerRunes = 300
+
+func pointer(text string) string {
+	shown := []rune(readable(text))
+	if len(shown) > maxPointerRunes {
+		return string(shown[:maxPointerRunes]) + " ⟦cut⟧"
 	}
 	return string(shown)
 }
@@ -159,7 +161,7 @@ func recordOf(a *pb.Approval, now time.Time) record {
 			said = "said no"
 		}
 		counts := v.GetApplied() && (v.GetVerdict() == pb.Verdict_VERDICT_REJECT || v.GetEditedDigest() == a.GetEditedDigest())
-		out.Votes = append(out.Votes, vote{readable(v.GetSubject()), said, wholeText(v.GetComment()), counts, momentOf(v.GetAt().AsTime(), now)})
+		out.Votes = append(out.Votes, vote{readable(v.GetSubject()), said, readable(v.GetComment()), counts, momentOf(v.GetAt().AsTime(), now)})
 	}
 	if t := a.GetEndedAt(); t != nil {
 		out.Ended = new(momentOf(t.AsTime(), now))
@@ -170,13 +172,10 @@ func recordOf(a *pb.Approval, now time.Time) record {
 	return out
 }
 
-// wholeText is readable without a bound of its own: the contract has one.
-func wholeText(text string) string { return review.Readable(text) }
-
 func reasonsOf(reasons []*pb.Reason) []reason {
 	var out []reason
 	for _, r := range reasons {
-		out = append(out, reason{readable(r.GetCode()), wholeText(r.GetMessage()), severityInWords(r.GetSeverity())})
+		out = append(out, reason{readable(r.GetCode()), readable(r.GetMessage()), severityInWords(r.GetSeverity())})
 	}
 	return out
 }
@@ -249,13 +248,13 @@ type origin struct {
 func viewOf(v *pb.ReviewView) *view {
 	out := &view{
 		Action: review.LayOut(v.GetActionJson()), Bytes: v.GetActionBytes(), From: v.GetOffset(), To: cmp.Or(v.GetNextOffset(), v.GetActionBytes()),
-		Truncated: v.GetTruncated(), Masked: v.GetMasked(), Saw: wholeText(strings.Join(v.GetSessionSaw(), ", ")), Says: v.GetAgentSays(),
+		Truncated: v.GetTruncated(), Masked: v.GetMasked(), Saw: readable(strings.Join(v.GetSessionSaw(), ", ")), Says: v.GetAgentSays(),
 	}
 	for _, f := range v.GetFindings() {
-		out.Findings = append(out.Findings, finding{readable(f.GetCategory()), readable(f.GetRule()), readable(f.GetPointer()), severityInWords(f.GetSeverity()), f.GetCount()})
+		out.Findings = append(out.Findings, finding{readable(f.GetCategory()), readable(f.GetRule()), pointer(f.GetPointer()), severityInWords(f.GetSeverity()), f.GetCount()})
 	}
 	for _, o := range v.GetOrigins() {
-		out.Origins = append(out.Origins, origin{readable(o.GetPointer()), wholeText(strings.Join(o.GetOrigins(), ", ")), o.GetSink()})
+		out.Origins = append(out.Origins, origin{pointer(o.GetPointer()), readable(strings.Join(o.GetOrigins(), ", ")), o.GetSink()})
 	}
 	return out
 }

@@ -130,7 +130,7 @@ func (p *pages) config() console.Config {
 	if external, err := url.Parse(p.cfg.ConsoleURL); err == nil && p.cfg.ConsoleURL != "" {
 		at.AllowedHosts = append(slices.Clip(at.AllowedHosts), external.Hostname())
 		if external.Scheme == "https" {
-			out.SecureHost = external.Host
+			out.SecureHost = external.Hostname()
 		}
 	}
 	out.Named = ownHost(p.secrets, at)

@@ -1,14 +1,19 @@
 package e2e
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	pb "github.com/portcullis-pdp/portcullis/gen/go/portcullis/v1"
 )
 
 var (
@@ -78,6 +83,60 @@ func form(t *testing.T, page, action string) url.Values {
 		out.Set(m[1], m[2])
 	}
 	return out
+}
+
+// TestThreat_B10_OneVerdictFromManyTabs: the console and gRPC say yes and no at the same time; one of them is applied, and that is what
+// the agent hears.
+func TestThreat_B10_OneVerdictFromManyTabs(t *testing.T) {
+	t.Parallel()
+	p := start(t, "--console", "127.0.0.1:0")
+	a, s := p.agent(t), session(t)
+	r := p.reviewer(t)
+	r.sends(200, "/sign-in", url.Values{"credential": {mustRead(t, p.approverToken())}})
+	grpc := p.approver(t)
+	for i := range 3 {
+		id := a.wants(t, email(fmt.Sprint(s, i)), ask).GetApproval().GetId()
+		states := hear(t, a, id)
+		verdict := form(t, r.opens(200, "/approvals/"+id), "/approvals/"+id+"/verdict")
+		verdict.Set("verdict", "approve")
+		var yes, no atomic.Int32
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				resp, err := r.PostForm(r.base+"/approvals/"+id+"/verdict", verdict)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer resp.Body.Close()
+				switch resp.StatusCode {
+				case http.StatusOK:
+					yes.Add(1)
+				case http.StatusConflict:
+				default:
+					t.Errorf("a tab: status %d", resp.StatusCode)
+				}
+			})
+			wg.Go(func() {
+				resp, err := grpc.SubmitVerdict(t.Context(), &pb.SubmitVerdictRequest{ApprovalId: id, Verdict: pb.Verdict_VERDICT_REJECT})
+				if err != nil {
+					t.Error(err)
+				}
+				if resp.GetApplied() {
+					no.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if yes.Load()+no.Load() != 1 {
+			t.Fatalf("%d yes and %d no were applied", yes.Load(), no.Load())
+		}
+		if yes.Load() == 1 {
+			heard(t, states, pending, approved)
+		} else {
+			heard(t, states, pending, rejected)
+		}
+	}
 }
 
 // TestConsole: a person signs in, reads, approves, and the agent that waits hears it; the decision log says who and how.
