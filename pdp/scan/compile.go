@@ -76,6 +76,7 @@ func compile(patterns []Pattern, workers int) (*Scanner, error) {
 	if err != nil {
 		return nil, err
 	}
+	planned.keep(patterns)
 	rules := make([]*compiled, len(rows))
 	for i := range rows {
 		rules[i] = rows[i].c

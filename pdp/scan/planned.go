@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// planned remembers the plans of regexes that were compiled lately, for the life of the process: to find a plan is most
-// of the work of loading a table, a new revision of a bundle differs from the last in a few rows, and a plan depends on
-// the regex alone and never changes. It is bounded by forgetting everything once it is full.
+// planned remembers the plans of the table that was compiled last: to find a plan is most of the work of loading a table, a
+// new revision of a bundle differs from the last in a few rows, and a plan depends on the regex alone and never changes. It
+// also has those of tables that were refused since, and is bounded by forgetting everything once it is full.
 var planned = planMemory{plans: make(map[string]planning)}
 
 const maxPlanned = 8192
@@ -39,4 +39,17 @@ func (m *planMemory) planFor(expr string, tree *syntax.Regexp, pl *planner) ([]p
 	}
 	m.plans[expr] = p
 	return p.plans, p.detail
+}
+
+// keep forgets all plans but those of a table.
+func (m *planMemory) keep(patterns []Pattern) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	kept := make(map[string]planning, len(patterns))
+	for _, p := range patterns {
+		if known, there := m.plans[p.Regex]; there {
+			kept[p.Regex] = known
+		}
+	}
+	m.plans = kept
 }

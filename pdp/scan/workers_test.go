@@ -133,6 +133,35 @@ func TestCompile_ErrorsComeInTheOrderOfTheTable(t *testing.T) {
 	}
 }
 
+// TestPlanned_ArePlansOfOneTable: however often a table is edited, no more is held than the last one needs.
+func TestPlanned_ArePlansOfOneTable(t *testing.T) {
+	known := func(rows []Pattern) (n int) {
+		planned.mu.Lock()
+		defer planned.mu.Unlock()
+		for _, p := range rows {
+			if _, there := planned.plans[p.Regex]; there {
+				n++
+			}
+		}
+		return n
+	}
+	table := pack()
+	mustCompile(t, table)
+	edited := slices.Clone(table)
+	for i := range edited {
+		edited[i].Regex += "(?:)"
+	}
+	edited[0].Category = "x"
+	if _, err := Compile(edited); err == nil || known(table) != len(table) || known(edited) != len(table) {
+		t.Errorf("after a table that is refused %d and %d plans are known, want %d of each", known(table), known(edited), len(table))
+	}
+	edited[0].Category = table[0].Category
+	mustCompile(t, edited)
+	if known(table) != 0 || known(edited) != len(table) {
+		t.Errorf("%d plans of the table before are known, %d of %d", known(table), known(edited), len(table))
+	}
+}
+
 // TestPlanner_ForgetsWithoutChangingItsMind fills a planner with more sets than it remembers.
 func TestPlanner_ForgetsWithoutChangingItsMind(t *testing.T) {
 	const expr = `\bghp_[A-Z][a-f]{6}(?:é|ß)x|(?i)api.key\s=`
