@@ -144,7 +144,7 @@ func (b *gateBuilder) addWords(r *plannedRoute, sets []byteset, at int, id int32
 	if letters > 0 && (first > 0 || first+slotBytes < letters) {
 		slot.letters = -1
 	}
-	cells := b.cellsOf(r, sets, at)
+	cells := cellsOf(r, sets, at)
 	for _, word := range gramWords(&gram) {
 		slot.bits = bits | uint64(word)<<(8*slot.back)
 		slot.mask = mask | 0xFFFFFFFF<<(8*slot.back)

@@ -187,8 +187,10 @@ func (pl *planner) consider(r *route, known int) {
 	}
 }
 
-// pairBytes is how many bytes behind a gram are thought of when it is chosen.
-const pairBytes = 2
+const (
+	pairBytes = 2  // behind a gram that are thought of when it is chosen
+	maxPairs  = 12 // that they may be; more tell little
+)
 
 // take keeps the gram that behind begins with if it is the cheapest of its parity; it stands at place o of a route of so
 // many bytes. rest is how likely the rest of the route stands there too.

@@ -1,11 +1,11 @@
 package scan
 
-import "slices"
+import "math/bits"
 
 // gramBucket has what is known of the grams whose hashes begin alike.
 type gramBucket struct {
-	// cells have a bit for each pair of bytes that may stand beside one of the grams, by siftPair: just before it, just
-	// behind it and behind that. A gram of which that is not known has a bit by itself.
+	// cells have the bits of the pairs of bytes that may stand beside one of the grams: just before it, just behind it, and
+	// behind that. A gram of which that is not known has a bit by itself.
 	cells [siftPairs]uint32
 	first uint32 // its first slot; the last is before the first one of the next bucket
 }
@@ -15,51 +15,51 @@ const (
 	siftBehind
 	siftBeyond
 	siftPairs
-
-	maxPairs = 16 // of one gram; more would fill its cell
-
-	// noPair is no pair of bytes.
-	noPair     = 1 << 16
-	pairFactor = 0x85EBCA77
 )
 
-// beforeKind and behindKind are the bytes as pairs have them. Before a gram all that are no word character are one: that is
-// what most patterns want there. Behind it, all blanks are.
-var beforeKind, behindKind = func() (before, behind [256]uint8) {
+// sifting has what a byte makes of the bit of a pair, as the first or the second of it: some five bits each, which are
+// joined by an exclusive or. Behind a gram, letters are of one case and all blanks are one. Before it, all that are no word
+// character are one too, and what stands before such a one does not matter: that is what most patterns want there.
+type sifting struct {
+	first, second [256]uint8
+	matters       [256]uint8 // of the first byte's bits, by the second
+}
+
+var siftedBefore, siftedBehind = func() (before, behind sifting) {
 	for b := range 256 {
 		c := byte(b)
-		behind[c] = c
+		kind := c
 		switch {
 		case isWord(c):
-			before[c], behind[c] = foldByte(c), foldByte(c)
+			kind = foldByte(c)
+			before.matters[c] = 31
 		case blanks.has(c):
-			behind[c] = ' '
+			kind = ' '
 		}
+		behind.first[c], behind.second[c], behind.matters[c] = scatter(kind, 1), scatter(kind, 2), 31
+		if !isWord(c) {
+			kind = 0
+		}
+		before.first[c], before.second[c] = scatter(kind, 3), scatter(kind, 4)
 	}
 	return before, behind
 }()
 
+// scatter gives five bits for a byte. Letters that follow one another have different ones.
+func scatter(b byte, way uint32) uint8 {
+	return uint8((uint32(b) + way<<8) * 0x9E3779B1 >> 27)
+}
+
+// bit is the bit of a pair in a cell.
+func (s *sifting) bit(first, second byte) uint32 {
+	return uint32(s.first[first]&s.matters[second]^s.second[second]) & 31
+}
+
 // blanks are those of \s.
 var blanks = func() (s byteset) { s.add('\t', '\n'); s.add('\f', '\r'); s.add(' ', ' '); return s }()
 
-// beforePair is the pair of the bytes before a gram. What stands before one that is no word character does not matter.
-func beforePair(first, second byte) uint32 {
-	k := uint32(beforeKind[second])
-	return (uint32(beforeKind[first]) << 8 & -(-k >> 31 & 1)) | k
-}
-
-func behindPair(first, second byte) uint32 {
-	return uint32(behindKind[first]) | uint32(behindKind[second])<<8
-}
-
-// pairBit is the bit of a pair in a cell.
-func pairBit(hash, pair uint32) uint32 { return (hash + pair) * pairFactor >> 27 }
-
-// gramCells are the pairs of a gram, by cell.
-type gramCells [siftPairs][]uint32
-
 // cellsOf are the pairs that may stand beside a route's gram at a place.
-func (b *gateBuilder) cellsOf(r *plannedRoute, sets []byteset, at int) (cells gramCells) {
+func cellsOf(r *plannedRoute, sets []byteset, at int) (cells [siftPairs]uint32) {
 	get := func(i int) byteset {
 		switch {
 		case i >= 0 && i < len(sets):
@@ -69,73 +69,72 @@ func (b *gateBuilder) cellsOf(r *plannedRoute, sets []byteset, at int) (cells gr
 		}
 		return anyByte
 	}
-	cells[siftBefore] = pairsOf(get(at-2), get(at-1), &beforeKind, beforePair)
-	cells[siftBehind] = pairsOf(get(at+gramBytes), get(at+gramBytes+1), &behindKind, behindPair)
-	cells[siftBeyond] = pairsOf(get(at+gramBytes+2), get(at+gramBytes+3), &behindKind, behindPair)
+	cells[siftBefore] = siftedBefore.cell(get(at-2), get(at-1))
+	cells[siftBehind] = siftedBehind.cell(get(at+gramBytes), get(at+gramBytes+1))
+	cells[siftBeyond] = siftedBehind.cell(get(at+gramBytes+2), get(at+gramBytes+3))
 	return cells
 }
 
-// pairsOf are the pairs of two sets, or noPair if there are too many.
-func pairsOf(first, second byteset, kind *[256]uint8, pair func(a, b byte) uint32) (pairs []uint32) {
-	firsts := examplesOf(first, kind)
-	for _, b := range examplesOf(second, kind) {
-		for _, a := range firsts {
-			if p := pair(a, b); !slices.Contains(pairs, p) {
-				pairs = append(pairs, p)
-			}
-			if len(pairs) > maxPairs {
-				return []uint32{noPair}
-			}
+// cell has the bits of all pairs of two sets, or none if there are so many that they tell little.
+func (s *sifting) cell(first, second byteset) (cell uint32) {
+	firsts := uint32(0) // the first bytes that there are, by their bits
+	for a := range first.all() {
+		firsts |= 1 << s.first[a]
+	}
+	var seen [2]uint32 // the second ones, by theirs, those that the first matters to apart
+	for b := range second.all() {
+		done := &seen[s.matters[b]&1]
+		if *done>>s.second[b]&1 != 0 {
+			continue
+		}
+		*done |= 1 << s.second[b]
+		for left := firsts; left != 0; left &= left - 1 {
+			cell |= 1 << (uint8(bits.TrailingZeros32(left))&s.matters[b] ^ s.second[b])
 		}
 	}
-	return pairs
+	if bits.OnesCount32(cell) > maxPairs {
+		return 0
+	}
+	return cell
 }
 
-// examplesOf has a byte of each kind that there is in a set.
-func examplesOf(s byteset, kind *[256]uint8) (examples []byte) {
-	var seen byteset
-	for b := range s.all() {
-		if k := kind[b]; !seen.has(k) {
-			seen.add(k, k)
-			examples = append(examples, b)
-		}
-	}
-	return examples
-}
+// A gram's own bits are those of its hash that neither the bitmap nor the buckets look at.
+func loneBit(hash uint32) uint32 { return hash >> 6 & 31 }
+func turnOf(hash uint32) uint32  { return hash >> 1 & 31 }
 
 // add enters a gram.
-func (g *gramGate) add(hash uint32, cells gramCells) {
+func (g *gramGate) add(hash uint32, cells [siftPairs]uint32) {
 	bit := hash >> (32 - bitmapBits)
 	g.bitmap[bit/64] |= 1 << (bit % 64)
 	bucket := &g.buckets[hash>>(32-bucketBits)]
-	for i, pairs := range cells {
-		for _, pair := range pairs {
-			bucket.cells[i] |= 1 << pairBit(hash, pair)
+	for i, cell := range cells {
+		if cell == 0 {
+			bucket.cells[i] |= 1 << loneBit(hash)
+		}
+		for ; cell != 0; cell &= cell - 1 {
+			bucket.cells[i] |= 1 << (uint32(bits.TrailingZeros32(cell)) ^ turnOf(hash))
 		}
 	}
 }
 
 // sift keeps of the first n places those where the bytes around the gram are such as it has.
 func (g *gramGate) sift(w *gramWork, text string, n int) (kept int) {
-	cells := g.buckets
+	buckets := g.buckets
 	for _, at := range w.places[:n] {
-		i := int(at)
-		from := i - siftBack
+		w.places[kept&(gramBatch-1)] = at
+		from := int(at) - siftBack
 		if from < 0 || from+siftBack+slotBytes > len(text) {
-			w.places[kept&(gramBatch-1)] = at
-			kept++ // at an end of the text, once or twice: the next stage looks closer
+			kept++ // at an end of the text, a few times: the next stage looks closer
 			continue
 		}
 		t := text[from : from+siftBack+slotBytes]
-		x := load64(t[siftBack:])
-		h := gramHash(uint32(x) | foldWord)
-		b := &cells[h>>(32-bucketBits)]
-		none := pairBit(h, noPair)
-		fits := (b.cells[siftBefore]>>none | b.cells[siftBefore]>>pairBit(h, beforePair(t[0], t[1]))) &
-			(b.cells[siftBehind]>>none | b.cells[siftBehind]>>pairBit(h, behindPair(byte(x>>32), byte(x>>40)))) &
-			(b.cells[siftBeyond]>>none | b.cells[siftBeyond]>>pairBit(h, behindPair(byte(x>>48), byte(x>>56))))
-		w.places[kept&(gramBatch-1)] = at
-		kept += int(fits & 1)
+		h := gramHash(load32(t[siftBack:]) | foldWord)
+		b := &buckets[h>>(32-bucketBits)]
+		lone, turn := loneBit(h), turnOf(h)
+		before, behind, beyond := b.cells[siftBefore], b.cells[siftBehind], b.cells[siftBeyond]
+		kept += int((before>>lone | before>>((siftedBefore.bit(t[0], t[1])^turn)&31)) &
+			(behind>>lone | behind>>((siftedBehind.bit(t[6], t[7])^turn)&31)) &
+			(beyond>>lone | beyond>>((siftedBehind.bit(t[8], t[9])^turn)&31)) & 1)
 	}
 	return kept
 }
