@@ -74,7 +74,9 @@ const (
 	rareCost   = 0.03  // below that a route is followed no further
 	// prefixShare is how many places to try, before one that the plan finds, cost as much as what finds it: few have a tail.
 	prefixShare = 256.0
-	fairCost    = 25.0 // below that it is not worth to divide a pattern at its alternations
+	// endFactor is how much more a gram costs that nothing follows: there is no tail to tell that it is no match.
+	endFactor = 1.5
+	fairCost  = 25.0 // below that it is not worth to divide a pattern at its alternations
 
 	digitsCost   = 3
 	leadCost     = 0.4
@@ -165,6 +167,9 @@ func (pl *planner) cheapest(nodes []*syntax.Regexp) (best draft, found bool) {
 			}
 			p.beginsWord = p.kind == planRun && i > 0 && nodes[0].Op == syntax.OpWordBoundary && least == most &&
 				!prefix.intersects(aroundWords) && !p.run.intersects(aroundWords)
+			if p.kind == planGrams && i+1 == len(nodes) {
+				p.cost *= endFactor
+			}
 			if p.kind == planByte || p.kind == planGrams {
 				p.cost *= 1 + prefixWalk(prefix, most-least)/prefixShare
 			}
