@@ -203,6 +203,8 @@ func (pl *planner) tail(nodes []*syntax.Regexp, first bool) []draft {
 	}
 	plans, known := pl.tails[string(key)]
 	if !known {
+		pl.conts.reset() // what the place before took
+		pl.runs.reset()
 		var rest *cont
 		for _, node := range slices.Backward(nodes) {
 			rest = pl.then(node, rest, 0)
@@ -277,6 +279,7 @@ func (pl *planner) plansAt(node *syntax.Regexp, rest *cont, first bool) []draft 
 		found bool
 	}{{grams, some}, {number, named}, {rare, sole}, {lead, wide}} {
 		if p.found {
+			p.own()
 			out = append(out, p.draft)
 		}
 	}

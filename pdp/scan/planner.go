@@ -22,10 +22,12 @@ type planner struct {
 	nodes   map[*syntax.Regexp]int
 	tails   map[string][]draft
 	classes map[*syntax.Regexp][][]setID
-	conts   arena[cont]
-	runs    arena[setID] // the sets of routes
-	routes  [2][]route
-	groups  prefixes
+
+	// Of the place of it that is looked at.
+	conts  arena[cont]
+	runs   arena[setID] // the sets of routes
+	routes [2][]route
+	groups prefixes
 }
 
 // maxSets is how many sets a planner remembers from one pattern to the next. One pattern adds fewer than 2^16 less that: a
@@ -94,7 +96,7 @@ func (pl *planner) share(gram *[gramBytes]*foldedSet) float32 {
 	return p
 }
 
-// draft is a plan whose routes are still those of the planner.
+// draft is a plan whose routes are still made of numbers of the planner.
 type draft struct {
 	plan
 	drafted []draftedRoute
@@ -105,6 +107,20 @@ type draftedRoute struct {
 	sets      []setID
 	even, odd int
 	alone     bool
+}
+
+// own takes the sets of a draft out of the arena, which is for one place of a pattern: a long one has thousands.
+func (d *draft) own() {
+	n := 0
+	for _, r := range d.drafted {
+		n += len(r.sets)
+	}
+	all := make([]setID, 0, n)
+	for i := range d.drafted {
+		from := len(all)
+		all = append(all, d.drafted[i].sets...)
+		d.drafted[i].sets = slices.Clip(all[from:])
+	}
 }
 
 // finished turns drafts into plans that the planner has no part in.

@@ -186,3 +186,25 @@ func TestPlanner_ForgetsWithoutChangingItsMind(t *testing.T) {
 		t.Error("nothing was forgotten")
 	}
 }
+
+// TestThreat_E1_APlannerHoldsOnePlaceOfAPatternAtATime: a pattern at the limit of its length has a thousand places from which
+// it goes on in a hundred ways.
+func TestThreat_E1_APlannerHoldsOnePlaceOfAPatternAtATime(t *testing.T) {
+	expr := strings.Repeat(`[a-h]?(?:xy|z)`, maxRegexBytes/14)
+	tree, reason, detail := parseRegex(expr)
+	if reason != "" {
+		t.Fatal(detail)
+	}
+	pl := newPlanner()
+	pl.planFor(tree)
+	held := 0
+	for _, chunk := range pl.runs.full {
+		held += 4 * len(chunk)
+	}
+	for _, chunk := range pl.conts.full {
+		held += 32 * len(chunk)
+	}
+	if held > 8<<20 {
+		t.Errorf("%d bytes", held)
+	}
+}
