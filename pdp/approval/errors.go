@@ -106,6 +106,17 @@ func invalid(field, format string, args ...any) error {
 	return &Error{Problem: Invalid, Reason: "INVALID", Field: field, Detail: fmt.Sprintf(format, args...)}
 }
 
+// Unreadable is a store's error about a record that is there and is none: its file, or the shared store, was damaged. It says
+// nothing about other records.
+type Unreadable struct {
+	ID    string
+	Cause error
+}
+
+func (u *Unreadable) Error() string { return "read approval " + u.ID + ": " + u.Cause.Error() }
+
+func (u *Unreadable) Unwrap() error { return u.Cause }
+
 // Damaged is the error where what was kept cannot be read.
 func Damaged(err error) error { return failed("read the action", err) }
 

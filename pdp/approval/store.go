@@ -97,7 +97,8 @@ type Store interface {
 	// Update hands the record to change and stores what came of it. change may run more than once, and must not
 	// call the store. ErrNotFound if there is none.
 	Update(ctx context.Context, id string, change func(*Record) Effect) error
-	// UpdateAll does the same for many, in one transaction or several, and skips those that are not there.
+	// UpdateAll does the same for many, in one transaction or several, and skips those that are not there. An *Unreadable ends
+	// it: some of the others may have been changed.
 	UpdateAll(ctx context.Context, ids []string, change func(*Record) Effect) error
 	// Load returns a record, or ErrNotFound.
 	Load(ctx context.Context, id string) (Record, error)

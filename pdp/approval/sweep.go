@@ -2,6 +2,10 @@ package approval
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -35,9 +39,9 @@ func (q *Queue) Run(ctx context.Context) {
 		case <-timer.C:
 		}
 		next, err := q.sweep(ctx)
-		if now := q.clock(); err == nil && now.Sub(surplus) >= surplusEvery {
+		if now := q.clock(); now.Sub(surplus) >= surplusEvery {
 			surplus = now
-			err = q.trim(ctx)
+			err = errors.Join(err, q.trim(ctx))
 		}
 		if ctx.Err() != nil {
 			return
@@ -51,16 +55,21 @@ func (q *Queue) Run(ctx context.Context) {
 	}
 }
 
-// sweep does all that is due and returns when there is something to do next; zero: nothing is known.
+// sweep does all that is due and can be read, and says in its error what cannot. It returns when there is something to do next; zero: nothing is known.
 func (q *Queue) sweep(ctx context.Context) (time.Time, error) {
+	unreadable := map[string]error{}
 	for {
 		now := q.clock()
-		ids, next, err := q.store.Due(ctx, now, sweepBatch)
-		if err != nil || len(ids) == 0 {
+		ids, next, err := q.store.Due(ctx, now, sweepBatch+len(unreadable))
+		if err != nil {
 			return next, failed("find what has run out", err)
 		}
+		ids = slices.DeleteFunc(ids, func(id string) bool { return unreadable[id] != nil })
+		if len(ids) == 0 {
+			return next, failed("expire approvals", joined(unreadable))
+		}
 		did := false
-		err = q.store.UpdateAll(ctx, ids, func(rec *Record) Effect {
+		stuck, err := q.updateAll(ctx, ids, func(rec *Record) Effect {
 			switch {
 			case rec.settle(now, q.cfg.Retention):
 				did = true
@@ -75,11 +84,48 @@ func (q *Queue) sweep(ctx context.Context) (time.Time, error) {
 		if err != nil {
 			return time.Time{}, failed("expire approvals", err)
 		}
-		if !did {
-			return next, nil
+		maps.Copy(unreadable, stuck)
+		if !did && len(stuck) == 0 {
+			return next, failed("expire approvals", joined(unreadable))
 		}
 		q.changed(ids...)
 	}
+}
+
+// updateAll changes many records. Where one cannot be read, the others are changed nonetheless; stuck says which were not.
+func (q *Queue) updateAll(ctx context.Context, ids []string, change func(*Record) Effect) (stuck map[string]error, err error) {
+	err = q.store.UpdateAll(ctx, ids, change)
+	if _, damaged := errors.AsType[*Unreadable](err); !damaged {
+		return nil, err
+	}
+	stuck = map[string]error{}
+	for _, id := range ids {
+		err := q.store.Update(ctx, id, change)
+		if _, damaged := errors.AsType[*Unreadable](err); damaged {
+			stuck[id] = err
+		} else if err != nil && !errors.Is(err, ErrNotFound) {
+			return stuck, err
+		}
+	}
+	return stuck, nil
+}
+
+// maxNamed is how many records an error names.
+const maxNamed = 5
+
+// joined is one error of those about single records; nil if there is none.
+func joined(stuck map[string]error) error {
+	if len(stuck) == 0 {
+		return nil
+	}
+	var errs []error
+	for _, id := range slices.Sorted(maps.Keys(stuck)) {
+		if len(errs) == maxNamed {
+			break
+		}
+		errs = append(errs, stuck[id])
+	}
+	return fmt.Errorf("%d cannot be read, and were left as they are: %w", len(stuck), errors.Join(errs...))
 }
 
 // trim removes the oldest ended approvals beyond MaxKept.
@@ -89,12 +135,15 @@ func (q *Queue) trim(ctx context.Context) error {
 		if err != nil || len(ids) == 0 {
 			return failed("find old approvals", err)
 		}
-		err = q.store.UpdateAll(ctx, ids, func(rec *Record) Effect {
+		stuck, err := q.updateAll(ctx, ids, func(rec *Record) Effect {
 			if rec.Approval.Live() {
 				return Keep
 			}
 			return Remove
 		})
+		if err == nil && len(stuck) == len(ids) {
+			err = joined(stuck)
+		}
 		if err != nil {
 			return failed("remove old approvals", err)
 		}

@@ -3,6 +3,8 @@ package approval
 import (
 	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -143,7 +145,8 @@ func (q *Queue) Cancel(ctx context.Context, id, cause string) (Result, error) {
 }
 
 // CancelWhere withdraws everything in the scope that is pending, or approved and not used, and returns how many.
-// Asks that are created meanwhile may escape it: whoever stops an agent stops its decisions first.
+// Asks that are created meanwhile may escape it: whoever stops an agent stops its decisions first. What cannot be read stays
+// as it is, cannot be used either, and is named in the error; everything else is withdrawn.
 func (q *Queue) CancelWhere(ctx context.Context, scope Scope, cause string) (int, error) {
 	if scope.Tenant == "" {
 		return 0, invalid("tenant", "is needed")
@@ -154,9 +157,10 @@ func (q *Queue) CancelWhere(ctx context.Context, scope Scope, cause string) (int
 	}
 	cause = clean(cause, maxCauseRunes)
 	n := 0
+	unreadable := map[string]error{}
 	for batch := range slices.Chunk(ids, sweepBatch) {
 		var cancelled, changed []string
-		err := q.store.UpdateAll(ctx, batch, func(rec *Record) Effect {
+		stuck, err := q.updateAll(ctx, batch, func(rec *Record) Effect {
 			a, before, now := &rec.Approval, len(rec.Changes), q.clock()
 			rec.settle(now, q.cfg.Retention)
 			if (scope.Session == "" || scope.Session == a.Session) && (scope.Tool == "" || strings.EqualFold(scope.Tool, a.Tool)) {
@@ -176,8 +180,9 @@ func (q *Queue) CancelWhere(ctx context.Context, scope Scope, cause string) (int
 		slices.Sort(cancelled) // a store may have run the function more than once
 		n += len(slices.Compact(cancelled))
 		q.changed(changed...)
+		maps.Copy(unreadable, stuck)
 	}
-	return n, nil
+	return n, failed("cancel approvals", joined(unreadable))
 }
 
 // CancelAll withdraws everything of all tenants that is pending, or approved and not used, and returns how many.
@@ -187,8 +192,13 @@ func (q *Queue) CancelAll(ctx context.Context, cause string) (int, error) {
 		return 0, failed("find what to cancel", err)
 	}
 	n := 0
+	unreadable := map[string]error{}
 	for _, id := range ids {
 		result, err := q.Cancel(ctx, id, cause)
+		if damaged, ok := errors.AsType[*Unreadable](err); ok {
+			unreadable[id] = damaged
+			continue
+		}
 		if err != nil {
 			return n, err
 		}
@@ -196,7 +206,7 @@ func (q *Queue) CancelAll(ctx context.Context, cause string) (int, error) {
 			n++
 		}
 	}
-	return n, nil
+	return n, failed("cancel approvals", joined(unreadable))
 }
 
 func firstOf(errs ...error) error {

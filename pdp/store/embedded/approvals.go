@@ -286,10 +286,10 @@ func (t approvalsTx) load(id []byte) (approval.Record, error) {
 		return rec, approval.ErrNotFound
 	}
 	if err := json.Unmarshal(raw, &rec); err != nil {
-		return rec, fmt.Errorf("read approval %s: %w", id, err)
+		return rec, &approval.Unreadable{ID: string(id), Cause: err}
 	}
 	if err := rec.Damaged(); err != nil {
-		return rec, fmt.Errorf("read approval %s: %w", id, err)
+		return rec, &approval.Unreadable{ID: string(id), Cause: err}
 	}
 	return rec, nil
 }

@@ -71,13 +71,13 @@ func (s *Approvals) loadAll(ctx context.Context, ids []string, content bool) (fo
 		}
 		h := held{write: write, in: epoch}
 		if err := json.Unmarshal([]byte(raw), &h.rec); err != nil {
-			return nil, nil, fmt.Errorf("read approval %s: %w", id, err)
+			return nil, nil, &approval.Unreadable{ID: id, Cause: err}
 		}
 		if err := h.rec.Damaged(); err != nil {
-			return nil, nil, fmt.Errorf("read approval %s: %w", id, err)
+			return nil, nil, &approval.Unreadable{ID: id, Cause: err}
 		}
 		if h.rec.Approval.ID != id {
-			return nil, nil, fmt.Errorf("read approval %s: it is another", id)
+			return nil, nil, &approval.Unreadable{ID: id, Cause: errors.New("it is another")}
 		}
 		h.rec.Doubtful = began < epoch && h.rec.Approval.Live()
 		found = append(found, h)
