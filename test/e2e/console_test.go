@@ -179,6 +179,21 @@ func TestConsole(t *testing.T) {
 	if !strings.Contains(logged, `"subject":"dev-approver","roles":["approver"],"credential_id":"dev-approver","method":"bearer","via":"console"`) {
 		t.Errorf("the decision log does not say who decided and how:\n%s", logged)
 	}
+	other := a.wants(t, email(s+"-other"), ask).GetApproval().GetId()
+	act := form(t, r.opens(200, "/approvals/"+other), "/approvals/"+other+"/verdict")
+	act.Set("offset", "0")
+	act.Set("reason", "who is ann?")
+	r.sends(200, "/approvals/"+other+"/reveal", act)
+	if said := r.sends(200, "/approvals/"+other+"/withdraw", act); !strings.Contains(said, "<h1>Withdrawn</h1>") {
+		t.Errorf("the reviewer is told\n%s", said)
+	}
+	acts := p.cli(t, "log", "query", "--json", "--type", "admin").ok(t).out
+	for _, what := range []string{"approval_revealed", "approval_withdrawn"} {
+		line := `"method":"bearer","via":"console"},"act":"` + what + `"`
+		if !strings.Contains(acts, line) {
+			t.Errorf("no %s in\n%s", line, acts)
+		}
+	}
 	if out := r.sends(200, "/sign-out", form(t, r.opens(200, "/approvals"), "/sign-out")); !strings.Contains(out, "<h1>Sign in</h1>") {
 		t.Errorf("signed out to\n%s", out)
 	}
