@@ -40,7 +40,7 @@ func (c *Console) list(v *visit) {
 		if all {
 			next.Set("show", "all")
 		}
-		body.Next = Home + "?" + next.Encode()
+		body.Next = v.base + Home + "?" + next.Encode()
 	}
 	title := "Waiting"
 	if all {
@@ -48,7 +48,7 @@ func (c *Console) list(v *visit) {
 	}
 	p := v.page(title, body)
 	if !all && in.GetPageToken() == "" && q.Get("still") == "" { // the first page of what waits, and as if nobody had looked: it keeps nobody signed in
-		p.Refresh, p.RefreshSeconds = Home+"?auto=1", int(refreshEvery.Seconds())
+		p.Refresh, p.RefreshSeconds = v.base+Home+"?auto=1", int(refreshEvery.Seconds())
 	}
 	c.write(v.w, v.r, http.StatusOK, "list", p)
 }
@@ -112,7 +112,7 @@ func (v *visit) ask(a *pb.Approval, shown *pb.ReviewView, offset int64, read str
 		if body.FromTheBegin {
 			address.Set("read", v.keys.readTo(id, digest, next))
 		}
-		body.Next = Home + "/" + id + "?" + address.Encode()
+		body.Next = v.base + Home + "/" + id + "?" + address.Encode()
 	}
 	if body.FromTheBegin && next == 0 {
 		body.Whole, body.Read = true, v.keys.readTo(id, digest, wholly)

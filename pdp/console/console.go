@@ -89,7 +89,7 @@ func New(cfg Config, desk Desk) *Console {
 // routes are all there are, each with its method.
 func (c *Console) routes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
-		"GET /{$}":                        func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, Home, http.StatusSeeOther) },
+		"GET /{$}":                        func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, baseOf(r)+Home, http.StatusSeeOther) },
 		"GET /style.css":                  serveStyle,
 		"GET /sign-in":                    c.showSignIn,
 		"POST /sign-in":                   c.signIn,
@@ -111,7 +111,8 @@ type visit struct {
 	keys       keys
 	who        identity.Caller
 	credential Credential
-	form       form // of a POST
+	base       string // that the paths of this session begin with
+	form       form   // of a POST
 }
 
 // reading is a page for those who are signed in. Others are sent to sign in, and come back.
@@ -171,9 +172,8 @@ func (c *Console) enter(w http.ResponseWriter, r *http.Request, active bool) (*v
 		return nil, errSignedOut
 	}
 	k := keysOf(secret)
-	owner, header, ok := c.sessions.find(k, active)
+	owner, header, ok := c.sessions.find(k, placeOf(r), active)
 	if !ok {
-		c.clearCookie(w, r)
 		return nil, errSignedOut
 	}
 	credential := Credential{Header: header, TLS: r.TLS}
@@ -187,5 +187,5 @@ func (c *Console) enter(w http.ResponseWriter, r *http.Request, active bool) (*v
 	if err != nil {
 		return nil, err
 	}
-	return &visit{w: w, r: r, keys: k, who: who, credential: credential}, nil
+	return &visit{w: w, r: r, keys: k, who: who, credential: credential, base: baseOf(r)}, nil
 }

@@ -24,10 +24,10 @@ func TestApproveOnAPage(t *testing.T) {
 	shows(t, signIn, 200, "API key or token", `<label for="credential">`)
 	form := formOf(t, signIn.Body.String(), "/sign-in")
 	form.Set("credential", " ann\n")
-	if got := ann.post("/sign-in", form); got.Code != http.StatusSeeOther || got.Header().Get("Location") != Home+"/"+askID {
+	if got := ann.post("/sign-in", form); got.Code != http.StatusSeeOther || got.Header().Get("Location") != ann.base+Home+"/"+askID || len(ann.base) != len("/~")+43 {
 		t.Fatalf("signing in leads to %d %s", got.Code, got.Header().Get("Location"))
 	}
-	shows(t, ann.get(Home), 200, "Review …d54722c084dc", "send_email", "mailer", "high", "10s ago", "in 4m50s", "0 of 1", `http-equiv="refresh" content="20; url=/approvals?auto=1"`)
+	shows(t, ann.get(Home), 200, "Review …d54722c084dc", "send_email", "mailer", "high", "10s ago", "in 4m50s", "0 of 1", `http-equiv="refresh" content="20; url=`+ann.base+`/approvals?auto=1"`)
 	shows(t, ann.get(Home+"/"+askID), 200, "RISK_NEEDS_APPROVAL", "It is a risk.", digest, `&#34;to&#34;: &#34;x&#34;`, "Approve this action, once")
 
 	verdict := ann.form("verdict")
@@ -107,7 +107,7 @@ func TestAQuorumInWords(t *testing.T) {
 func TestALinkFromElsewhere(t *testing.T) {
 	b := newBench(t)
 	br := b.browser()
-	br.header = map[string]string{"Sec-Fetch-Site": "cross-site"}
+	br.host, br.header = "portcullis.example", map[string]string{"Sec-Fetch-Site": "cross-site"}
 	shows(t, br.get("/sign-in?next="+url.QueryEscape(Home+"/"+askID)), 200, `<a href="/approvals/`+askID+`">go on</a>`)
 	br.header = nil
 	if page := br.get("/sign-in").Body.String(); strings.Contains(page, "go on") {
@@ -156,7 +156,7 @@ func TestThreat_B17_AYesNeedsAllPages(t *testing.T) {
 			t.Fatalf("no next page in\n%s", page)
 		}
 		address, _, _ := strings.Cut(after, `"`)
-		return strings.ReplaceAll(address, "&amp;", "&")
+		return strings.TrimPrefix(strings.ReplaceAll(address, "&amp;", "&"), ann.base)
 	}
 	first := ann.get(path)
 	shows(t, first, 200, "those from 0 to 10", "You can approve it on its last page")
@@ -164,7 +164,7 @@ func TestThreat_B17_AYesNeedsAllPages(t *testing.T) {
 	shows(t, second, 200, "two", "You can approve it on its last page")
 	last := ann.get(next(second.Body.String()))
 	shows(t, last, 200, "three", "Approve this action, once")
-	whole := formOf(t, last.Body.String(), path+"/verdict")
+	whole := formOf(t, last.Body.String(), ann.base+path+"/verdict")
 
 	skipped := ann.get(path + "?offset=20")
 	shows(t, skipped, 200, "three", "You came here without the pages before this one")
@@ -333,15 +333,15 @@ func TestSessionsAreBounded(t *testing.T) {
 	shows(t, all[1].get(Home), 200)
 	s := newSessions(func() time.Time { return b.now })
 	for i := range maxSessions {
-		if _, ok := s.begin(owner{subject: strings.Repeat("x", i%2000)}, ""); !ok {
+		if _, ok := s.begin(owner{subject: strings.Repeat("x", i%2000)}, "", ""); !ok {
 			t.Fatalf("session %d is one too many", i)
 		}
 	}
-	if _, ok := s.begin(owner{subject: "one more"}, ""); ok {
+	if _, ok := s.begin(owner{subject: "one more"}, "", ""); ok {
 		t.Error("there is no bound")
 	}
 	b.now = b.now.Add(idleFor)
-	if _, ok := s.begin(owner{subject: "one more"}, ""); !ok {
+	if _, ok := s.begin(owner{subject: "one more"}, "", ""); !ok {
 		t.Error("sessions that have ended keep others out")
 	}
 }
@@ -349,14 +349,14 @@ func TestSessionsAreBounded(t *testing.T) {
 // TestMemoryHoldsNoCredential: what is kept of a session opens neither it nor anything else.
 func TestMemoryHoldsNoCredential(t *testing.T) {
 	s := newSessions(time.Now)
-	secret, _ := s.begin(owner{subject: "ann"}, "Bearer pcap_secret")
+	secret, _ := s.begin(owner{subject: "ann"}, "Bearer pcap_secret", "")
 	for id, kept := range s.byID {
 		if strings.Contains(string(kept.sealed), "pcap_secret") || strings.Contains(string(id[:]), string(secret)) {
 			t.Error("a secret is kept in the open")
 		}
 	}
 	k := keysOf(secret)
-	if _, header, ok := s.find(k, true); !ok || header != "Bearer pcap_secret" {
+	if _, header, ok := s.find(k, "", true); !ok || header != "Bearer pcap_secret" {
 		t.Errorf("found %q, %t", header, ok)
 	}
 	other := keysOf([]byte(strings.Repeat("x", secretBytes)))

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -43,9 +44,43 @@ func (c *Console) guard(next http.Handler) http.Handler {
 			http.Error(w, "this server does not answer for that host", http.StatusMisdirectedRequest)
 			return
 		}
-		sameOrigin.ServeHTTP(w, r)
+		sameOrigin.ServeHTTP(w, atPlace(r))
 	})
 }
+
+// placeMark begins a path that has a place in it: /~place/approvals.
+const placeMark = "/~"
+
+type placeKey struct{}
+
+// atPlace takes the place out of the path of a request, for the routes are the same everywhere.
+func atPlace(r *http.Request) *http.Request {
+	after, ok := strings.CutPrefix(r.URL.Path, placeMark)
+	if !ok {
+		return r
+	}
+	word, path, _ := strings.Cut(after, "/")
+	out := r.WithContext(context.WithValue(r.Context(), placeKey{}, place(word)))
+	address := *r.URL
+	address.Path, address.RawPath = "/"+path, ""
+	out.URL = &address
+	return out
+}
+
+func placeOf(r *http.Request) place {
+	at, _ := r.Context().Value(placeKey{}).(place)
+	return at
+}
+
+// base is what the paths of a place begin with.
+func (p place) base() string {
+	if p == "" {
+		return ""
+	}
+	return placeMark + url.PathEscape(string(p))
+}
+
+func baseOf(r *http.Request) string { return placeOf(r).base() }
 
 // recover makes of a panic an answer and a line in the log, without the value, which may be of a request.
 func (c *Console) recover(w http.ResponseWriter, r *http.Request) {

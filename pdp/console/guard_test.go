@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -180,6 +181,7 @@ func TestSessionsCannotBePlanted(t *testing.T) {
 		t.Fatal("a second session has the cookie of the first")
 	}
 	thief := b.browser()
+	thief.base = ann.base
 	for _, value := range []string{planted.Value, first.Value, "", "x", strings.Repeat("A", 43), strings.Repeat("A", 4000)} {
 		thief.cookie = &http.Cookie{Name: plainCookie, Value: value}
 		if got := thief.get(Home); got.Code != http.StatusSeeOther {
@@ -195,12 +197,76 @@ func TestSessionsCannotBePlanted(t *testing.T) {
 	}
 }
 
+// TestAStolenCookieIsNoSession: without TLS, browsers hand a cookie to whatever listens on another port of the host. What they
+// do not tell there is the address of the page.
+func TestAStolenCookieIsNoSession(t *testing.T) {
+	b := newBench(t)
+	ann := b.signedIn("ann")
+	form := ann.complete() // what a thief could make of the cookie, which the token is made from, and more
+	_, posts := addresses(b)
+	for _, base := range []string{"", "/~", "/~" + strings.Repeat("A", 43), ann.base + "A", "/~" + url.PathEscape(ann.base), b.signedIn("ann").base} {
+		thief := &browser{b: b, host: host, base: base, cookie: ann.cookie}
+		if got := thief.get(Home); got.Code == http.StatusOK || strings.Contains(got.Body.String(), "send_email") {
+			t.Errorf("at %q a stolen cookie reads: %d", base, got.Code)
+		}
+		for _, path := range posts {
+			if !strings.HasPrefix(path, "/sign") {
+				thief.post(path, form)
+			}
+		}
+		thief.host = "portcullis.example" // as if it had come through the proxy, where the cookie is enough
+		thief.cookie = &http.Cookie{Name: secureCookie, Value: ann.cookie.Value}
+		if got := thief.get(Home); got.Code == http.StatusOK {
+			t.Errorf("at %q a stolen cookie reads under another name: %d", base, got.Code)
+		}
+	}
+	if acts := b.desk.done(); len(acts) > 0 {
+		t.Errorf("a stolen cookie has done %v", acts)
+	}
+	shows(t, ann.get(Home), 200, "send_email") // and the session goes on
+	b.tls = &tls.ConnectionState{}
+	bob := b.signedIn("bob")
+	if bob.base != "" {
+		t.Errorf("over TLS, links from elsewhere would lead nowhere: %s", bob.base)
+	}
+	shows(t, bob.get(Home), 200, "send_email")
+	if a, b := newPlace(), newPlace(); len(a) != 43 || a == b {
+		t.Error("a place can be guessed")
+	}
+}
+
+// TestEveryLinkStaysAtItsPlace: each address on the pages of a session without TLS has its place in it.
+func TestEveryLinkStaysAtItsPlace(t *testing.T) {
+	b := newBench(t)
+	b.desk.pages = []*pb.ReviewView{{ActionJson: "one", ActionBytes: 20, Truncated: true, NextOffset: 10, Masked: 1}}
+	ann := b.signedIn("ann")
+	form := ann.complete()
+	pages := []string{ann.get(Home).Body.String(), ann.get(Home + "?show=all").Body.String(), ann.get(Home + "/" + askID).Body.String(), ann.get(Home + "/nowhere").Body.String()}
+	form.Set("verdict", "reject")
+	pages = append(pages, ann.post(Home+"/"+askID+"/verdict", url.Values{}).Body.String(), ann.post(Home+"/"+askID+"/verdict", form).Body.String())
+	links := 0
+	for _, page := range pages {
+		for _, m := range regexp.MustCompile(`(?:href|action|url)="?([/a-z][^"]*)"`).FindAllStringSubmatch(page, -1) {
+			links++
+			if m[1] != "/style.css" && !strings.HasPrefix(m[1], ann.base+"/") {
+				t.Errorf("%s leads out of the session", m[0])
+			}
+		}
+	}
+	if links < 30 {
+		t.Errorf("%d links", links)
+	}
+	if got := ann.get("/"); got.Header().Get("Location") != ann.base+Home {
+		t.Errorf("/ leads to %s", got.Header().Get("Location"))
+	}
+}
+
 func TestSignOut(t *testing.T) {
 	b := newBench(t)
 	ann := b.signedIn("ann")
 	old := *ann.cookie
 	page := ann.get(Home)
-	if got := ann.post("/sign-out", formOf(t, page.Body.String(), "/sign-out")); got.Code != http.StatusSeeOther || ann.cookie != nil {
+	if got := ann.post("/sign-out", formOf(t, page.Body.String(), ann.base+"/sign-out")); got.Code != http.StatusSeeOther || ann.cookie != nil {
 		t.Fatalf("status %d, cookie %v", got.Code, ann.cookie)
 	}
 	ann.cookie = &old
@@ -266,7 +332,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	}
 	for _, next := range []string{"https://evil.example", "//evil.example", "/approvals/..//evil.example", "/sign-out", "javascript:alert(1)", Home + "/" + askID + "/verdict", "\\evil"} {
 		got := b.browser().post("/sign-in", url.Values{"credential": {"ann"}, "next": {next}})
-		if got.Header().Get("Location") != Home {
+		if to := got.Header().Get("Location"); !strings.HasPrefix(to, "/~") || len(to) != len("/~")+43+len(Home) || !strings.HasSuffix(to, Home) {
 			t.Errorf("signing in with next %q leads to %s", next, got.Header().Get("Location"))
 		}
 	}

@@ -175,6 +175,7 @@ func newBench(t *testing.T) *bench {
 type browser struct {
 	b      *bench
 	host   string
+	base   string // of the session's paths
 	cookie *http.Cookie
 	header map[string]string
 }
@@ -192,7 +193,7 @@ func (b *bench) signedIn(key string) *browser {
 }
 
 func (br *browser) send(method, target, kind string, body io.Reader) *httptest.ResponseRecorder {
-	r := httptest.NewRequestWithContext(br.b.t.Context(), method, target, body)
+	r := httptest.NewRequestWithContext(br.b.t.Context(), method, br.base+target, body)
 	r.Host, r.TLS = br.host, br.b.tls
 	if kind != "" {
 		r.Header.Set("Content-Type", kind)
@@ -209,6 +210,9 @@ func (br *browser) send(method, target, kind string, body io.Reader) *httptest.R
 		if br.cookie = c; c.MaxAge < 0 {
 			br.cookie = nil
 		}
+	}
+	if at, _, found := strings.Cut(w.Header().Get("Location"), Home); found && target == "/sign-in" && method == http.MethodPost {
+		br.base = at
 	}
 	return w
 }
@@ -242,7 +246,7 @@ func formOf(t *testing.T, page, action string) url.Values {
 func (br *browser) form(act string) url.Values {
 	br.b.t.Helper()
 	page := br.get(Home + "/" + askID)
-	return formOf(br.b.t, page.Body.String(), Home+"/"+askID+"/"+act)
+	return formOf(br.b.t, page.Body.String(), br.base+Home+"/"+askID+"/"+act)
 }
 
 func shows(t *testing.T, got *httptest.ResponseRecorder, status int, what ...string) {

@@ -44,6 +44,8 @@ type page struct {
 	Title string // never holds anything that an agent wrote
 	// Who is signed in; empty: nobody.
 	Who, Roles, Tenant string
+	// Base is what the paths of this session begin with.
+	Base string
 	// Token is in each form.
 	Token string
 	// Refresh is where the page goes by itself after RefreshSeconds; empty: nowhere.
@@ -56,7 +58,7 @@ type page struct {
 const refreshEvery = 20 * time.Second
 
 func (v *visit) page(title string, body any) page {
-	out := page{Title: title, Who: readable(v.who.Subject), Tenant: readable(v.who.Tenant), Token: v.keys.formToken(), Body: body}
+	out := page{Title: title, Who: readable(v.who.Subject), Tenant: readable(v.who.Tenant), Base: v.base, Token: v.keys.formToken(), Body: body}
 	for _, role := range v.who.Roles {
 		if out.Roles != "" {
 			out.Roles += ", "
@@ -106,9 +108,9 @@ func (c *Console) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if refusal.Kind == Unavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	body := refusedBody{Reason: readable(refusal.Reason), Message: readable(refusal.Message), Back: Home}
+	body := refusedBody{Reason: readable(refusal.Reason), Message: readable(refusal.Message), Back: baseOf(r) + Home}
 	if id := r.PathValue("id"); isID(id) && refusal.Kind != Missing {
-		body.Back = Home + "/" + id
+		body.Back = baseOf(r) + Home + "/" + id
 	}
 	c.write(w, r, statusOf[refusal.Kind], "refused", page{Title: "Not done", Body: body})
 }

@@ -31,11 +31,23 @@ func ownerOf(c identity.Caller) owner {
 	return owner{c.Tenant, c.Subject, c.Person, c.CredentialID}
 }
 
+// place is the other half of a session without TLS: a word in the paths of its pages. Browsers send a cookie to every port of a
+// host, so that a server that an agent runs on a reviewer's machine might be handed it; an address they tell to nobody.
+// Neither half is of use without the other. The zero place is that of a session over TLS, whose cookie stays where it belongs.
+type place string
+
+func newPlace() place {
+	word := make([]byte, secretBytes)
+	_, _ = rand.Read(word) // never fails
+	return place(encode(word))
+}
+
 // session is what is kept of one. Whoever reads this memory has neither the cookie nor the credential: the one is kept as a
 // digest, the other sealed under a key that is made from the cookie.
 type session struct {
 	owner       owner
 	sealed      []byte
+	place       [sha256.Size]byte
 	began, seen time.Time
 }
 
@@ -58,7 +70,7 @@ func newSessions(now func() time.Time) *sessions {
 }
 
 // begin opens a session with a secret that nobody has had before, and says false if there are too many.
-func (s *sessions) begin(who owner, header string) (secret []byte, ok bool) {
+func (s *sessions) begin(who owner, header string, at place) (secret []byte, ok bool) {
 	secret = make([]byte, secretBytes)
 	_, _ = rand.Read(secret) // never fails
 	k := keysOf(secret)
@@ -82,12 +94,12 @@ func (s *sessions) begin(who owner, header string) (secret []byte, ok bool) {
 	if len(s.byID) >= maxSessions {
 		return nil, false
 	}
-	s.byID[k.id] = &session{owner: who, sealed: k.seal(header), began: now, seen: now}
+	s.byID[k.id] = &session{owner: who, sealed: k.seal(header), place: sha256.Sum256([]byte(at)), began: now, seen: now}
 	return secret, true
 }
 
-// find is the session of a cookie, with the header that its owner signed in with. active puts its idle time-out off.
-func (s *sessions) find(k keys, active bool) (who owner, header string, ok bool) {
+// find is the session of a cookie at its place, with the header that its owner signed in with. active puts its idle time-out off.
+func (s *sessions) find(k keys, at place, active bool) (who owner, header string, ok bool) {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,6 +109,9 @@ func (s *sessions) find(k keys, active bool) (who owner, header string, ok bool)
 	found := s.byID[k.id]
 	if found == nil || found.over(now) {
 		delete(s.byID, k.id)
+		return owner{}, "", false
+	}
+	if sha256.Sum256([]byte(at)) != found.place {
 		return owner{}, "", false
 	}
 	if header, ok = k.open(found.sealed); !ok {

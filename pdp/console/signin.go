@@ -26,7 +26,7 @@ func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request) {
 func (c *Console) signInPage(w http.ResponseWriter, r *http.Request, status int, next, problem string) {
 	c.write(w, r, status, "sign-in", page{Title: "Sign in", Body: signInBody{
 		Next: returnTo(next), Problem: problem,
-		Elsewhere:   r.Header.Get("Sec-Fetch-Site") == "cross-site",
+		Elsewhere:   c.secure(r) && r.Header.Get("Sec-Fetch-Site") == "cross-site",
 		Certificate: r.TLS != nil && len(r.TLS.PeerCertificates) > 0,
 	}})
 }
@@ -60,13 +60,17 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 	if old, ok := c.cookie(r); ok {
 		c.sessions.end(keysOf(old))
 	}
-	secret, ok := c.sessions.begin(ownerOf(who), credential.Header)
+	var at place
+	if !c.secure(r) {
+		at = newPlace()
+	}
+	secret, ok := c.sessions.begin(ownerOf(who), credential.Header, at)
 	if !ok {
 		c.refuse(w, r, &Refusal{Unavailable, "TOO_MANY_SESSIONS", "Too many people are signed in. Try again later, or use the command line."})
 		return
 	}
 	c.setCookie(w, r, encode(secret))
-	http.Redirect(w, r, returnTo(f["next"]), http.StatusSeeOther)
+	http.Redirect(w, r, at.base()+returnTo(f["next"]), http.StatusSeeOther)
 }
 
 // signOut ends the session, whatever has become of its credential.

@@ -28,7 +28,7 @@ import (
 type browser struct {
 	*http.Client
 	t    *testing.T
-	base string
+	base string // with the place of the session, once somebody is signed in
 }
 
 // withConsole starts a server with a console on loopback.
@@ -62,6 +62,12 @@ func (b *browser) read(resp *http.Response, err error) (int, string) {
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	if at := resp.Request.URL; strings.HasPrefix(at.Path, "/~") {
+		before, _, _ := strings.Cut(at.Path, "/approvals")
+		if base := at.Scheme + "://" + at.Host + before; b.base != base { // several tabs only read it
+			b.base = base
+		}
 	}
 	return resp.StatusCode, string(text)
 }

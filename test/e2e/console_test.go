@@ -25,7 +25,7 @@ var (
 type reviewer struct {
 	*http.Client
 	t    *testing.T
-	base string
+	base string // with the place of the session, once somebody is signed in
 }
 
 // reviewer opens the console of a server that was started with one.
@@ -55,7 +55,21 @@ func (r *reviewer) page(status int, resp *http.Response, err error) string {
 	if err != nil || resp.StatusCode != status {
 		r.t.Fatalf("status %d, want %d (%v):\n%s", resp.StatusCode, status, err, text)
 	}
+	if at := resp.Request.URL; strings.HasPrefix(at.Path, "/~") {
+		before, _, _ := strings.Cut(at.Path, "/approvals")
+		r.base = at.Scheme + "://" + at.Host + before
+	}
 	return string(text)
+}
+
+// form is what a page would send to an address.
+func (r *reviewer) form(page, path string) url.Values {
+	r.t.Helper()
+	at, err := url.Parse(r.base)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return form(r.t, page, at.Path+path)
 }
 
 func (r *reviewer) opens(status int, path string) string {
@@ -97,7 +111,7 @@ func TestThreat_B10_OneVerdictFromManyTabs(t *testing.T) {
 	for i := range 3 {
 		id := a.wants(t, email(fmt.Sprint(s, i)), ask).GetApproval().GetId()
 		states := hear(t, a, id)
-		verdict := form(t, r.opens(200, "/approvals/"+id), "/approvals/"+id+"/verdict")
+		verdict := r.form(r.opens(200, "/approvals/"+id), "/approvals/"+id+"/verdict")
 		verdict.Set("verdict", "approve")
 		var yes, no atomic.Int32
 		var wg sync.WaitGroup
@@ -165,7 +179,7 @@ func TestConsole(t *testing.T) {
 	if list := r.opens(200, "/approvals"); !strings.Contains(list, "/approvals/"+id) {
 		t.Errorf("it is not on the list:\n%s", list)
 	}
-	verdict := form(t, page, "/approvals/"+id+"/verdict")
+	verdict := r.form(page, "/approvals/"+id+"/verdict")
 	verdict.Set("verdict", "approve")
 	verdict.Set("comment", "on the page")
 	if said := r.sends(200, "/approvals/"+id+"/verdict", verdict); !strings.Contains(said, "<h1>Approved</h1>") {
@@ -180,7 +194,7 @@ func TestConsole(t *testing.T) {
 		t.Errorf("the decision log does not say who decided and how:\n%s", logged)
 	}
 	other := a.wants(t, email(s+"-other"), ask).GetApproval().GetId()
-	act := form(t, r.opens(200, "/approvals/"+other), "/approvals/"+other+"/verdict")
+	act := r.form(r.opens(200, "/approvals/"+other), "/approvals/"+other+"/verdict")
 	act.Set("offset", "0")
 	act.Set("reason", "who is ann?")
 	r.sends(200, "/approvals/"+other+"/reveal", act)
@@ -194,7 +208,7 @@ func TestConsole(t *testing.T) {
 			t.Errorf("no %s in\n%s", line, acts)
 		}
 	}
-	if out := r.sends(200, "/sign-out", form(t, r.opens(200, "/approvals"), "/sign-out")); !strings.Contains(out, "<h1>Sign in</h1>") {
+	if out := r.sends(200, "/sign-out", r.form(r.opens(200, "/approvals"), "/sign-out")); !strings.Contains(out, "<h1>Sign in</h1>") {
 		t.Errorf("signed out to\n%s", out)
 	}
 	if shown := r.opens(200, "/approvals"); !strings.Contains(shown, "<h1>Sign in</h1>") {
