@@ -23,3 +23,6 @@ func (q *Queue) Watching() int {
 
 // Committed tells of a record as a change does that has just been committed.
 func (q *Queue) Committed(rec Record) { q.committed(rec) }
+
+// Heard tells of changes by other processes.
+func (q *Queue) Heard(ids ...string) { q.heard(ids...) }

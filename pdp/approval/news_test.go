@@ -2,8 +2,11 @@ package approval_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 )
@@ -102,5 +105,50 @@ func TestThreat_B17_AYesToWhatWasNotSeenInFull(t *testing.T) {
 	b := w.ask(long)
 	if r := w.vote(b.ID, "ann", approval.Reject); !r.Applied {
 		t.Errorf("a no: %+v", r)
+	}
+}
+
+// TestThreat_E18_NewsHideNothingThatCameAfter: what a kill switch, the sweeper or another process has done is told of without a
+// record. A stream hears of it at once also where news of an earlier change are in hand, whichever was told of first.
+func TestThreat_E18_NewsHideNothingThatCameAfter(t *testing.T) {
+	for name, tell := range map[string]func(w *world, id string){
+		"this process":                   func(*world, string) {}, // it has told
+		"another process":                func(w *world, id string) { w.Heard(id) },
+		"another process, after a break": func(w *world, _ string) { w.Heard() },
+	} {
+		for _, newsLast := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, news last %t", name, newsLast), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, approval.Config{})
+					a := w.ask(quorum(2))
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second) // of the bubble: nothing takes time there
+					defer cancel()
+					seq, err := w.Watch(ctx, a.ID, 0, nil)
+					s := streamOf(t, seq, err)
+					s.want(1, approval.Pending)
+					w.vote(a.ID, "ann", approval.Approve)
+					voted, err := w.store.Load(t.Context(), a.ID)
+					if err != nil {
+						t.Fatal(err)
+					}
+					killer := w.Queue
+					if name != "this process" {
+						if killer, err = approval.New(w.cfg, w.store, w.keys, w.clock.now); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if n, err := killer.CancelWhere(t.Context(), approval.Scope{Tenant: "acme"}, "kill switch"); n != 1 || err != nil {
+						t.Fatalf("cancelled %d, %v", n, err)
+					}
+					tell(w, a.ID)
+					if newsLast {
+						w.Committed(voted)
+					}
+					s.want(2, approval.Pending)
+					s.want(3, approval.Cancelled)
+					s.wantEnd()
+				})
+			})
+		}
 	}
 }

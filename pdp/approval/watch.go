@@ -31,6 +31,8 @@ type watcher struct {
 	// news is the newest record that a change of this process has left for it, as it was committed, so that the stream need
 	// not read what the writer had in its hands. nil: read the store.
 	news atomic.Pointer[Record]
+	// unread says that something was changed which is not in news: read the store.
+	unread atomic.Bool
 }
 
 func newWatchers() watchers {
@@ -128,6 +130,8 @@ func (q *Queue) tell(rec *Record, ids ...string) {
 		for one := range w.one[id] {
 			if rec != nil {
 				one.hand(rec)
+			} else {
+				one.unread.Store(true)
 			}
 			poke(one.wake)
 		}
@@ -149,6 +153,7 @@ func (q *Queue) heard(ids ...string) {
 	defer w.mu.Unlock()
 	for _, waiting := range w.one {
 		for one := range waiting {
+			one.unread.Store(true)
 			poke(one.wake)
 		}
 	}
@@ -207,7 +212,8 @@ func (q *Queue) Watch(ctx context.Context, id string, after uint64, beat <-chan 
 			if !await(ctx, self.wake, beat, Event{}, yield) {
 				return
 			}
-			if news := self.news.Swap(nil); news != nil && news.Approval.Sequence > rec.Approval.Sequence {
+			unread, news := self.unread.Swap(false), self.news.Swap(nil)
+			if !unread && news != nil && news.Approval.Sequence > rec.Approval.Sequence {
 				rec = *news
 				continue
 			}
