@@ -373,6 +373,9 @@ func TestAutomaton_AStateOfADroppedTableLeadsWhereItDid(t *testing.T) {
 	for _, other := range []string{"", "w", "wxyz0123456789"} {
 		a.reset()
 		walk(other)
+		if _, next := a.step(table, r, a.ascii['y'], &budget); next&refDead == 0 {
+			t.Errorf("after %q: a y behind ab", other)
+		}
 		now, next := a.step(table, r, a.ascii['c'], &budget)
 		if next&refDead != 0 {
 			t.Fatalf("after %q: no c behind ab", other)
