@@ -1,11 +1,10 @@
 package scan
 
 import (
-	"cmp"
-	"math"
 	"math/bits"
 	"regexp/syntax"
 	"slices"
+	"unicode/utf8"
 )
 
 // digitGate finds the rules that begin with a digit, or soon come to one. Such rules have no gram that is rare. At each
@@ -79,6 +78,7 @@ func newDigitGate(pool *statePool, rules []*compiled) *digitGate {
 				if n := len(ids[u]); n == 0 || ids[u][n-1] != int32(i) {
 					progs[u], ids[u] = append(progs[u], c.prog), append(ids[u], int32(i))
 				}
+				w.sets = c.dfa.followed(w.sets, w.even+digitsLook)
 				if r := digitRouteOf(&w, u); !seen[r] {
 					seen[r] = true
 					routes = append(routes, r)
@@ -93,8 +93,61 @@ func newDigitGate(pool *statePool, rules []*compiled) *digitGate {
 		g.unions[u].automaton = newAutomaton(true, progs[u], ids[u])
 		pool.register(g.unions[u].automaton)
 	}
-	g.group(routes)
+	g.group(gathered(routes, maxDigitGroups))
 	return g
+}
+
+// followed says what bytes may stand where a match goes on as a route does, and behind the route's end too: the planner cuts
+// routes short where there are many.
+func (a *automaton) followed(route []byteset, n int) []byteset {
+	sets := make([]byteset, 0, n)
+	threads := a.starts
+	for len(sets) < n {
+		w := walk{a: a, flags: ^syntax.EmptyOp(0)}
+		a.pass++
+		for _, pc := range threads {
+			w.follow(pc)
+		}
+		if w.matched {
+			break // whatever comes then
+		}
+		var set byteset
+		threads = nil
+		for _, pc := range w.found {
+			bytes := a.bytesOf(a.insts[pc].runes)
+			if i := len(sets); i < len(route) {
+				bytes = bytes.both(route[i])
+			}
+			if bytes != (byteset{}) {
+				threads = append(threads, a.insts[pc].out)
+				set.union(bytes)
+			}
+		}
+		sets = append(sets, set)
+		if set.intersects(beyondASCII) {
+			break // the next byte may be of the same character
+		}
+	}
+	for i := len(sets); i < min(len(route), n); i++ {
+		sets = append(sets, route[i])
+	}
+	return sets
+}
+
+var beyondASCII = func() (s byteset) { s.add(utf8.RuneSelf, 0xFF); return s }()
+
+// bytesOf are the bytes that the characters of a set begin with.
+func (a *automaton) bytesOf(runes uint32) (bytes byteset) {
+	set := a.accepts[runes]
+	for c, class := range a.ascii {
+		if set.has(class) {
+			bytes.add(byte(c), byte(c))
+		}
+	}
+	if slices.ContainsFunc(a.class, set.has) {
+		bytes.union(beyondASCII)
+	}
+	return bytes
 }
 
 // watchOf is how far from its words a rule's numbers count.
@@ -121,32 +174,8 @@ func digitRouteOf(w *plannedRoute, union int) digitRoute {
 	return r
 }
 
-// group puts each route into one of the groups, with those that it is most like.
-func (g *digitGate) group(routes []digitRoute) {
-	slices.SortStableFunc(routes, func(a, b digitRoute) int { return cmp.Compare(a.union, b.union) })
-	var groups []digitRoute
-	missing := len(g.unions) // unions without a group
-	for _, r := range routes {
-		best, growth := -1, math.Inf(1)
-		for i := range groups {
-			if groups[i].union == r.union {
-				if more := groups[i].growth(&r); more < growth {
-					best, growth = i, more
-				}
-			}
-		}
-		switch {
-		case best < 0:
-			missing--
-			groups = append(groups, r)
-		case growth > 0 && len(groups)+missing < maxDigitGroups:
-			groups = append(groups, r)
-		default:
-			for i := range r.sets {
-				groups[best].sets[i].union(r.sets[i])
-			}
-		}
-	}
+// group enters the groups.
+func (g *digitGate) group(groups []digitRoute) {
 	for i, r := range groups {
 		u := &g.unions[r.union]
 		bit := uint64(1) << i
@@ -166,19 +195,6 @@ func (g *digitGate) group(routes []digitRoute) {
 			}
 		}
 	}
-}
-
-// growth is how much less a group says once it takes a route in: nothing if it has it already.
-func (r *digitRoute) growth(o *digitRoute) (bits float64) {
-	for i := range r.sets {
-		both := r.sets[i]
-		both.union(o.sets[i])
-		if both != r.sets[i] {
-			n := float64(both.size())
-			bits += math.Log2(n/float64(r.sets[i].size())) + math.Log2(n/float64(o.sets[i].size()))
-		}
-	}
-	return bits
 }
 
 // begin gathers where numbers count only because of words there.
@@ -240,11 +256,9 @@ func (g *digitGate) number(f *Scratch, text string, d int) {
 	const back, look = digitsBack, digitsLook
 	if d >= back && d+look <= len(text) {
 		t := text[d-back : d+look]
-		may &= g.fits[0][t[0]] & g.fits[1][t[1]] & g.fits[2][t[2]] & g.fits[3][t[3]] & g.fits[4][t[4]] & g.fits[5][t[5]]
-		if may == 0 {
-			return
-		}
-		may &= g.fits[6][t[6]] & g.fits[7][t[7]] & g.fits[8][t[8]] & g.fits[9][t[9]] & g.fits[10][t[10]]
+		// All at once: half the numbers would get through any part of it, and a processor can't guess which.
+		may &= g.fits[0][t[0]] & g.fits[1][t[1]] & g.fits[2][t[2]] & g.fits[3][t[3]] & g.fits[4][t[4]] & g.fits[5][t[5]] &
+			g.fits[6][t[6]] & g.fits[7][t[7]] & g.fits[8][t[8]] & g.fits[9][t[9]] & g.fits[10][t[10]]
 	} else {
 		for i := max(0, d-back); i < min(d+look, len(text)); i++ {
 			may &= g.fits[i-d+back][text[i]]
