@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -46,13 +47,14 @@ func TestDigitGate_FindsNumbersAtEachPlace(t *testing.T) {
 func TestThreat_E2_HowManyKindsOfNumbersThereAreMakesNoDifference(t *testing.T) {
 	number := func(kind int, digit string) string {
 		var b strings.Builder
-		for at := range 4 {
-			b.WriteString(digit + []string{"", "-", "_", "/"}[kind>>(2*at)&3])
+		for range 4 {
+			b.WriteString(digit + []string{"", "-", "/"}[kind%3])
+			kind /= 3
 		}
 		return b.String() + digit
 	}
 	var rows []Pattern
-	for kind := range 1 << 8 {
+	for kind := range 81 {
 		rows = append(rows, Pattern{Regex: `\b` + number(kind, `\d`) + `\b`})
 	}
 	s := scannerOf(t, rows)
@@ -64,13 +66,42 @@ func TestThreat_E2_HowManyKindsOfNumbersThereAreMakesNoDifference(t *testing.T) 
 	for range 100 {
 		var b strings.Builder
 		for range 40 {
-			b.WriteString(number(g.IntN(1<<8), g.pick("1", "7")) + g.pick(" ", "x ", "-", ", "))
+			b.WriteString(number(g.IntN(81), g.pick("1", "7")) + g.pick(" ", "x ", "-", ", "))
+		}
+		if _, complete := s.Find(t.Context(), b.String(), &f); !complete || len(f.found) < 10 {
+			t.Fatalf("%d found, complete %t", len(f.found), complete)
 		}
 		if d := s.difference(b.String(), &f, nil); d != "" {
 			t.Fatal(d)
 		}
-		if len(f.found) < 10 {
-			t.Fatalf("%d found", len(f.found))
+	}
+}
+
+// TestGathered_LosesNoRoute: whatever is put together, each route is within a group of its union.
+func TestGathered_LosesNoRoute(t *testing.T) {
+	g := newGenerator(8)
+	var routes []digitRoute
+	for range 300 {
+		r := digitRoute{union: g.IntN(3)}
+		for at := range r.sets {
+			for range 1 + g.IntN(3) {
+				c := " -./0a_\xc3"[g.IntN(8)]
+				r.sets[at].add(c, c)
+			}
+		}
+		routes = append(routes, r)
+	}
+	groups := gathered(routes, 40)
+	if len(groups) != 40 {
+		t.Errorf("%d groups", len(groups))
+	}
+	for i, r := range routes {
+		if !slices.ContainsFunc(groups, func(o digitRoute) bool {
+			both := o
+			both.take(&r)
+			return both == o
+		}) {
+			t.Errorf("route %d is in no group", i)
 		}
 	}
 }
