@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -37,7 +38,7 @@ func (c *Console) guard(next http.Handler) http.Handler {
 		for name, value := range headers {
 			w.Header().Set(name, value)
 		}
-		if c.secure(r) {
+		if c.secure(r) && !local(hostOf(r)) { // it would be for all ports of a host
 			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		if !c.cfg.Named(hostOf(r)) {
@@ -107,6 +108,19 @@ func hostOf(r *http.Request) string {
 // secure says whether the browser speaks TLS: to this server, or to the proxy that is configured.
 func (c *Console) secure(r *http.Request) bool {
 	return r.TLS != nil || c.cfg.SecureHost != "" && strings.EqualFold(hostOf(r), c.cfg.SecureHost)
+}
+
+// exposes says whether browsers may hand the cookie to others: without TLS to every port of the host, and on this machine even
+// a cookie that is for TLS alone, as they take the machine itself for safe.
+func (c *Console) exposes(r *http.Request) bool { return !c.secure(r) || local(hostOf(r)) }
+
+// local says whether a host is the browser's own machine, to the browser.
+func local(host string) bool {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr.Unmap().IsLoopback()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
 // The names of the cookie. The first can only be set over TLS, by this very host, for all paths.

@@ -225,11 +225,26 @@ func TestAStolenCookieIsNoSession(t *testing.T) {
 	}
 	shows(t, ann.get(Home), 200, "send_email") // and the session goes on
 	b.tls = &tls.ConnectionState{}
-	bob := b.signedIn("bob")
-	if bob.base != "" {
-		t.Errorf("over TLS, links from elsewhere would lead nowhere: %s", bob.base)
+	bob := b.signedIn("bob") // browsers send a Secure cookie to http://127.0.0.1:3000 as well
+	thief := &browser{b: b, host: host, cookie: bob.cookie}
+	if got := thief.get(Home); bob.base == "" || got.Code == http.StatusOK {
+		t.Errorf("over TLS on the reviewer's own machine a stolen cookie reads: %d", got.Code)
 	}
 	shows(t, bob.get(Home), 200, "send_email")
+	cid := &browser{b: b, host: "portcullis.example"}
+	cid.post("/sign-in", url.Values{"credential": {"bob"}})
+	if cid.base != "" {
+		t.Errorf("over TLS, links from elsewhere would lead nowhere: %s", cid.base)
+	}
+	shows(t, cid.get(Home), 200, "send_email")
+	for host, want := range map[string]bool{
+		"127.0.0.1": true, "127.8.8.8": true, "::1": true, "::ffff:127.0.0.1": true, "localhost": true, "LocalHost.": true, "pdp.localhost": true,
+		"": false, "10.0.0.1": false, "localhost.example": false, "notlocalhost": false, "portcullis.example": false,
+	} {
+		if local(host) != want {
+			t.Errorf("%q is the browser's own machine: %t", host, !want)
+		}
+	}
 	if a, b := newPlace(), newPlace(); len(a) != 43 || a == b {
 		t.Error("a place can be guessed")
 	}
@@ -299,7 +314,7 @@ func TestCookies(t *testing.T) {
 			if k == nil || k.Name != c.cookie || k.Secure != c.secure || !k.HttpOnly || k.SameSite != http.SameSiteStrictMode || k.Path != "/" || k.Domain != "" || k.MaxAge != 0 {
 				t.Errorf("cookie %v", k)
 			}
-			if hsts := got.Header().Get("Strict-Transport-Security"); (hsts != "") != c.secure {
+			if hsts := got.Header().Get("Strict-Transport-Security"); (hsts != "") != (c.secure && c.host != host) {
 				t.Errorf("Strict-Transport-Security: %q", hsts)
 			}
 			if secret, err := base64.RawURLEncoding.DecodeString(k.Value); err != nil || len(secret) != 32 {

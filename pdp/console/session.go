@@ -31,9 +31,10 @@ func ownerOf(c identity.Caller) owner {
 	return owner{c.Tenant, c.Subject, c.Person, c.CredentialID}
 }
 
-// place is the other half of a session without TLS: a word in the paths of its pages. Browsers send a cookie to every port of a
-// host, so that a server that an agent runs on a reviewer's machine might be handed it; an address they tell to nobody.
-// Neither half is of use without the other. The zero place is that of a session over TLS, whose cookie stays where it belongs.
+// place is the other half of a session without TLS, or on the browser's own machine: a word in the paths of its pages. Browsers
+// send a cookie to every port of such a host, so that a server that an agent runs on a reviewer's machine might be handed it; an
+// address they tell to nobody. Neither half is of use without the other. The zero place is that of a session over TLS with another
+// host, whose cookie stays where it belongs.
 type place string
 
 func newPlace() place {

@@ -26,7 +26,7 @@ func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request) {
 func (c *Console) signInPage(w http.ResponseWriter, r *http.Request, status int, next, problem string) {
 	c.write(w, r, status, "sign-in", page{Title: "Sign in", Body: signInBody{
 		Next: returnTo(next), Problem: problem,
-		Elsewhere:   c.secure(r) && r.Header.Get("Sec-Fetch-Site") == "cross-site",
+		Elsewhere:   !c.exposes(r) && r.Header.Get("Sec-Fetch-Site") == "cross-site",
 		Certificate: r.TLS != nil && len(r.TLS.PeerCertificates) > 0,
 	}})
 }
@@ -61,7 +61,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 		c.sessions.end(keysOf(old))
 	}
 	var at place
-	if !c.secure(r) {
+	if c.exposes(r) {
 		at = newPlace()
 	}
 	secret, ok := c.sessions.begin(ownerOf(who), credential.Header, at)

@@ -450,7 +450,7 @@ func TestTheConsoleOverTLS(t *testing.T) {
 		t.Errorf("cookies %v", cookies)
 	}
 	thief := with()
-	thief.Jar = ann.Jar
+	thief.Jar, thief.base = ann.Jar, ann.base
 	if _, page := thief.open("/approvals"); !strings.Contains(page, "<h1>Sign in</h1>") {
 		t.Errorf("the cookie works without the certificate:\n%s", page)
 	}
