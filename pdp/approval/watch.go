@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,7 +101,6 @@ func (w *watchers) leave(id string, self *watcher) {
 func (q *Queue) committed(rec Record) {
 	rec.Content = nil
 	q.tell(&rec, rec.Approval.ID)
-	runtime.Gosched() // an agent stands still: its stream goes on before the writer is answered
 }
 
 // hand leaves a record, unless a later one is there: two commits may be told of in either order. It is called under
