@@ -96,18 +96,17 @@ func (r *digitRoute) share() float64 {
 	return all
 }
 
-// nearNumbers are the kinds of bytes around the begin of a number, with rough shares of them.
-var nearNumbers = func() (kinds []struct {
+// kindOfByte is a kind of bytes around the begin of a number, with a rough share of them.
+type kindOfByte struct {
 	set   byteset
 	share float64
-}) {
+}
+
+var nearNumbers = func() (kinds []kindOfByte) {
 	var all byteset
 	add := func(share float64, set byteset) {
 		all.union(set)
-		kinds = append(kinds, struct {
-			set   byteset
-			share float64
-		}{set, share})
+		kinds = append(kinds, kindOfByte{set, share})
 	}
 	ranged := func(lo, hi byte) (set byteset) {
 		set.add(lo, hi)

@@ -9,8 +9,14 @@ import (
 // TestDigitGate_FindsNumbersAtEachPlace: how they lie to sixteen bytes, to the ends of the text and to one another.
 func TestDigitGate_FindsNumbersAtEachPlace(t *testing.T) {
 	s := scannerOf(t, []Pattern{
-		{Regex: `\b\d{9}\b`}, {Regex: `\b[A-Z]{2}\d{6}\b`}, {Regex: `\b(?:1|22|333)-\d{4}`}, {Regex: `\b[A-Z]{6}\d{2}[A-Z]\b`}, {Regex: `\b\d\b`},
-		{Regex: `\b\d{5,7}\b`, Context: &Context{Words: []string{"passport"}, Within: 20}}, {Regex: `\b\d{3,4}\b`, Keywords: []string{"security"}}, {Regex: `\b\d{1,2}[é-ÿa]\d{3}x`},
+		{Regex: `\b\d{9}\b`},
+		{Regex: `\b[A-Z]{2}\d{6}\b`},
+		{Regex: `\b(?:1|22|333)-\d{4}`},
+		{Regex: `\b[A-Z]{6}\d{2}[A-Z]\b`},
+		{Regex: `\b\d\b`},
+		{Regex: `\b\d{5,7}\b`, Context: &Context{Words: []string{"passport"}, Within: 20}},
+		{Regex: `\b\d{3,4}\b`, Keywords: []string{"security"}},
+		{Regex: `\b\d{1,2}[é-ÿa]\d{3}x`},
 	})
 	for _, c := range s.rules {
 		if kindsOf(c)[0] != planDigits.String() {

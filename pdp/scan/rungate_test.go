@@ -10,8 +10,13 @@ import (
 func TestRunGate_FindsRunsOfEachLengthAtEachPlace(t *testing.T) {
 	var f Scratch
 	for length := minRun; length < 60; length++ {
-		s := scannerOf(t, []Pattern{{Regex: fmt.Sprintf(`[a-z]{%d}`, length)}, {Regex: fmt.Sprintf(`\b[a-z]{%d}\b`, length)}, {Regex: `[a-z0-9]{70}`},
-			{Regex: fmt.Sprintf(`[a-z/]{%d}`, length)}, {Regex: fmt.Sprintf(`\b[A-Z]?[a-z]{%d}`, length)}})
+		s := scannerOf(t, []Pattern{
+			{Regex: fmt.Sprintf(`[a-z]{%d}`, length)},
+			{Regex: fmt.Sprintf(`\b[a-z]{%d}\b`, length)},
+			{Regex: `[a-z0-9]{70}`},
+			{Regex: fmt.Sprintf(`[a-z/]{%d}`, length)},
+			{Regex: fmt.Sprintf(`\b[A-Z]?[a-z]{%d}`, length)},
+		})
 		if kindsOf(s.rules[0])[0] != planRun.String() {
 			t.Fatal("found by something else")
 		}
