@@ -20,7 +20,7 @@ type digitGate struct {
 	words  []digitWatch
 }
 
-// digitUnion is all rules with so many bytes before their first digit, those with a watch or those without.
+// digitUnion is all rules with so many bytes before their first digit, those that count near their words only or the others.
 type digitUnion struct {
 	automaton *automaton
 	headroom  int
@@ -67,7 +67,7 @@ func newDigitGate(pool *statePool, rules []*compiled) *digitGate {
 			if p.kind != planDigits {
 				continue
 			}
-			watched = c.watch >= 0
+			watched = c.watch >= 0 && len(c.filter.words) > 0 && c.longest < unbounded
 			for _, w := range p.routes {
 				u := slices.IndexFunc(g.unions, func(u digitUnion) bool { return u.headroom == w.even && u.watched == watched })
 				if u < 0 {
@@ -152,11 +152,7 @@ func (a *automaton) bytesOf(runes uint32) (bytes byteset) {
 
 // watchOf is how far from its words a rule's numbers count.
 func watchOf(c *compiled) digitWatch {
-	w := digitWatch{c.watch, unbounded, unbounded}
-	if reach := c.reach(); len(c.filter.words) > 0 && c.longest < unbounded {
-		w.before, w.behind = reach+c.longest, reach+maxHeadroom
-	}
-	return w
+	return digitWatch{c.watch, c.reach() + c.longest, c.reach() + maxHeadroom}
 }
 
 func digitRouteOf(w *plannedRoute, union int) digitRoute {
@@ -198,20 +194,16 @@ func (g *digitGate) group(groups []digitRoute) {
 }
 
 // begin gathers where numbers count only because of words there.
-func (g *digitGate) begin(f *Scratch, length int) {
+func (g *digitGate) begin(f *Scratch) {
 	f.zones, f.zone = f.zones[:0], 0
-	if len(g.words) == 0 || !f.heard && !f.streamed {
+	if !f.heard {
 		return
 	}
 	for i := range g.words {
 		w := &g.words[i]
 		last := f.last[w.watch]
-		if !f.streamed && last.epoch != f.epoch {
+		if last.epoch != f.epoch {
 			continue
-		}
-		if f.streamed || w.before >= unbounded {
-			f.zones = append(f.zones[:0], zone{0, length})
-			return
 		}
 		for at := last.index; at >= 0; {
 			c := f.candidates[at]

@@ -42,8 +42,7 @@ type Scratch struct {
 	budget     int  // what is left; negative once it is used up
 	room       int  // for candidates
 	full       bool // there was none
-	streamed   bool // the text is a part of a stream, so what is not in it says nothing
-	cut        bool // and not its first
+	cut        bool // the text is a later part of a stream
 	overran    bool // a match may begin in front of that part
 
 	grams  gramWork
@@ -210,7 +209,7 @@ func (f *Scratch) begin(s *Scanner, text string) {
 	}
 	f.budget = stepsAlways + stepsPerByte*len(text)
 	f.room = 1024 + int(candidatesPerByte*float64(len(text)))
-	f.full, f.heard, f.streamed, f.cut, f.overran = false, false, false, false, false
+	f.full, f.heard, f.cut, f.overran = false, false, false, false
 }
 
 func (f *Scratch) end() {

@@ -20,7 +20,7 @@ func (s *Scanner) marks(f *Scratch, text string) {
 	if !digits && !words && !runs {
 		return
 	}
-	s.digits.begin(f, len(text))
+	s.digits.begin(f)
 	s.runs.begin(f)
 	w := &f.marks
 	for from := 0; from < len(text) && f.budget >= 0; from += markBatch {

@@ -123,7 +123,7 @@ func wholeRunes(text string) int {
 func (t *Stream) find(ctx context.Context, text string, limit int, last bool) (open int) {
 	s, f := t.scanner, &t.f
 	f.begin(s, text)
-	f.streamed, f.cut = true, t.base > 0
+	f.cut = t.base > 0
 	defer f.end()
 	s.gates(f, text)
 	if f.budget < 0 || f.full || f.overran {

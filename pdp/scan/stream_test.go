@@ -115,3 +115,22 @@ func TestStream_TheContextMayComeLater(t *testing.T) {
 		t.Errorf("%d found, complete %t", len(found), complete)
 	}
 }
+
+// TestStream_FindsNumbersNearTheirWordsWhereverItIsCut: the gate looks at such numbers near their words only.
+func TestStream_FindsNumbersNearTheirWordsWhereverItIsCut(t *testing.T) {
+	s := scannerOf(t, []Pattern{
+		{Regex: `\b\d{9}\b`, Context: &Context{Words: []string{"passport"}, Within: 200}}, {Regex: `\b\d{7}\b`, Keywords: []string{"security"}},
+	})
+	var f Scratch
+	for early := range 24 {
+		text := strings.Repeat("x ", streamChunk/2-10*early) + "passport " + strings.Repeat("y ", 60) + "123456789 1234567"
+		text = text + strings.Repeat(" z", streamChunk) + " security"
+		want, complete := s.Find(t.Context(), text, &f)
+		if !complete || len(want) != 2 {
+			t.Fatalf("%d found, complete %t", len(want), complete)
+		}
+		if got, whole := streamed(s, text, 5000); !whole || !slices.Equal(got, want) {
+			t.Errorf("%d: %v, want %v, complete %t", early, got, want, whole)
+		}
+	}
+}
