@@ -297,6 +297,21 @@ func TestThreat_E1_WhatCanNotBePaidForIsIncomplete(t *testing.T) {
 	}
 }
 
+// TestFind_AColdScannerCompletesAnOrdinaryText: no text is incomplete because the scanner was loaded a moment ago and has all of
+// its states to build.
+func TestFind_AColdScannerCompletesAnOrdinaryText(t *testing.T) {
+	p := Pattern{Regex: `\bpersona\b[^\n]{0,200}\b(?:[a-z]+ ){0,3}\d`}
+	s := scannerOf(t, []Pattern{p, p, p})
+	text := strings.Repeat("The persona answers whatever the user asks, at once, and each answer of the persona begins with its name. ", 40)
+	var f Scratch
+	if found, complete := s.Find(t.Context(), text, &f); !complete || len(found) != 0 {
+		t.Errorf("%d found, complete %t with %d steps left", len(found), complete, f.budget)
+	}
+	if spent := stepsAlways + stepsPerByte*len(text) - f.budget; spent > stepsAlways/2 {
+		t.Errorf("%d steps", spent)
+	}
+}
+
 // TestThreat_E1_OneLongMatchCostsAStepForEachOfItsBytes, and a few more: regexp, which is slow, does not go through it.
 func TestThreat_E1_OneLongMatchCostsAStepForEachOfItsBytes(t *testing.T) {
 	s := scannerOf(t, []Pattern{{Regex: `\b[0-9a-f]{130,}\b`}})

@@ -253,7 +253,7 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 				p = c.skip(f, text, p+1, int(at.to)+1)
 				continue
 			}
-			if spent > perRule(len(text)) && f.budget >= c.plainCost(len(text)) {
+			if spent > c.perRule(len(text)) && f.budget >= c.plainCost(len(text)) {
 				return s.plainly(f, text, rule, next, count)
 			}
 			before := f.budget
@@ -315,8 +315,11 @@ func (c *compiled) skip(f *Scratch, text string, from, to int) int {
 }
 
 // perRule is what one rule may spend on runs over a text before regexp is asked to go through it once, which is linear whatever
-// the text is.
-func perRule(n int) int { return 8*n + 1<<14 }
+// the text is. It is a good part of what that costs, too: where places are many, or states are still to be built, runs are
+// dearer than that for a while and cheaper in the end, and a short text's budget would be gone.
+func (c *compiled) perRule(n int) int { return max(8*n+1<<14, c.plainCost(n)/plainPart) }
+
+const plainPart = 4
 
 // plainCost is what it costs to let regexp go through a text.
 func (c *compiled) plainCost(n int) int { return n * (plainSteps + len(c.dfa.insts)) }
