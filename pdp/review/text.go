@@ -17,6 +17,9 @@ const (
 // mark is what the PDP itself says within a text. Its brackets are spelt out wherever else they occur, so nobody else can.
 func mark(what string) string { return "⟦" + what + "⟧" }
 
+// goesOn begins a page that begins within a string: without it what stands in the string would be laid out like structure.
+var goesOn = mark("the text goes on")
+
 // Readable spells out what a reader would not see, or see elsewhere than where it stands: control, invisible and
 // bidirectional characters, marks heaped upon a letter, the brackets of the PDP's own remarks. Long runs of white space,
 // also as escapes of JSON, and of one character are counted. What comes out is printable, in one line.
@@ -31,7 +34,11 @@ func Readable(text string) string {
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(text)
-		if n := repeats(text, text[:size]); n > maxRepeats {
+		n := repeats(text, text[:size])
+		if r == '\\' {
+			n &^= 1 // whole pairs: an odd one escapes what comes next
+		}
+		if n > maxRepeats {
 			b.WriteString(spelt(r, size))
 			b.WriteString(mark(fmt.Sprintf("%d times", n)))
 			text = text[n*size:]
@@ -107,7 +114,7 @@ const maxIndent = 20
 // The text may be a part of a document, with marks in it, so it cannot be parsed.
 func LayOut(text string) string {
 	var b strings.Builder
-	depth, quoted, escaped := 0, false, false
+	depth, quoted, escaped := 0, strings.HasPrefix(text, goesOn), false
 	feed := func() {
 		b.WriteByte('\n')
 		b.WriteString(strings.Repeat("  ", min(max(depth, 0), maxIndent)))

@@ -77,9 +77,9 @@ func Decode(raw []byte) (View, error) {
 
 // Page is a part of an action as it is shown. Offsets are bytes of the canonical action.
 type Page struct {
-	Text   string
-	Offset int // where it begins: at most where it was asked to, never inside of a character or of what is masked
-	Next   int // where the next one begins, 0 after the last
+	Text   string // begins with a mark where it goes on with a text of the page before
+	Offset int    // where it begins: at most where it was asked to, never inside of a character or of what is masked
+	Next   int    // where the next one begins, 0 after the last
 }
 
 // Page shows the page that begins at an offset; beyond the end it is empty. Unless it is revealed, what is masked is not
@@ -96,6 +96,7 @@ func (v View) Page(canonical []byte, offset int64, revealed bool) Page {
 	for from > 0 && from < len(canonical) && !utf8.RuneStart(canonical[from]) {
 		from--
 	}
+	from, _ = stand(canonical, from)
 	if p, inside := around(masked, from); inside {
 		from = p.From
 	}
@@ -103,16 +104,40 @@ func (v View) Page(canonical []byte, offset int64, revealed bool) Page {
 	for to < len(canonical) && !utf8.RuneStart(canonical[to]) {
 		to--
 	}
+	to, _ = stand(canonical, to)
 	if p, inside := around(masked, to); inside {
 		if to = p.From; to <= from {
 			to = p.To
 		}
 	}
 	page := Page{Text: show(string(canonical), masked, from, to), Offset: from}
+	if _, quoted := stand(canonical, from); quoted && page.Text != "" {
+		page.Text = goesOn + page.Text
+	}
 	if to < len(canonical) {
 		page.Next = to
 	}
 	return page
+}
+
+// stand says whether a position in JSON is within a string, and where it is or, in the middle of an escape, where that begins.
+func stand(doc []byte, at int) (begin int, quoted bool) {
+	for i := 0; i < at; {
+		size := 1
+		switch {
+		case quoted && doc[i] == '\\' && i+1 < len(doc) && doc[i+1] == 'u':
+			size = len(`\u0000`)
+		case quoted && doc[i] == '\\':
+			size = len(`\n`)
+		case doc[i] == '"':
+			quoted = !quoted
+		}
+		if i+size > at && at < len(doc) {
+			return i, quoted
+		}
+		i += size
+	}
+	return at, quoted
 }
 
 // around finds the place that a position is in the middle of.

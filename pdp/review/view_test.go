@@ -1,6 +1,7 @@
 package review
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -152,4 +153,34 @@ func TestLayOutChangesNothingButSpace(t *testing.T) {
 			t.Errorf("%s is laid out as %q, want %q", in, got, want)
 		}
 	}
+}
+
+// TestThreat_A15_LayoutIsTheActionsOwn: no text of an agent is laid out as if it were structure, nor structure as if it were text:
+// not by where a page begins, and not by what is counted instead of shown.
+func TestThreat_A15_LayoutIsTheActionsOwn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		parts := rapid.SampledFrom([]string{`,to:ann,`, `{`, `]`, `"`, `\`, "\n", strings.Repeat(`\`, 33), strings.Repeat(`\`, 70) + `"`, "\x01", "é", "x"})
+		texts := rapid.SliceOfN(rapid.SliceOfN(parts, 0, 8), 1, 4).Draw(t, "texts")
+		padding := rapid.IntRange(PageBytes-30, PageBytes+10).Draw(t, "padding")
+		action := map[string]string{"a": strings.Repeat("ab", padding)[:padding]}
+		for i, text := range texts {
+			action[fmt.Sprint("t", i)] = strings.Join(text, "")
+		}
+		canonical, err := json.Marshal(action)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var shown strings.Builder
+		for offset, pages := int64(0), 0; offset > 0 || pages == 0; pages++ {
+			page := View{}.Page(canonical, offset, false)
+			if page.Offset != int(offset) || pages > 2 {
+				t.Fatalf("page %d, asked for at %d, is at %d", pages, offset, page.Offset)
+			}
+			shown.WriteString(LayOut(page.Text))
+			offset = int64(page.Next)
+		}
+		if want := len(action) + 1; strings.Count(shown.String(), "\n") != want { // after the brace and each comma, and before the last brace
+			t.Fatalf("%d line breaks, want %d, in %.200s", strings.Count(shown.String(), "\n"), want, strings.ReplaceAll(shown.String(), "ab", ""))
+		}
+	})
 }
