@@ -21,6 +21,7 @@ type desk struct {
 func (d desk) SubmitVerdict(ctx context.Context, id string, who approval.Voter, b approval.Ballot) (approval.Result, error) {
 	result, err := d.engine.SubmitVerdict(ctx, id, who, b)
 	if err != nil {
+		d.verdictRefused(ctx, id, who, b, err)
 		return result, err
 	}
 	a := result.Approval
@@ -33,6 +34,27 @@ func (d desk) SubmitVerdict(ctx context.Context, id string, who approval.Voter, 
 		},
 	})
 	return result, nil
+}
+
+// verdictRefused puts on record who tried to decide what is not theirs to decide, or not as they saw it. An ask of another
+// tenant does not exist for them, so there is nothing to tell; a form that is wrong is no verdict.
+func (d desk) verdictRefused(ctx context.Context, id string, who approval.Voter, b approval.Ballot, cause error) {
+	refused, ok := errors.AsType[*approval.Error](cause)
+	if !ok || refused.Problem != approval.Denied && refused.Problem != approval.FailedPrecondition {
+		return
+	}
+	a, err := d.Get(ctx, id)
+	if err != nil || a.Tenant != who.Tenant {
+		return
+	}
+	d.record(decisionlog.Entry{Type: decisionlog.TypeVerdict, Verdict: verdictLine(ctx, id, who, b, approval.Result{Approval: a, Reason: refused.Reason})})
+	d.events.Publish(event.Event{
+		Type: event.Verdict, Tenant: a.Tenant,
+		Message: who.Named() + " may not say " + string(b.Verdict) + " to " + a.Tool + " of agent " + a.Agent + ": " + refused.Reason,
+		Attributes: map[string]string{
+			"approval_id": id, "refused": refused.Reason, "state": string(a.State), "agent": a.Agent, "tool": a.Tool,
+		},
+	})
 }
 
 // verdictLine is what the decision log keeps of a verdict.

@@ -291,6 +291,12 @@ func TestIdentity(t *testing.T) {
 			if (got.code == 0) != row.applied || !strings.Contains(got.err, row.says) {
 				t.Errorf("%s asks, %s approves: %d %s%s", row.asks, row.name, got.code, got.out, got.err)
 			}
+			if row.says == "SELF_APPROVAL" { // and that they tried is on record
+				eventually(t, 5*time.Second, "the decision log has it", func() bool {
+					logged := c.feed(t, "", "log", "query", "--data-dir", c.data, "--type", "verdict", "--approval", id, "--json")
+					return strings.Contains(logged.ok(t).out, `"applied":false,"reason":"SELF_APPROVAL"`)
+				})
+			}
 		}
 	})
 	t.Run("TestThreat_B12_AnAgentsCertificateGivesNoVerdict", func(t *testing.T) {
