@@ -53,3 +53,22 @@ func TestThreat_E1_ViewsTakeLinearTime(t *testing.T) {
 		}
 	}
 }
+
+// TestFind_ALogOfManyFindingsIsComplete: an address, and a host that is allowed, in each line of a quarter
+// of a megabyte are no attack, and nobody need be asked.
+func TestFind_ALogOfManyFindingsIsComplete(t *testing.T) {
+	s := scannerOf(t, []Pattern{
+		{Regex: `[A-Za-z0-9](?:[A-Za-z0-9._%+'-]{0,63})@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,6}[A-Za-z]{2,24}\b`},
+		{
+			Regex: `\b(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}\b`,
+			Allow: []string{`127\..*`, `192\.168\..*`, `172\.(?:1[6-9]|2\d|3[01])\..*`, `169\.254\..*`, `0\..*`, `10\..*`},
+		},
+	})
+	line := "2026-03-14 12:00:11 INFO login user=first.second@example.com ip=10.20.30.40 ok\n"
+	lines := 256 << 10 / len(line)
+	var f Scratch
+	found, complete := s.Find(t.Context(), strings.Repeat(line, lines), &f)
+	if !complete || len(found) != lines {
+		t.Errorf("%d found in %d lines, complete %t", len(found), lines, complete)
+	}
+}

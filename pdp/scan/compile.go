@@ -222,7 +222,7 @@ func (r *row) compile(planner *planner) {
 	c.keywords, c.checkedBy = slices.Clone(p.Keywords), p.Validator
 	c.filter.minMilli = p.MinEntropyMilli
 	if v, ok := validators[p.Validator]; ok {
-		c.filter.validator = v
+		c.filter.validator, c.filter.validatorCost = v, validatorCost(p.Validator)
 	} else {
 		r.refuse("validator", ReasonUnknownValidator, "%s is none of: %s", clip(p.Validator), strings.Join(validatorNames(), ", "))
 	}

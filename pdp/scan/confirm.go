@@ -7,7 +7,8 @@ import (
 )
 
 // confirmer lets regexp have the last word on what the automaton found: in a window that holds all that decides the
-// match, and the character before it, which assertions may ask for. Findings are few, so this costs next to nothing.
+// match, and the character before it, which assertions may ask for. Where findings are few, this costs next to nothing; where
+// they are many, as addresses are in a log, it would be nearly all that a text costs, and regexp is asked for the first of them.
 type confirmer struct {
 	first func() *regexp.Regexp // for a match at the begin of the text
 	later func() *regexp.Regexp // for one behind a character
@@ -29,6 +30,9 @@ func newConfirmer(expr string) confirmer {
 // maxConfirm bounds the window, in bytes. A match that takes more to decide is the automaton's alone, as are the places where
 // there is none: regexp takes fifty times as long for each byte, and a text can be one long match of several rules.
 const maxConfirm = 1 << 10
+
+// maxConfirmed is for how many matches of a rule in one text regexp is asked.
+const maxConfirmed = 64
 
 // confirms pays for regexp, and says whether it, too, finds the match text[start:end]; death is where the automaton saw nothing
 // more to come.

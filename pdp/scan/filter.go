@@ -20,10 +20,12 @@ const (
 type filter struct {
 	validator validator
 	minMilli  int64
-	allow     []*regexp.Regexp // anchored at both ends
-	words     []contextWord
-	begins    byteset // what the words begin with
-	within    int
+	// validatorCost is what a validator costs beside its bytes, in steps.
+	validatorCost int
+	allow         []*regexp.Regexp // anchored at both ends
+	words         []contextWord
+	begins        byteset // what the words begin with
+	within        int
 }
 
 // contextWord is a word to stand near a match.
@@ -35,7 +37,7 @@ type contextWord struct {
 // accepts says whether the match text[start:end] counts. The window is room for what stands around it.
 func (f *filter) accepts(text string, start, end int, window *[]byte) bool {
 	match := text[start:end]
-	if f.validator != nil && !f.validator(match, f.minMilli) {
+	if !f.valid(match) {
 		return false
 	}
 	for _, a := range f.allow {
@@ -44,6 +46,10 @@ func (f *filter) accepts(text string, start, end int, window *[]byte) bool {
 		}
 	}
 	return len(f.words) == 0 || f.inContext(text, start, end, window)
+}
+
+func (f *filter) valid(match string) bool {
+	return f.validator == nil || f.validator(match, f.minMilli)
 }
 
 // inContext says whether one of the words stands near text[start:end].

@@ -245,6 +245,7 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 	tried := 0 // where nothing was tried yet
 	wanted := keywordsUnknown
 	spent := 0 // on runs
+	confirmed := 0
 	near := f.nearbyOf(c)
 	reach := c.reach()
 	for _, at := range candidates {
@@ -279,7 +280,7 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 				continue
 			}
 			if wanted == keywordsThere {
-				if !f.confirms(c, text, p, end, death) {
+				if confirmed++; confirmed <= maxConfirmed && !f.confirms(c, text, p, end, death) {
 					f.drop(rule)
 					return s.plainly(f, text, rule, 0, 0)
 				}
@@ -361,21 +362,31 @@ func (f *Scratch) drop(rule int32) {
 	}
 }
 
-// accepts pays for the filters of a match and asks them.
+// accepts asks the filters of a match, and pays for each that is asked.
 func (f *Scratch) accepts(c *compiled, text string, start, end int) bool {
-	n := end - start
+	match := text[start:end]
 	if c.filter.validator != nil {
-		f.budget -= validatorCall + n
+		if f.budget -= c.filter.validatorCost + len(match); f.budget < 0 || !c.filter.valid(match) {
+			return false
+		}
 	}
-	f.budget -= (plainCall + plainSteps*n) * len(c.filter.allow)
-	if len(c.filter.words) > 0 {
-		f.budget -= plainCall + n + 3*c.filter.within
+	for _, a := range c.filter.allow {
+		if f.budget -= allowCall + allowSteps*len(match); f.budget < 0 || a.MatchString(match) {
+			return false
+		}
 	}
-	return f.budget >= 0 && c.filter.accepts(text, start, end, &f.window)
+	if len(c.filter.words) == 0 {
+		return f.budget >= 0
+	}
+	f.budget -= plainCall + len(match) + 3*c.filter.within
+	return f.budget >= 0 && c.filter.inContext(text, start, end, &f.window)
 }
 
-// validatorCall is what a validator costs beside its bytes: the dearest of them take a hash, or divide long numbers.
-const validatorCall = 300
+// allowCall and allowSteps are what an allowlist's regex costs: less than others, for it is anchored and most fail at once.
+const (
+	allowCall  = 25
+	allowSteps = 8
+)
 
 type keywordState int
 

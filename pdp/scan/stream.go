@@ -175,7 +175,7 @@ func (t *Stream) resolve(text string, rule int32, limit int, last bool) (open in
 					t.next[rule] = int(^uint(0) >> 1)
 					return limit
 				}
-				if !f.confirms(c, text, p, end, death) {
+				if t.count[rule] <= maxConfirmed && !f.confirms(c, text, p, end, death) {
 					t.partial = true
 				}
 				t.take(rule, p, end)

@@ -56,6 +56,15 @@ var validators = func() map[string]validator {
 	return all
 }()
 
+// validatorCost is what a validator costs in steps, beside one for each byte: those of wallets take a hash or divide long numbers,
+// and what is no number has its characters counted.
+func validatorCost(name string) int {
+	if !checksDigits(name) || strings.HasPrefix(name, "base58") || name == "bech32" {
+		return 300
+	}
+	return 60
+}
+
 // checksDigits says whether a validator does more than look at the kind of characters: only patterns that have one look at
 // numbers without their separators. The Rego reference has the same list.
 func checksDigits(validatorName string) bool {
