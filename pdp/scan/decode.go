@@ -285,12 +285,12 @@ func tagsWithinWord(s string) escape {
 }
 
 // urls writes URLs that are spelt oddly as a program that follows them would read them (D14). Which URL a text names is
-// pdp/action's to say, for the whole program; how many it may name, too: policy hears of it from there.
-func (w *rewriting) urls() {
+// pdp/action's to say, for the whole program; how many it may name, too, and complete says whether that was enough.
+func (w *rewriting) urls() (complete bool) {
 	if !strings.Contains(w.from, "//") && !strings.Contains(w.from, ":/") && !strings.Contains(w.from, `:\`) {
-		return
+		return true
 	}
-	action.OddURLs(w.from, func(canonical string, from, to int) { w.replace(from, to, canonical) })
+	return action.OddURLs(w.from, func(canonical string, from, to int) { w.replace(from, to, canonical) })
 }
 
 // tagFirst and tagLast bound the Unicode tag characters that stand for ASCII and show nothing (THREATS D3).

@@ -48,6 +48,10 @@ func (w *rewriting) normalise(limit int) (complete bool) {
 	return true
 }
 
+// mostNormal is how long the normal form of a text of n bytes may be. Some characters stand for eighteen, and a text of
+// nothing else costs as much as the text that it stands for; nobody writes like that.
+func mostNormal(n int) int { return 4*n + 1<<10 }
+
 // normalised is the normal form of a short text.
 func normalised(s string) string {
 	w := &rewriting{}

@@ -91,7 +91,7 @@ func (t *tracer) of(i int) []edit {
 	case wayTags:
 		w.tags()
 	case wayNormalise:
-		w.normalise(t.v.budget.MaxBytes)
+		w.normalise(min(t.v.budget.MaxBytes, mostNormal(len(t.v.views[n.from].text))))
 	case wayEscapes:
 		w.escapes(nil)
 	case wayURLs:

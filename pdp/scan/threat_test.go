@@ -175,6 +175,26 @@ func TestThreat_D14_OddURLsAreReadAsTheyAreFollowed(t *testing.T) {
 	}
 }
 
+// More than anybody reads is not clean: neither URLs before the one that counts, nor characters that stand for many.
+func TestThreat_E1_WhatReadsAsTooMuchIsIncomplete(t *testing.T) {
+	s := mustCompile(t, pack())
+	for name, c := range map[string]struct {
+		text string
+		want bool
+	}{
+		"a thousand URLs":         {strings.Repeat("https://a.example/ ", 1000), false},
+		"five thousand URLs":      {strings.Repeat("https://a.example/ ", 5000) + `https:\\evil.example\x`, true},
+		"a few ligatures":         {strings.Repeat("\ufdfa", 40), false},
+		"a text of ligatures":     {strings.Repeat("\ufdfa", 4000), true},
+		"a text with ligatures":   {strings.Repeat("the word \ufdfa stands here; ", 400), false},
+		"a text of compatibility": {strings.Repeat("\u3392\u00bd\u2122\ufb03", 4000), false},
+	} {
+		if r := s.scanOne(c.text); r.Incomplete != c.want {
+			t.Errorf("%s: incomplete %t", name, r.Incomplete)
+		}
+	}
+}
+
 func TestThreat_D1_GzipIsUnpackedWithinBounds(t *testing.T) {
 	s := mustCompile(t, pack())
 	pack := encodings[6].encode

@@ -220,7 +220,7 @@ func (v *viewer) derive(i int) {
 			v.decoded(i, wayTags, 0, true)
 		}
 		w.start(text, false)
-		switch complete := w.normalise(v.budget.MaxBytes - v.bytes); {
+		switch complete := w.normalise(min(v.budget.MaxBytes-v.bytes, mostNormal(len(text)))); {
 		case !complete:
 			v.incomplete = true
 		case w.any:
@@ -241,7 +241,10 @@ func (v *viewer) derive(i int) {
 		v.decoded(i, wayRuns, kind, true)
 	}
 	w.start(text, false)
-	if w.urls(); w.any {
+	if !w.urls() {
+		v.incomplete = true // there are more than anybody would read
+	}
+	if w.any {
 		v.decoded(i, wayURLs, 0, false)
 	}
 	v.numbers(i)
