@@ -45,7 +45,7 @@ func Masks(r scan.Rule) bool {
 
 // New makes the view of an action. says is what the agent's request claims about it, as JSON, or empty.
 func New(s *scan.Scanner, canonical []byte, findings []scan.Finding, says []byte) View {
-	return View{Findings: findings, Masked: s.Places(string(canonical), Masks), Says: words(s, string(says))}
+	return View{Findings: findings, Masked: masked(s, canonical), Says: words(s, string(says))}
 }
 
 // words shows what the agent says like anything else that it wrote, and briefly.
@@ -122,23 +122,21 @@ func (v View) Page(canonical []byte, offset int64, revealed bool) Page {
 
 // stand says whether a position in JSON is within a string, and where it is or, in the middle of an escape, where that begins.
 func stand(doc []byte, at int) (begin int, quoted bool) {
-	for i := 0; i < at; {
-		size := 1
+	begin = at
+	units(doc[:min(at+maxEscape, len(doc))], func(from, to int, inside bool) {
 		switch {
-		case quoted && doc[i] == '\\' && i+1 < len(doc) && doc[i+1] == 'u':
-			size = len(`\u0000`)
-		case quoted && doc[i] == '\\':
-			size = len(`\n`)
-		case doc[i] == '"':
+		case from >= at:
+		case to > at:
+			begin, quoted = from, true
+		case doc[from] == '"' && !inside:
 			quoted = !quoted
 		}
-		if i+size > at && at < len(doc) {
-			return i, quoted
-		}
-		i += size
-	}
-	return at, quoted
+	})
+	return begin, quoted
 }
+
+// maxEscape is the length of the longest escape of JSON.
+const maxEscape = len(`\u0000`)
 
 // around finds the place that a position is in the middle of.
 func around(places []scan.Place, at int) (scan.Place, bool) {

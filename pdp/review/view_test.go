@@ -184,3 +184,28 @@ func TestThreat_A15_LayoutIsTheActionsOwn(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatIsMaskedIsContent: names, texts and numbers are, with all of an escape, and what stands around them is not. What a
+// match that reached too far had in it is found again.
+func TestWhatIsMaskedIsContent(t *testing.T) {
+	s, err := scan.Compile([]scan.Pattern{{
+		ID: "a.word", Category: "credential", Severity: "high", Confidence: "high", Regex: `pw \S{4,}|pin":\d{4}|key-[A-Z]{4}`,
+		Examples: scan.Examples{Match: []string{"pw abcd", `pin":1234`, "key-ABCD"}, NoMatch: []string{"a", "b", "c"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for doc, want := range map[string]string{
+		`{"a":"pw abcd","b":"x"}`:                `{"a":"⟦masked 7 bytes⟧","b":"x"}`,
+		`{"a":"pw abcd","b":["key-ABCD","y z"]}`: `{"a":"⟦masked 7 bytes⟧","b":["⟦masked 8 bytes⟧","y z"]}`,
+		`{"a":["pw abcd",{"b":7}],"c":true}`:     `{"a":["⟦masked 7 bytes⟧",{"b":7}],"c":true}`,
+		`{"pin":1234,"b":"x"}`:                   `{"⟦masked 3 bytes⟧":⟦masked 4 bytes⟧,"b":"x"}`,
+		`{"pw abcd":"v","b":"x"}`:                `{"⟦masked 7 bytes⟧":"⟦masked 1 bytes⟧","b":"x"}`,
+		`["pw a\"b\\c\u0001"," x"]`:              `["⟦masked 16 bytes⟧"," x"]`,
+		`"pw abcd"`:                              `"⟦masked 7 bytes⟧"`,
+	} {
+		if got := New(s, []byte(doc), nil, nil).Page([]byte(doc), 0, false).Text; got != want {
+			t.Errorf("%s is shown as %s, want %s", doc, got, want)
+		}
+	}
+}

@@ -93,22 +93,39 @@ type Place struct {
 // other; what was found encoded is covered as a whole. It is for what people are shown: they must see where something
 // stands but not what. A text that was not searched to its end is one such part.
 func (s *Scanner) Places(text string, covers func(Rule) bool) []Place {
+	return s.PlacesApart([]string{text}, covers)[0]
+}
+
+// PlacesApart are the places of several texts, each looked at by itself: what matches over the end of one is in none. If one was
+// not searched to its end, each is one such part.
+func (s *Scanner) PlacesApart(texts []string, covers func(Rule) bool) [][]Place {
 	v := viewers.Get().(*viewer)
 	defer v.free()
-	found, searched, _ := s.occurrences(context.Background(), v, []Text{{Value: text}}, Budget{MaxBytes: max(DefaultMaxBytes, 2*len(text))})
-	if !searched {
-		return []Place{{From: 0, To: len(text)}}
+	size := 0
+	in := make([]Text, len(texts))
+	for i, text := range texts {
+		in[i], size = Text{Pointer: itself, Value: text}, size+len(text)
 	}
-	var places []Place
+	found, searched, _ := s.occurrences(context.Background(), v, in, Budget{MaxBytes: max(DefaultMaxBytes, 2*size)})
+	out := make([][]Place, len(texts))
+	for i := range texts {
+		if !searched {
+			out[i] = []Place{{From: 0, To: len(texts[i])}}
+		}
+	}
 	for _, o := range found {
+		places := out[o.Text]
 		last := len(places) - 1
 		switch {
-		case o.From == o.To || !covers(s.Rule(o.rule)):
+		case !searched || o.From == o.To || o.Pointer != itself || !covers(s.Rule(o.rule)):
 		case last >= 0 && o.From < places[last].To:
 			places[last].To = max(places[last].To, o.To)
 		default:
-			places = append(places, Place{From: o.From, To: o.To})
+			out[o.Text] = append(places, Place{From: o.From, To: o.To})
 		}
 	}
-	return places
+	return out
 }
+
+// itself is the pointer of what is looked at by itself, and not of all texts strung together.
+const itself = "/"
