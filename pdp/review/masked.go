@@ -15,7 +15,7 @@ import (
 func masked(s *scan.Scanner, canonical []byte) []scan.Place {
 	text := string(canonical)
 	found := s.Places(text, Masks)
-	if len(found) == 1 && found[0] == (scan.Place{From: 0, To: len(text)}) { // not searched to its end
+	if len(found) == 0 || found[0] == (scan.Place{From: 0, To: len(text)}) { // nothing, or not searched to its end
 		return found
 	}
 	members := membersOf(canonical)
