@@ -43,7 +43,7 @@ func (d desk) verdictRefused(ctx context.Context, id string, who approval.Voter,
 	if !ok || refused.Problem != approval.Denied && refused.Problem != approval.FailedPrecondition {
 		return
 	}
-	a, err := d.Get(ctx, id)
+	a, err := d.Get(context.WithoutCancel(ctx), id) // who hangs up in time is on record all the same
 	if err != nil || a.Tenant != who.Tenant {
 		return
 	}
