@@ -12,6 +12,7 @@ const (
 	// processor follows several at the same time as long as nothing has to be guessed, where one by one each step would wait
 	// for the last.
 	tailAtOnce = 8
+	tailRounds = 3 // of it; whatever is still alive then is followed by itself
 	// tailChecked is how many bytes are looked at, each by itself, before that.
 	tailChecked = 8
 )
@@ -67,7 +68,7 @@ func (g *gramGate) probeAll(f *Scratch, text string) {
 		p := &g.probes[s.probe]
 		start := int(h.at) - int(s.at)
 		pos := start + int(s.letters)
-		if p.tail == noTail || s.letters < 0 || pos+tailAtOnce > len(text) {
+		if p.tail == noTail || s.letters < 0 || pos+tailRounds*tailAtOnce > len(text) {
 			g.probe(f, text, start, s.probe, s.letters >= 0)
 			continue
 		}
@@ -76,19 +77,22 @@ func (g *gramGate) probeAll(f *Scratch, text string) {
 		}
 		w.runs = append(w.runs, tailRun{int32(start), int32(pos), s.probe, table.entries[s.probe].Load()})
 	}
-	f.budget -= tailAtOnce * len(w.runs)
-	for _, r := range w.runs[:table.advance(text, w.runs)] {
-		p := &g.probes[r.probe]
-		start, pos := int(r.start), int(r.pos)+tailAtOnce
+	runs := w.runs
+	for range tailRounds {
+		f.budget -= tailAtOnce * len(runs)
+		runs = runs[:table.advance(text, runs)]
+	}
+	for _, r := range runs {
+		start := int(r.start)
 		switch {
 		case r.state == tailUnknown: // or on the way there
 			if !g.tails.fits(f, g, text, start, r.probe, true) {
 				continue
 			}
-		case r.state != tailMaybe && !g.tails.goesOn(f, table, text, start, pos, r.state):
+		case r.state != tailMaybe && !g.tails.goesOn(f, table, text, start, int(r.pos), r.state):
 			continue
 		}
-		g.found(f, text, start, p)
+		g.found(f, text, start, &g.probes[r.probe])
 	}
 }
 
@@ -99,7 +103,7 @@ func (t *tailTable) advance(text string, runs []tailRun) (kept int) {
 		for _, c := range []byte(text[r.pos:][:tailAtOnce]) {
 			s = t.to(s, uint32(tailClass[c]))
 		}
-		r.state = s
+		r.pos, r.state = r.pos+tailAtOnce, s
 		runs[kept] = r
 		kept += int(-(s ^ tailDead) >> 31) // no branch
 	}
