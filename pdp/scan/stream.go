@@ -98,8 +98,12 @@ func (t *Stream) advance(ctx context.Context, last bool) {
 		open = limit
 	}
 	keep := max(open-streamBefore, 0)
-	for keep < len(text) && !utf8.RuneStart(text[keep]) {
-		keep++
+	if keep > 0 { // not amidst a character; what is no character's is a place like any other
+		for range utf8.UTFMax - 1 {
+			if !utf8.RuneStart(text[keep]) {
+				keep++
+			}
+		}
 	}
 	t.text = strings.Clone(text[keep:]) + held
 	t.base += keep

@@ -134,3 +134,20 @@ func TestStream_FindsNumbersNearTheirWordsWhereverItIsCut(t *testing.T) {
 		}
 	}
 }
+
+// TestStream_NothingIsLostAmongBytesThatAreNoUTF8: where a stream is cut, no byte is skipped that a match may begin with.
+func TestStream_NothingIsLostAmongBytesThatAreNoUTF8(t *testing.T) {
+	var scratch Scratch
+	for expr, text := range map[string]string{
+		`[^a]key=x+;`:    "\x80key=" + strings.Repeat("x", 2*streamChunk) + ";",
+		`^key|key=x+;`:   "\x80key=" + strings.Repeat("x", 2*streamChunk) + ";",
+		`[^a]{3}secret`:  strings.Repeat("\x80", streamChunk) + "secret " + strings.Repeat("x", streamChunk),
+		`[^a]{3}secret=`: strings.Repeat("\x80", streamChunk-streamAfter+10) + "secret=" + strings.Repeat("x", streamChunk),
+	} {
+		s := scannerOf(t, []Pattern{{Regex: `key=x+;`}, {Regex: expr}, {Regex: `^key`}})
+		want, _ := s.Find(t.Context(), text, &scratch)
+		if got, complete := streamed(s, text, 1<<14); !complete || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v, complete %t", expr, got, want, complete)
+		}
+	}
+}
