@@ -232,7 +232,17 @@ func (g *gramGate) scan(f *Scratch, leads *leadGate, text string) {
 // mark gathers the even places of text[from:to] at which the bitmap knows the gram, and says how many there are, and whether
 // not all of it is ASCII.
 func (g *gramGate) mark(w *gramWork, text string, from, to int) (n int, wide bool) {
-	m, places := g.bitmap, &w.places
+	if hasVectors && to-from <= gramBatch {
+		var high uint32
+		n, from, high = markVectors(g.bitmap, text, from, to, &w.places)
+		wide = high != 0
+	}
+	n, beyond := markPlaces(g.bitmap, text, from, to, n, &w.places)
+	return n, wide || beyond
+}
+
+// markPlaces is mark, where n places are known already. What it gathers is what mark means.
+func markPlaces(m *[bitmapWords]uint64, text string, from, to, n int, places *[gramBatch]int32) (marked int, wide bool) {
 	i, all := from, uint64(0)
 	for ; i+8 <= to && i+10 <= len(text); i += 8 {
 		t := text[i : i+10]
