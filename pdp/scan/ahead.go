@@ -50,6 +50,10 @@ func newAhead(nodes []*syntax.Regexp) *ahead {
 	if err != nil {
 		return nil
 	}
+	return aheadOf(prog)
+}
+
+func aheadOf(prog *syntax.Prog) *ahead {
 	return &ahead{prog: prog, seqs: make([][][]byteset, len(prog.Inst)), seen: make([]aheadSeen, len(prog.Inst))}
 }
 

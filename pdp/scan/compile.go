@@ -48,7 +48,8 @@ type compiled struct {
 	plans   []plan
 	first   byteset // the bytes that a match may begin with
 	only    int     // that byte, if there is just one, else -1
-	longest int     // that a match can be, in bytes; unbounded or more if there is no longest
+	opening *opening
+	longest int // that a match can be, in bytes; unbounded or more if there is no longest
 	confirm confirmer
 	// watch is the watch without whose hit nothing of the rule can count: none of its keywords, or of its context's words,
 	// is in the text. Negative if there is none.

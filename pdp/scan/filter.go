@@ -54,6 +54,9 @@ func (f *filter) valid(match string) bool {
 
 // inContext says whether one of the words stands near text[start:end].
 func (f *filter) inContext(text string, start, end int, window *[]byte) bool {
+	if near := text[max(start-f.within, 0):min(end+f.within, len(text))]; isASCII(near) {
+		return hasWord(f, near)
+	}
 	from, to := start, end
 	for range f.within {
 		if from == 0 {
@@ -77,24 +80,37 @@ func (f *filter) inContext(text string, start, end int, window *[]byte) bool {
 	}
 	lower := lowered((*window)[:0], text[from:to])
 	*window = lower
+	return hasWord(f, lower)
+}
+
+// hasWord says whether one of the words stands in a text, which is in lower case but for its ASCII.
+func hasWord[T string | []byte](f *filter, text T) bool {
 	inWord := false
-	for at, c := range lower {
-		if !inWord && f.begins.has(c) {
+	for at := range len(text) {
+		if c := text[at]; !inWord && f.begins.has(foldASCII(c)) {
 			for i := range f.words {
-				if f.words[i].at(lower[at:]) {
+				if wordAt(&f.words[i], text[at:]) {
 					return true
 				}
 			}
 		}
-		inWord = isAlnum(c)
+		inWord = isAlnum(text[at])
 	}
 	return false
 }
 
-// at says whether the word stands at the begin of a text in lower case.
-func (w *contextWord) at(lower []byte) bool {
+// wordAt says whether the word stands at the begin of such a text.
+func wordAt[T string | []byte](w *contextWord, text T) bool {
 	n := len(w.text)
-	return len(lower) >= n && string(lower[:n]) == w.text && (w.prefix || len(lower) == n || !isAlnum(lower[n]))
+	if len(text) < n {
+		return false
+	}
+	for i := range n {
+		if foldASCII(text[i]) != w.text[i] {
+			return false
+		}
+	}
+	return w.prefix || len(text) == n || !isAlnum(text[n])
 }
 
 // setFilter checks and compiles a row's filters other than the validator.

@@ -250,7 +250,7 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 	reach := c.reach()
 	for _, at := range candidates {
 		for p := max(int(at.from), tried); p <= int(at.to) && p < len(text); tried = p {
-			if !c.first.has(text[p]) || !isBoundary(text, p) {
+			if !c.mayBegin(text, p) {
 				p = c.skip(f, text, p+1, int(at.to)+1)
 				continue
 			}
@@ -273,7 +273,7 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 			// The filters look at the match alone, so they come before the keywords, which may be anywhere.
 			if wanted != keywordsMissing && (near.hits == nil || near.has(p-reach, end+reach)) && f.accepts(c, text, p, end) {
 				if wanted == keywordsUnknown {
-					wanted = f.keywords(c, text, text[p:end])
+					wanted = f.keywords(c, text, p, end)
 				}
 			} else {
 				p, next = end, end
@@ -292,8 +292,13 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 	return f.budget >= 0 // else a filter may not have been asked
 }
 
-// reach is how far from a match a watch may see a word that counts.
-func (c *compiled) reach() int { return utf8.UTFMax*c.filter.within + maxKeywordBytes }
+// reach is how far from a match a word that counts may begin.
+func (c *compiled) reach() int { return utf8.UTFMax * c.filter.within }
+
+// mayBegin says whether a match may begin at text[p], as far as its first bytes tell.
+func (c *compiled) mayBegin(text string, p int) bool {
+	return c.first.has(text[p]) && (c.opening == nil || c.opening.next(text, p, p+1) == p) && isBoundary(text, p)
+}
 
 // skip goes on to where a match might begin in text[from:to].
 func (c *compiled) skip(f *Scratch, text string, from, to int) int {
@@ -308,8 +313,12 @@ func (c *compiled) skip(f *Scratch, text string, from, to int) int {
 		f.budget -= 1 + (from-start)/16
 		return from
 	}
-	for from < to && !c.first.has(text[from]) {
-		from++
+	if c.opening != nil {
+		from = c.opening.next(text, from, to)
+	} else {
+		for from < to && !c.first.has(text[from]) {
+			from++
+		}
 	}
 	f.budget -= 1 + (from-start)/2
 	return from
@@ -346,7 +355,7 @@ func (s *Scanner) plainly(f *Scratch, text string, rule int32, from, count int) 
 			continue
 		}
 		if wanted == keywordsUnknown {
-			wanted = f.keywords(c, text, text[start:end])
+			wanted = f.keywords(c, text, start, end)
 		}
 		if wanted == keywordsThere {
 			f.found = append(f.found, Match{rule, start, end})
@@ -396,12 +405,14 @@ const (
 	keywordsMissing
 )
 
-// keywords says whether one of the rule's keywords occurs in the text, knowing that match does.
-func (f *Scratch) keywords(c *compiled, text, match string) keywordState {
+// keywords says whether one of the rule's keywords occurs in the text, knowing that text[start:end] is a match. Most stand in
+// it or near it, so the whole text is the last to be searched.
+func (f *Scratch) keywords(c *compiled, text string, start, end int) keywordState {
 	if len(c.keywords) == 0 {
 		return keywordsThere
 	}
-	for _, where := range [...]string{match, text} {
+	near := text[max(start-keywordNear, 0):min(end+keywordNear, len(text))]
+	for _, where := range [...]string{text[start:end], near, text} {
 		for _, k := range c.keywords {
 			f.budget -= 8 + len(where)/keywordBytes
 			if containsFolded(where, k) {
@@ -411,6 +422,9 @@ func (f *Scratch) keywords(c *compiled, text, match string) keywordState {
 	}
 	return keywordsMissing
 }
+
+// keywordNear is how many bytes around a match are near.
+const keywordNear = 200
 
 // keywordBytes is how many bytes of a text are searched for a keyword in the time of one step.
 const keywordBytes = 8

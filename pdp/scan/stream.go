@@ -153,7 +153,7 @@ func (t *Stream) resolve(text string, rule int32, limit int, last bool) (open in
 	p := max(t.next[rule]-t.base, t.decided)
 	for _, at := range f.candidatesOf(rule) {
 		for p = max(p, int(at.from)); p <= int(at.to) && p < limit; {
-			if !c.first.has(text[p]) || !isBoundary(text, p) {
+			if !c.mayBegin(text, p) {
 				p = c.skip(f, text, p+1, int(at.to)+1)
 				continue
 			}

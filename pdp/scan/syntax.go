@@ -44,6 +44,7 @@ func (c *compiled) setRegex(p Pattern, pl *planner) (reason Reason, detail strin
 			c.only = b
 		}
 	}
+	c.opening = openingOf(c.prog, c.dfa, c.plans)
 	c.confirm = newConfirmer(p.Regex)
 	return "", ""
 }
