@@ -224,40 +224,69 @@ func (g *digitGate) begin(f *Scratch) {
 	f.zones = joined
 }
 
-// numbers looks at the numbers that begin in text[at:at+16].
-func (g *digitGate) numbers(f *Scratch, text string, at int) {
-	carry := uint64(0) // the byte before is a digit
-	if at > 0 && isDigit(text[at-1]) {
-		carry = 0x80
-	}
-	for end := at + markStep; at < end; at += 8 {
-		digits := digitsIn(loadAt(text, at))
-		for starts := digits &^ (digits<<8 | carry); starts != 0; starts &= starts - 1 {
-			g.number(f, text, at+bits.TrailingZeros64(starts)/8)
+// numbers looks at the numbers that begin in the batch at a place. As in the gram gate, no branch of the first stages depends on
+// what is frequent in texts.
+func (g *digitGate) numbers(f *Scratch, text string, from int) {
+	w := &f.marks
+	n := 0
+	for i := range w.used {
+		digits, at := w.blocks[i+1][digitMarks], from+i*blockBytes
+		starts := digits &^ (digits<<1 | w.blocks[i][digitMarks]>>63)
+		// Nearly all blocks have two at most.
+		for range 2 {
+			w.places[n] = int32(at + bits.TrailingZeros64(starts))
+			n += int((starts | -starts) >> 63)
+			starts &= starts - 1
 		}
-		carry = digits >> 56
+		for ; starts != 0; starts &= starts - 1 {
+			w.places[n] = int32(at + bits.TrailingZeros64(starts))
+			n++
+		}
+	}
+	groups := ^uint64(0)
+	if len(f.zones) == 0 {
+		groups = ^g.near
+	}
+	some := 0
+	for _, d := range w.places[:n] {
+		w.places[some] = d
+		may := g.groups(text, int(d)) & groups
+		some += int((may | -may) >> 63)
+	}
+	for _, d := range w.places[:some] {
+		g.number(f, text, int(d), groups)
 	}
 }
 
-// number looks at the number that begins at d.
-func (g *digitGate) number(f *Scratch, text string, d int) {
-	may := ^uint64(0)
-	if len(f.zones) == 0 || !f.inZone(d) {
-		may = ^g.near
-	}
+// groups are those that the number that begins at d may be of.
+func (g *digitGate) groups(text string, d int) uint64 {
 	const back, look = digitsBack, digitsLook
-	if d >= back && d+look <= len(text) {
-		t := text[d-back : d+look]
-		// All at once: half the numbers would get through any part of it, and a processor can't guess which.
-		may &= g.fits[0][t[0]] & g.fits[1][t[1]] & g.fits[2][t[2]] & g.fits[3][t[3]] & g.fits[4][t[4]] & g.fits[5][t[5]] &
-			g.fits[6][t[6]] & g.fits[7][t[7]] & g.fits[8][t[8]] & g.fits[9][t[9]] & g.fits[10][t[10]]
-	} else {
-		for i := max(0, d-back); i < min(d+look, len(text)); i++ {
-			may &= g.fits[i-d+back][text[i]]
-		}
-		if d == 0 {
-			may &= g.atText
-		}
+	if d < back || d+look > len(text) {
+		return g.groupsAtEdge(text, d)
+	}
+	t := text[d-back : d+look]
+	// All at once: half the numbers would get through any part of it, and a processor can't guess which.
+	return g.fits[0][t[0]] & g.fits[1][t[1]] & g.fits[2][t[2]] & g.fits[3][t[3]] & g.fits[4][t[4]] & g.fits[5][t[5]] &
+		g.fits[6][t[6]] & g.fits[7][t[7]] & g.fits[8][t[8]] & g.fits[9][t[9]] & g.fits[10][t[10]]
+}
+
+// groupsAtEdge is groups near an end of the text.
+func (g *digitGate) groupsAtEdge(text string, d int) uint64 {
+	may := ^uint64(0)
+	for i := max(0, d-digitsBack); i < min(d+digitsLook, len(text)); i++ {
+		may &= g.fits[i-d+digitsBack][text[i]]
+	}
+	if d == 0 {
+		may &= g.atText
+	}
+	return may
+}
+
+// number looks at the number that begins at d, which may be of some groups.
+func (g *digitGate) number(f *Scratch, text string, d int, may uint64) {
+	may &= g.groups(text, d)
+	if may&g.near != 0 && !f.inZone(d) {
+		may &^= g.near
 	}
 	for may != 0 {
 		u := &g.unions[g.of[bits.TrailingZeros64(may)]]

@@ -49,7 +49,6 @@ type Scratch struct {
 	walks  []walks // by tail
 	marks  markWork
 	runs   []int  // by class of the run gate: the end of the last run
-	word   int    // the end of the last word that it saw
 	zones  []zone // where numbers with words count
 	zone   int    // the first that is not over
 	heard  bool   // a watch saw something

@@ -1,105 +1,112 @@
 package scan
 
-// markBatch is how many bytes of a text are marked before what is marked is looked at. As in the gram gate, no branch of the
-// first stage depends on what is frequent in texts.
-const (
-	markBatch = 2048
-	markStep  = 16 // bytes at a time
-)
+import "math/bits"
 
-// markWork has places of a batch, all of them multiples of sixteen.
+// markBatch is how many bytes of a text are marked before what is marked is looked at.
+const markBatch = 2048
+
+// markWork is the marks of a batch, of the block before it and of the one behind it, and places that were found by them. Where
+// there is no text, there are no marks.
 type markWork struct {
-	numbers [markBatch / markStep]int32 // a digit is in the sixteen bytes
-	words   [markBatch / markStep]int32 // they may be amidst a word that some rule wants
-	runs    [markBatch / markStep]int32 // they may be amidst a run of what else tokens are made of
+	blocks [1 + markBatch/blockBytes + 1]blockMarks
+	used   int // blocks of the batch
+	places [markBatch/2 + 1]int32
 }
+
+// longRunBytes is the length from which on a run is long.
+const longRunBytes = minRun
 
 // marks lets the gates of digits and of runs look at a text.
 func (s *Scanner) marks(f *Scratch, text string) {
-	digits, words, runs := s.digits.used(), s.runs.wantsWords(), len(s.runs.others.classes) > 0
-	if !digits && !words && !runs {
+	digits, words, others := s.digits.used(), s.runs.wantsWords(), len(s.runs.others.classes) > 0
+	if !digits && !words && !others {
 		return
 	}
 	s.digits.begin(f)
 	s.runs.begin(f)
-	w := &f.marks
 	for from := 0; from < len(text) && f.budget >= 0; from += markBatch {
-		n, m, k := w.mark(text, from, min(from+markBatch, len(text)), &s.runs)
+		f.marks.mark(text, from)
 		if digits {
-			for _, at := range w.numbers[:n] {
-				s.digits.numbers(f, text, int(at))
-			}
+			s.digits.numbers(f, text, from)
 		}
-		if words {
-			for _, at := range w.words[:m] {
-				s.runs.word(f, text, int(at))
-			}
-		}
-		if runs {
-			for _, at := range w.runs[:k] {
-				s.runs.others.sixteen(f, text, int(at), s.runs.short)
-			}
+		if words || others {
+			s.runs.look(f, text, from)
 		}
 	}
 }
 
-const lowBits = 0x0101010101010101
-
-// digitsIn marks those of eight bytes that are 0 to 9.
-func digitsIn(x uint64) uint64 {
-	x7 := x &^ highBits
-	return (x7 + (0x80-'0')*lowBits) &^ (x7 + (0x80-'9'-1)*lowBits) &^ x & highBits
-}
-
-// mark goes through text[from:to], from being a multiple of sixteen. What of a text lies between multiples of eight is an
-// eight. A long word fills two eights on end with bytes from 0 up. A short one fills one, with bytes of a range that is
-// narrow where all rules for short words want capitals, say. A long run of something else fills three eights on end
-// with bytes from + up, a short one an eight. More than these gets through, beyond ASCII above all.
-func (w *markWork) mark(text string, from, to int, g *runGate) (numbers, words, runs int) {
-	least, most, short := g.least, g.most, g.short
-	before := uint64(highBits) // what of the eight before is below 0
-	var runX, runY uint64      // what of the two eights before is + or above
-	if from > 0 {
-		x7, y7 := load64(text[from-16:from-8])&^highBits, load64(text[from-8:from])&^highBits
-		before = ^(y7 + (0x80-'0')*lowBits) & highBits
-		runX, runY = x7+(0x80-'+')*lowBits, y7+(0x80-'+')*lowBits
+// mark marks the batch that begins at a place.
+func (w *markWork) mark(text string, from int) {
+	first, blocks := from-blockBytes, w.blocks[:]
+	if from == 0 {
+		w.blocks[0] = blockMarks{}
+		first, blocks = 0, w.blocks[1:]
 	}
-	for i := from; i < to; i += markStep {
-		var x, y uint64
-		if i+markStep <= len(text) {
-			t := text[i : i+markStep]
-			x, y = load64(t[:8]), load64(t[8:])
+	w.used = (min(len(text)-from, markBatch) + blockBytes - 1) / blockBytes
+	text = text[first:min(from+markBatch+blockBytes, len(text))]
+	n := len(text) / blockBytes
+	markBlocks(blocks[:n], text)
+	if rest := len(text) % blockBytes; rest > 0 {
+		if n > 0 { // by the last whole block of bytes, which is quicker
+			markBlocks(blocks[n:n+1], text[len(text)-blockBytes:])
+			for kind := range blocks[n] {
+				blocks[n][kind] >>= blockBytes - rest
+			}
 		} else {
-			x, y = loadAcross(text, i), loadAcross(text, i+8)
+			blocks[n] = marksOf(text)
 		}
-		x7, y7 := x&^highBits, y&^highBits
-		// The high bit of each byte that is 0 or above.
-		x0, y0 := x7+(0x80-'0')*lowBits, y7+(0x80-'0')*lowBits
-		digits := (x0&^(x7+(0x80-'9'-1)*lowBits|x) | y0&^(y7+(0x80-'9'-1)*lowBits|y)) & highBits
-		w.numbers[numbers&(markBatch/markStep-1)] = int32(i)
-		numbers += int((digits | -digits) >> 63)
-
-		noX, noY := ^x0&highBits, ^y0&highBits
-		no := noX | min(noY, before)
-		before = noY
-		no = min(no, (^(x7+least)|(x7+most))&highBits, (^(y7+least)|(y7+most))&highBits)
-		w.words[words&(markBatch/markStep-1)] = int32(i)
-		words += int((no - 1) >> 63 &^ (no >> 63))
-
-		x7, y7 = x7+(0x80-'+')*lowBits, y7+(0x80-'+')*lowBits
-		if runY&x7&(y7|runX)&highBits == highBits || short && (x7&highBits == highBits || y7&highBits == highBits) {
-			w.runs[runs&(markBatch/markStep-1)] = int32(i)
-			runs++
-		}
-		runX, runY = x7, y7
+		n++
 	}
-	return numbers, words, runs
+	if n < len(blocks) {
+		blocks[n] = blockMarks{}
+	}
 }
 
-// loadAt is load64 wherever the text ends.
-func loadAt(text string, i int) uint64 {
-	if i+8 <= len(text) {
-		return load64(text[i : i+8])
+// long gives the places where a long run of what tokens are made of begins of which the last of longRunBytes is in the batch that
+// begins at a place.
+func (w *markWork) long(from int) []int32 {
+	n := 0
+	// Of each byte: whether it ends 1, 2, 4, 8 and 16 bytes of a token, in this block and in the one before.
+	var one, two, four, eight, sixteen uint64
+	for i, marks := range w.blocks[:w.used+1] {
+		x := marks[tokenMarks]
+		x2 := x & (x<<1 | one>>63)
+		x4 := x2 & (x2<<2 | two>>62)
+		x8 := x4 & (x4<<4 | four>>60)
+		x16 := x8 & (x8<<8 | eight>>56)
+		first := x16 &^ (x16<<1 | sixteen>>63)
+		one, two, four, eight, sixteen = x, x2, x4, x8, x16
+		if i == 0 {
+			continue // of the batch before
+		}
+		at := from + (i-1)*blockBytes - longRunBytes + 1
+		w.places[n] = int32(at + bits.TrailingZeros64(first))
+		n += int((first | -first) >> 63)
+		for first &= first - 1; first != 0; first &= first - 1 { // rarely
+			w.places[n] = int32(at + bits.TrailingZeros64(first))
+			n++
+		}
 	}
-	return loadAcross(text, i)
+	return w.places[:n]
+}
+
+// from is the marks of the blockBytes bytes from a place on, which must be of the batch or of the block before it.
+func (w *markWork) from(batch, at, kind int) uint64 {
+	at += blockBytes - batch
+	i, bit := uint(at)/blockBytes, uint(at)%blockBytes
+	return w.blocks[i][kind]>>bit | w.blocks[i+1][kind]<<(blockBytes-bit)
+}
+
+// end is where the run ends that text[at] is of. kind and class are both what it is made of.
+func (w *markWork) end(text string, batch, at, kind int, class *byteset) int {
+	for at < batch+markBatch {
+		n := bits.TrailingZeros64(^w.from(batch, at, kind))
+		if at += n; n < blockBytes {
+			return at
+		}
+	}
+	for at < len(text) && class.has(text[at]) {
+		at++
+	}
+	return at
 }

@@ -1,9 +1,6 @@
 package scan
 
-import (
-	"math/bits"
-	"unicode/utf8"
-)
+import "math/bits"
 
 // runGate finds rules that need a long run of letters of one class.
 type runGate struct {
@@ -11,21 +8,11 @@ type runGate struct {
 	// for each length of a word, those that fit into it.
 	tokens []runRule
 	first  [256]uint64
+	later  [256]uint64 // those that may have it further on
 	long   [maxWordLength + 1]uint64
 	// words are other rules whose class has word characters only; others are all the rest.
 	words, others runBank
-	// What markWork.mark wants to know: whether one of others is short, and between which bytes all is that short words are
-	// made of, as what added to the least makes 128, and added to the one after the last.
-	short       bool
-	narrow      byteset
-	least, most uint64
 }
-
-const (
-	// longWord is the length from which on a word fills two eights on end; wideRun that from which on a run fills three.
-	longWord = 23
-	wideRun  = 31
-)
 
 // maxWordLength is the length of a word from where on it makes no difference.
 const maxWordLength = 128
@@ -47,6 +34,7 @@ type runBank struct {
 	by      [256]uint64 // for each byte, the classes that have it; runShared stands for all from there on
 	classes []runClass
 	at      int // its first place in Scratch.runs
+	least   int // bytes of a run that some rule wants
 }
 
 const runShared = 63
@@ -61,28 +49,11 @@ func (g *runGate) add(rule int32, p *plan) {
 	switch {
 	case p.beginsWord && len(g.tokens) < maxTokens:
 		g.addToken(r)
-		if r.least+r.length < longWord {
-			g.narrow.union(r.class)
-			g.narrow.union(r.prefix)
-		}
 	case !p.run.intersects(aroundWords):
 		g.words.add(r)
 		g.others.at = len(g.words.classes)
-		if r.length < longWord {
-			g.narrow.union(r.class)
-		}
 	default:
 		g.others.add(r)
-		g.short = g.short || r.length < wideRun
-	}
-	g.least, g.most = 0, highBits // nothing is in between
-	for b := range utf8.RuneSelf {
-		if g.narrow.has(byte(b)) {
-			if g.least == 0 {
-				g.least = (utf8.RuneSelf - uint64(b)) * lowBits
-			}
-			g.most = (utf8.RuneSelf - 1 - uint64(b)) * lowBits
-		}
 	}
 }
 
@@ -97,6 +68,9 @@ func (g *runGate) addToken(r runRule) {
 		if begins.has(byte(b)) {
 			g.first[b] |= bit
 		}
+		if r.class.has(byte(b)) || r.least > 0 && r.prefix.has(byte(b)) {
+			g.later[b] |= bit
+		}
 	}
 	for n := min(r.least+r.length, maxWordLength); n <= maxWordLength; n++ {
 		if n == maxWordLength || r.longest == 0 || n <= r.least+r.longest {
@@ -106,6 +80,9 @@ func (g *runGate) addToken(r runRule) {
 }
 
 func (b *runBank) add(r runRule) {
+	if len(b.classes) == 0 || r.length < b.least {
+		b.least = r.length
+	}
 	for i := range b.classes {
 		if b.classes[i].set == r.class {
 			b.classes[i].rules = append(b.classes[i].rules, r)
@@ -124,32 +101,67 @@ func (b *runBank) add(r runRule) {
 func (g *runGate) wantsWords() bool { return len(g.tokens)+len(g.words.classes) > 0 }
 
 func (g *runGate) begin(f *Scratch) {
-	f.word = 0
 	if n := len(g.words.classes) + len(g.others.classes); len(f.runs) < n {
 		f.runs = make([]int, n)
 	}
 	clear(f.runs)
 }
 
-// word looks at the words that sixteen bytes may be amidst.
-func (g *runGate) word(f *Scratch, text string, at int) {
-	g.wordAt(f, text, at)
-	g.wordAt(f, text, at+8)
+// look looks at the long runs of the batch at a place. Nearly all of them are words that no rule wants, and no branch of the first
+// stage depends on which.
+func (g *runGate) look(f *Scratch, text string, batch int) {
+	w := &f.marks
+	whole, some := uint64(g.wholeFrom()), 0
+	for _, start := range w.long(batch) {
+		w.places[some] = start
+		tokens, words := w.from(batch, int(start), tokenMarks), w.from(batch, int(start), wordMarks)
+		n, word := bits.TrailingZeros64(^tokens), bits.TrailingZeros64(^words)
+		// What is behind the first word of the run: has it a long one, too?
+		more := words & (words + 1) & (1<<n - 1)
+		more &= more >> 1
+		more &= more >> 2
+		more &= more >> 4
+		more &= more >> 8
+		t := text[start : start+longRunBytes]
+		later := &g.later
+		fit := g.first[t[0]] & g.long[word] & later[t[1]] & later[t[2]] & later[t[3]] & later[t[4]] & later[t[5]] & later[t[6]] & later[t[7]] &
+			later[t[8]] & later[t[9]] & later[t[10]] & later[t[11]] & later[t[12]] & later[t[13]] & later[t[14]] & later[t[15]]
+		may := fit | more | (whole-1-uint64(n))>>63
+		some += int((may | -may) >> 63)
+	}
+	for _, start := range w.places[:some] {
+		g.run(f, text, batch, int(start))
+	}
 }
 
-// wordAt looks at the word that the eight bytes at a place are amidst, if they are.
-func (g *runGate) wordAt(f *Scratch, text string, at int) {
-	if at < f.word || at+8 > len(text) || wordsIn(load64(text[at:at+8])) != highBits {
-		return
+// wholeFrom is the length of runs from which on they are looked at whatever they begin with.
+func (g *runGate) wholeFrom() int {
+	n := blockBytes // it may be longer
+	for _, b := range []*runBank{&g.words, &g.others} {
+		if len(b.classes) > 0 {
+			n = min(n, b.least)
+		}
 	}
-	start, end := extend(&wordBytes, text, at)
-	f.word = end
-	n := end - start
-	f.budget -= n / 4
-	if len(g.words.classes) > 0 {
-		g.words.word(f, text, start, end)
+	return n
+}
+
+// run looks at the run of what tokens are made of that begins at a place.
+func (g *runGate) run(f *Scratch, text string, batch, start int) {
+	end := f.marks.end(text, batch, start, tokenMarks, &runBytes)
+	f.budget -= (end - start) / 4
+	g.others.within(f, text, start, end)
+	for at := start; at < end; at++ {
+		from := at
+		if at = f.marks.end(text, batch, at, wordMarks, &wordBytes); at-from >= longRunBytes {
+			g.word(f, text, from, at)
+		}
 	}
-	for try := g.first[text[start]] & g.long[min(n, maxWordLength)]; try != 0; try &= try - 1 {
+}
+
+// word looks at a word.
+func (g *runGate) word(f *Scratch, text string, start, end int) {
+	g.words.within(f, text, start, end)
+	for try := g.first[text[start]] & g.long[min(end-start, maxWordLength)]; try != 0; try &= try - 1 {
 		r := &g.tokens[bits.TrailingZeros64(try)]
 		if r.begins(text[start:end]) {
 			f.note(r.rule, start, start)
@@ -157,30 +169,13 @@ func (g *runGate) wordAt(f *Scratch, text string, at int) {
 	}
 }
 
-// word looks at the runs of a word: each of sixteen fills eight bytes that begin at a multiple of eight.
-func (b *runBank) word(f *Scratch, text string, start, end int) {
-	for at := (start + 7) &^ 7; at+8 <= end; at += 8 {
-		b.eight(f, text, at, ^uint64(0))
-	}
-}
-
-// wordsIn marks those of eight bytes that are letters, digits or underscores.
-func wordsIn(x uint64) uint64 {
-	x7 := x &^ highBits
-	letters := x7 | foldWide
-	return ((letters+(0x80-'a')*lowBits)&^(letters+(0x80-'z'-1)*lowBits) | (x7+(0x80-'0')*lowBits)&^(x7+(0x80-'9'-1)*lowBits) |
-		^((x7 ^ '_'*lowBits) + (0x80-1)*lowBits)) &^ x & highBits
-}
-
 // begins says whether a word begins as the rule has it.
 func (r *runRule) begins(word string) bool {
 	if len(word) < r.least+r.length || r.longest > 0 && len(word) > r.least+r.longest {
 		return false
 	}
-	for i := range r.least {
-		if !r.prefix.has(word[i]) {
-			return false
-		}
+	if !r.prefixed(word) {
+		return false
 	}
 	for i := range r.length {
 		if !r.class.has(word[r.least+i]) {
@@ -190,22 +185,34 @@ func (r *runRule) begins(word string) bool {
 	return true
 }
 
-// sixteen looks at the runs that sixteen bytes are amidst, or eight of them. One that is not short fills the first eight and
-// two more on end.
-func (b *runBank) sixteen(f *Scratch, text string, at int, short bool) {
-	if short {
-		b.eight(f, text, at, ^uint64(0))
-		b.eight(f, text, at+8, ^uint64(0))
+// prefixed says whether what stands before the run may stand there.
+func (r *runRule) prefixed(text string) bool {
+	for i := range r.least {
+		if !r.prefix.has(text[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// within looks at the runs of all classes within a stretch.
+func (b *runBank) within(f *Scratch, text string, start, end int) {
+	if len(b.classes) == 0 || end-start < b.least {
 		return
 	}
-	if before := b.all(text, at-8); before != 0 {
-		b.eight(f, text, at, before&(b.all(text, at-16)|b.all(text, at+8)))
+	// Each run has eight bytes that begin at a multiple of eight, and one of 23 eight at a multiple of sixteen.
+	step := 8
+	if b.least >= 23 {
+		step = 16
+	}
+	for at := (start + step - 1) &^ (step - 1); at+8 <= end; at += step {
+		b.eight(f, text, at)
 	}
 }
 
-// eight looks at the runs of some classes that eight bytes are amidst.
-func (b *runBank) eight(f *Scratch, text string, at int, classes uint64) {
-	for try := b.all(text, at) & classes; try != 0; try &= try - 1 {
+// eight looks at the runs that eight bytes are amidst.
+func (b *runBank) eight(f *Scratch, text string, at int) {
+	for try := b.all(text, at); try != 0; try &= try - 1 {
 		i := bits.TrailingZeros64(try)
 		b.around(f, text, at, i)
 		if i == runShared {
@@ -218,9 +225,6 @@ func (b *runBank) eight(f *Scratch, text string, at int, classes uint64) {
 
 // all are the classes that all of eight bytes are of.
 func (b *runBank) all(text string, at int) uint64 {
-	if at < 0 || at+8 > len(text) {
-		return 0
-	}
 	t, by := text[at:at+8], &b.by
 	four := by[t[0]] & by[t[1]] & by[t[2]] & by[t[3]]
 	if four == 0 {
@@ -241,9 +245,20 @@ func (b *runBank) around(f *Scratch, text string, at, class int) {
 	n := end - start
 	f.budget -= n / 4
 	for i := range c.rules {
-		if r := &c.rules[i]; n >= r.length && (r.longest == 0 || n <= r.longest) {
-			f.note(r.rule, f.reach(&r.prefix, text, start, r.least, r.most, noTail), end-r.length-r.least)
+		r := &c.rules[i]
+		if n < r.length || r.longest > 0 && n > r.longest {
+			continue
 		}
+		from, to := f.reach(&r.prefix, text, start, r.least, r.most, noTail), end-r.length-r.least
+		if r.least == r.most && r.least > 0 {
+			from = max(from, 0)
+			first := from
+			for from <= to && !r.prefixed(text[from:]) {
+				from++
+			}
+			f.budget -= (from - first) / 2
+		}
+		f.note(r.rule, from, to)
 	}
 }
 

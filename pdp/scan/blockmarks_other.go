@@ -1,0 +1,8 @@
+//go:build !amd64
+
+package scan
+
+// wideMarks is for tests, which have more to do elsewhere.
+var wideMarks = false
+
+func markBlocks(marks []blockMarks, text string) { portableMarks(marks, text) }

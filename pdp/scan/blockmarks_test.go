@@ -1,0 +1,132 @@
+package scan
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// inBothWays runs a test with blocks marked by wide registers and without.
+func inBothWays(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	if !wideMarks {
+		test(t)
+		return
+	}
+	t.Run("wide", test)
+	wideMarks = false
+	defer func() { wideMarks = true }()
+	t.Run("portable", test)
+}
+
+// plainMarks is what marks mean.
+func plainMarks(text string) []blockMarks {
+	marks := make([]blockMarks, len(text)/blockBytes)
+	for i := range len(marks) * blockBytes {
+		m, bit := &marks[i/blockBytes], uint64(1)<<(i%blockBytes)
+		c := text[i]
+		if digitBytes.has(c) {
+			m[digitMarks] |= bit
+		}
+		if isWord(c) {
+			m[wordMarks] |= bit
+		}
+		if runBytes.has(c) {
+			m[tokenMarks] |= bit
+		}
+	}
+	return marks
+}
+
+// FuzzBlockMarks compares the ways to mark a text, from any place on.
+func FuzzBlockMarks(f *testing.F) {
+	f.Add(strings.Repeat("0x2a_B-7 (+49) z/Z@`[{^\x7f\x80\xff\n", 9), uint8(3))
+	f.Add(strings.Repeat("A", 64), uint8(0))
+	f.Fuzz(func(t *testing.T, text string, from uint8) {
+		text = text[min(int(from), len(text)):]
+		want := plainMarks(text)
+		for name, mark := range map[string]func([]blockMarks, string){"portable": portableMarks, "wide": markBlocks} {
+			got := slices.Repeat([]blockMarks{{1, 2, 3}}, len(want)+1)
+			if mark(got[:len(want)], text); !slices.Equal(got[:len(want)], want) || got[len(want)] != (blockMarks{1, 2, 3}) {
+				t.Errorf("%s marks of %q: %x, want %x", name, text, got, want)
+			}
+		}
+	})
+}
+
+// TestBlockMarks_KnowEachByteAtEachPlace of a block, whatever stands beside it.
+func TestBlockMarks_KnowEachByteAtEachPlace(t *testing.T) {
+	for _, around := range []string{"\x00", "5", "z", "_", "/", "\xff"} {
+		for c := range 256 {
+			for at := range blockBytes {
+				text := []byte(strings.Repeat(around, 2*blockBytes))
+				text[at] = byte(c)
+				text[2*blockBytes-1-at] = byte(c)
+				want := plainMarks(string(text))
+				got := make([]blockMarks, 2)
+				if markBlocks(got, string(text)); !slices.Equal(got, want) {
+					t.Fatalf("%#x at %d among %q: %x, want %x", c, at, around, got, want)
+				}
+				if portableMarks(got, string(text)); !slices.Equal(got, want) {
+					t.Fatalf("%#x at %d among %q, portable: %x, want %x", c, at, around, got, want)
+				}
+			}
+		}
+	}
+}
+
+// TestMarkWork_MarksBatchesAndTheirNeighbours, and nothing that is not of the text.
+func TestMarkWork_MarksBatchesAndTheirNeighbours(t *testing.T) {
+	g := newGenerator(21)
+	for _, n := range []int{0, 1, 63, 64, 65, markBatch - 1, markBatch, markBatch + 1, markBatch + 63, markBatch + 64, 2*markBatch + 65, 3 * markBatch} {
+		var b strings.Builder
+		for b.Len() < n {
+			b.WriteByte("a5-_ .Z9+"[g.IntN(9)])
+		}
+		text := b.String()
+		want := plainMarks(text + strings.Repeat("\x00", 2*markBatch))
+		var w markWork
+		for i := range w.blocks {
+			w.blocks[i] = blockMarks{1, 2, 3}
+		}
+		for from := 0; from < n; from += markBatch {
+			w.mark(text, from)
+			before := blockMarks{}
+			if from > 0 {
+				before = want[from/blockBytes-1]
+			}
+			at, used := from/blockBytes, (min(n-from, markBatch)+blockBytes-1)/blockBytes
+			if w.used != used || w.blocks[0] != before || !slices.Equal(w.blocks[1:used+2], want[at:at+used+1]) {
+				t.Fatalf("%d bytes, from %d: %x", n, from, w.blocks)
+			}
+		}
+	}
+}
+
+// TestMarkWork_KnowsLongRuns wherever they begin and end: in a block, across blocks, across batches.
+func TestMarkWork_KnowsLongRuns(t *testing.T) {
+	var w markWork
+	for _, edge := range []int{0, blockBytes, markBatch - blockBytes, markBatch, markBatch + blockBytes} {
+		for begin := max(edge-longRunBytes-2, 0); begin < edge+3; begin++ {
+			for _, length := range []int{longRunBytes - 1, longRunBytes, longRunBytes + 1, blockBytes - 1, blockBytes, 3 * blockBytes, markBatch + 2*blockBytes, 2*markBatch + 1} {
+				text := strings.Repeat(".", begin) + strings.Repeat("a", length) + strings.Repeat(".", (begin+length)%70)
+				var starts, want []int32
+				if length >= longRunBytes {
+					want = []int32{int32(begin)}
+				}
+				for from := 0; from < len(text); from += markBatch {
+					w.mark(text, from)
+					for _, start := range w.long(from) {
+						starts = append(starts, start)
+						if end := w.end(text, from, int(start), wordMarks, &wordBytes); end != begin+length {
+							t.Fatalf("%d bytes from %d on end at %d", length, begin, end)
+						}
+					}
+				}
+				if !slices.Equal(starts, want) {
+					t.Fatalf("%d bytes from %d on: runs begin at %v", length, begin, starts)
+				}
+			}
+		}
+	}
+}
