@@ -157,18 +157,6 @@ func foldSet(s byteset) *foldedSet {
 	return out
 }
 
-// bits are those that all bytes of the set have in common, and which those are.
-func (f *foldedSet) bits() (same, known byte) {
-	if len(f.bytes) == 0 {
-		return 0, 0
-	}
-	same, known = f.bytes[0], 0xFF
-	for _, b := range f.bytes {
-		known &^= b ^ same
-	}
-	return same & known, known
-}
-
 // following is how often a byte of one set is followed by one of another.
 func following(first, second *foldedSet) float32 {
 	both, all := float32(0), float32(0)

@@ -2,21 +2,20 @@ package scan
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"unicode/utf8"
 )
 
 // gramGate finds places where a gram of some rule stands: four bytes, folded, at every second place of the text. It is
 // the only thing that looks at all of a text, so it is kept to a handful of instructions a place: a multiplication, a
-// bit of a bitmap. What gets through is compared with eight bytes around the gram, as far as they are known, and what then
-// is left with the rest of its pattern.
+// bit of a bitmap. What gets through is sifted by the bytes around the gram, then compared with fifteen bytes of its route,
+// as far as they are known, and what then is left with the rest of its pattern.
 type gramGate struct {
 	bitmap  *[bitmapWords]uint64
 	buckets *[buckets + 1]gramBucket // by hash; the last is none
 	slots   []gramSlot
 	probes  []probe
-	checks  []tailCheck // by probe
-	sets    []byteset   // distinct ones; probes refer to them
+	checks  []routeCheck // by probe
+	sets    []byteset    // distinct ones; probes refer to them
 	tails   tails
 }
 
@@ -30,18 +29,15 @@ const (
 
 	foldWord = 0x20202020
 	foldWide = foldWord<<32 | foldWord
-
-	slotBytes = 8
 )
 
-// gramSlot is a gram of a route with what stands beside it: the eight bytes of the text, folded, of which the gram's are
-// some, must be bits as far as mask goes.
+// gramSlot is a gram of a route.
 type gramSlot struct {
-	bits, mask uint64
-	probe      int32
-	at         int16 // where in the probe's route the gram begins; -1: one byte before
-	back       int8  // how far before the gram the eight bytes begin
-	letters    int8  // how many letters of the probe it compares with them, or -1: not all
+	// tag is the part of the gram's hash that its bucket does not tell. Both together tell the gram, for no two have the same
+	// hash.
+	tag   uint16
+	at    int16 // where in the probe's route the gram begins; -1: one byte before
+	probe int32
 }
 
 // probe is a route of a rule, to compare the text with.
@@ -78,7 +74,7 @@ func (b *gateBuilder) probeOf(rule int32, p *plan, r *plannedRoute, tail int32) 
 		rule: rule, tail: tail, least: int32(p.least), most: int32(p.most), sets: ids, prefix: b.setID(p.prefix), alone: r.alone,
 		letters: b.letters(r.sets),
 	})
-	b.gate.checks = append(b.gate.checks, tailCheck{})
+	b.gate.checks = append(b.gate.checks, routeCheck{})
 	return int32(len(b.gate.probes) - 1)
 }
 
@@ -92,7 +88,7 @@ func (b *gateBuilder) letters(sets []byteset) uint8 {
 	return uint8(min(len(sets), maxLetters))
 }
 
-// maxLetters is so small that most slots compare them all.
+// maxLetters is so small that a check of the route compares them all.
 const maxLetters = 6
 
 func (b *gateBuilder) setID(s byteset) uint32 {
@@ -118,7 +114,7 @@ func (b *gateBuilder) addGrams(rule int32, p *plan) {
 		if a != nil {
 			known = a.behind(r.sets)
 		}
-		b.gate.checks[id] = checkOf(known[int(b.gate.probes[id].letters):])
+		b.gate.checks[id] = checkOf(known, r.alone)
 		for _, at := range [...]int{r.even, r.odd} {
 			b.addWords(r, known, at, id)
 		}
@@ -137,40 +133,13 @@ func (b *gateBuilder) addWords(r *plannedRoute, sets []byteset, at int, id int32
 		}
 		gram[i] = b.planner.fold(set)
 	}
-	slot := gramSlot{probe: id, at: int16(at)}
-	bits, mask := slot.setBeside(b.planner, sets)
-	first, letters := at-int(slot.back), int(b.gate.probes[id].letters)
-	slot.letters = int8(letters)
-	if letters > 0 && (first > 0 || first+slotBytes < letters) {
-		slot.letters = -1
-	}
 	cells := cellsOf(r, sets, at)
 	for _, word := range gramWords(&gram) {
-		slot.bits = bits | uint64(word)<<(8*slot.back)
-		slot.mask = mask | 0xFFFFFFFF<<(8*slot.back)
 		h := gramHash(word)
 		b.hashes = append(b.hashes, h)
-		b.gate.slots = append(b.gate.slots, slot)
+		b.gate.slots = append(b.gate.slots, gramSlot{tag: uint16(h), at: int16(at), probe: id})
 		b.gate.add(h, cells)
 	}
-}
-
-// setBeside chooses which eight bytes to compare: those of which most is known.
-func (s *gramSlot) setBeside(pl *planner, sets []byteset) (word, mask uint64) {
-	for back := range slotBytes - gramBytes + 1 {
-		var w, m uint64
-		for i := range slotBytes {
-			if j := int(s.at) - back + i; j >= 0 && j < len(sets) && (i < back || i >= back+gramBytes) {
-				same, known := pl.fold(sets[j]).bits()
-				w |= uint64(same) << (8 * i)
-				m |= uint64(known) << (8 * i)
-			}
-		}
-		if back == 0 || bits.OnesCount64(m) > bits.OnesCount64(mask) {
-			s.back, word, mask = int8(back), w, m
-		}
-	}
-	return word, mask
 }
 
 // finish sorts the slots by hash.
@@ -208,10 +177,8 @@ type gramWork struct {
 	runs   []tailRun
 }
 
-type gramHit struct {
-	at   int32
-	slot uint32
-}
+// gramHit is a place where the route of a probe may begin.
+type gramHit struct{ start, probe int32 }
 
 // scan looks for grams, and for characters beyond ASCII, in all of a text.
 func (g *gramGate) scan(f *Scratch, leads *leadGate, text string) {
@@ -270,32 +237,27 @@ func markPlaces(m *[bitmapWords]uint64, text string, from, to, n int, places *[g
 	return n, all&highBits != 0
 }
 
-// compare finds the slots that the first n places are like.
+// compare finds the slots of the grams at the first n places.
 func (g *gramGate) compare(w *gramWork, text string, n int) {
 	hits, found := w.hits[:cap(w.hits)], 0
 	for _, place := range w.places[:n] {
-		// The eight bytes of a slot are of these twelve.
-		at := int(place)
-		var low, high uint64
-		if from := at - slotBytes + gramBytes; from >= 0 && at+slotBytes <= len(text) {
-			low, high = load64(text[from:from+8])|foldWide, load64(text[at:at+8])|foldWide
+		var word uint32
+		if at := int(place); at+gramBytes <= len(text) {
+			word = load32(text[at : at+gramBytes])
 		} else {
-			low, high = loadAcross(text, from)|foldWide, loadAcross(text, at)|foldWide
+			word = uint32(loadAcross(text, at))
 		}
-		b := gramHash(uint32(high)) >> (32 - bucketBits)
-		first := g.buckets[b].first
-		low &= 1<<32 - 1 // the four in front
-		slots := g.slots[first:g.buckets[b+1].first]
+		h := gramHash(word | foldWord)
+		b := h >> (32 - bucketBits)
+		slots := g.slots[g.buckets[b].first:g.buckets[b+1].first]
 		if found+len(slots) > len(hits) {
 			hits = append(hits[:found], make([]gramHit, 2*(found+len(slots)))...)
 			hits = hits[:cap(hits)]
 		}
 		for i := range slots {
 			s := &slots[i]
-			shift := uint(s.back) * 8
-			hits[found] = gramHit{place, first + uint32(i)}
-			other := (high<<(shift&63)|low>>((32-shift)&63))&s.mask ^ s.bits
-			found += int(^(other | -other) >> 63) // no branch
+			hits[found] = gramHit{place - int32(s.at), s.probe}
+			found += int((uint32(s.tag^uint16(h)) - 1) >> 31) // no branch: 1 if they are the same
 		}
 	}
 	w.hits = hits[:found]
@@ -303,7 +265,7 @@ func (g *gramGate) compare(w *gramWork, text string, n int) {
 
 // loadAcross is load64 where not all bytes are of the text: the others are zero.
 func loadAcross(text string, from int) uint64 {
-	var b [slotBytes]byte
+	var b [8]byte
 	if from < 0 {
 		copy(b[-from:], text)
 	} else {
@@ -313,24 +275,20 @@ func loadAcross(text string, from int) uint64 {
 }
 
 // probe notes the places where a match may begin if the text at start is the probe's route, and goes on as its pattern does.
-// compared says that its letters are there.
-func (g *gramGate) probe(f *Scratch, text string, start int, id int32, compared bool) {
+func (g *gramGate) probe(f *Scratch, text string, start int, id int32) {
 	p := &g.probes[id]
 	if start < 0 || start+len(p.sets) > len(text) || p.alone && start > 0 && isWord(text[start-1]) {
 		return
 	}
-	if !compared || p.tail == noTail {
-		t := text[start : start+len(p.sets)]
-		for i, id := range p.sets {
-			if !g.sets[id].has(t[i]) {
-				return
-			}
+	t := text[start : start+len(p.sets)]
+	for i, id := range p.sets {
+		if !g.sets[id].has(t[i]) {
+			return
 		}
 	}
-	if p.tail != noTail && !g.tails.fits(f, g, text, start, id, compared) {
-		return
+	if p.tail == noTail || g.tails.fits(f, g, text, start, id, false) {
+		g.found(f, text, start, p)
 	}
-	g.found(f, text, start, p)
 }
 
 // found notes the places where a match may begin of which a probe stands at a place.

@@ -74,7 +74,7 @@ func (g *leadGate) scan(f *Scratch, grams *gramGate, text string, from, to int) 
 				continue
 			}
 			for _, e := range entries.routes {
-				grams.probe(f, text, i-int(e.at), e.probe, false)
+				grams.probe(f, text, i-int(e.at), e.probe)
 			}
 			f.budget -= 4 + len(entries.routes)
 		}
@@ -98,7 +98,7 @@ func (g *byteGate) scan(f *Scratch, grams *gramGate, text string, from, to int) 
 			return
 		}
 		for _, id := range g.probes {
-			grams.probe(f, text, from+i, id, false)
+			grams.probe(f, text, from+i, id)
 		}
 		f.budget -= len(g.probes)
 		from += i + 1

@@ -1,8 +1,11 @@
 package scan
 
-import "math/bits"
+import (
+	"math/bits"
+	"unicode/utf8"
+)
 
-// gramBucket has what is known of the grams whose hashes begin alike.
+// gramBucket has what is known of the grams whose hashes begin alike. The assembly knows how it lies in memory.
 type gramBucket struct {
 	// cells have the bits of the pairs of bytes that may stand beside one of the grams: just before it, just behind it, and
 	// behind that. A gram of which that is not known has a bit by itself.
@@ -17,46 +20,48 @@ const (
 	siftPairs
 )
 
-// sifting has what a byte makes of the bit of a pair, as the first or the second of it: some five bits each, which are
-// joined by an exclusive or. Behind a gram, letters are of one case and all blanks are one. Before it, all that are no word
-// character are one too, and what stands before such a one does not matter: that is what most patterns want there.
-type sifting struct {
-	first, second [256]uint8
-	matters       [256]uint8 // of the first byte's bits, by the second
-}
+// siftKinds has what a byte counts as in a pair. Behind a gram, letters are of one case and all blanks are one. Before it, all
+// that are no word character are one too, the zero, and what stands before such a one does not matter: that is what most
+// patterns want there. Whatever is not ASCII is zero.
+type siftKinds struct{ before, behind [256]uint8 }
 
-var siftedBefore, siftedBehind = func() (before, behind sifting) {
-	for b := range 256 {
+var kindsBeside = func() (kinds siftKinds) {
+	for b := range utf8.RuneSelf {
 		c := byte(b)
-		kind := c
 		switch {
 		case isWord(c):
-			kind = foldByte(c)
-			before.matters[c] = 31
+			kinds.before[c], kinds.behind[c] = foldByte(c), foldByte(c)
 		case blanks.has(c):
-			kind = ' '
+			kinds.behind[c] = ' '
+		default:
+			kinds.behind[c] = c
 		}
-		behind.first[c], behind.second[c], behind.matters[c] = scatter(kind, 1), scatter(kind, 2), 31
-		if !isWord(c) {
-			kind = 0
-		}
-		before.first[c], before.second[c] = scatter(kind, 3), scatter(kind, 4)
 	}
-	return before, behind
+	return kinds
 }()
-
-// scatter gives five bits for a byte. Letters that follow one another have different ones.
-func scatter(b byte, way uint32) uint8 {
-	return uint8((uint32(b) + way<<8) * 0x9E3779B1 >> 27)
-}
-
-// bit is the bit of a pair in a cell.
-func (s *sifting) bit(first, second byte) uint32 {
-	return uint32(s.first[first]&s.matters[second]^s.second[second]) & 31
-}
 
 // blanks are those of \s.
 var blanks = func() (s byteset) { s.add('\t', '\n'); s.add('\f', '\r'); s.add(' ', ' '); return s }()
+
+// siftFactor makes of a pair, one byte above the other, a number whose upper five bits differ for letters that follow one another.
+const siftFactor = 0x9E37
+
+// pairBit is the bit of a pair of kinds in a cell.
+func pairBit(first, second uint8) uint32 {
+	return uint32((uint16(first) | uint16(second)<<8) * siftFactor >> 11)
+}
+
+// pairBefore is that of the pair before a gram.
+func pairBefore(first, second byte) uint32 {
+	k := kindsBeside.before[second]
+	matters := uint8(-int(k) >> 63) // all bits, unless the kind is zero
+	return pairBit(kindsBeside.before[first]&matters, k)
+}
+
+// pairBehind is that of a pair behind it.
+func pairBehind(first, second byte) uint32 {
+	return pairBit(kindsBeside.behind[first], kindsBeside.behind[second])
+}
 
 // cellsOf are the pairs that may stand beside a route's gram at a place.
 func cellsOf(r *plannedRoute, sets []byteset, at int) (cells [siftPairs]uint32) {
@@ -69,33 +74,35 @@ func cellsOf(r *plannedRoute, sets []byteset, at int) (cells [siftPairs]uint32) 
 		}
 		return anyByte
 	}
-	cells[siftBefore] = siftedBefore.cell(get(at-2), get(at-1))
-	cells[siftBehind] = siftedBehind.cell(get(at+gramBytes), get(at+gramBytes+1))
-	cells[siftBeyond] = siftedBehind.cell(get(at+gramBytes+2), get(at+gramBytes+3))
+	cells[siftBefore] = cellOf(&kindsBeside.before, pairBefore, get(at-2), get(at-1))
+	cells[siftBehind] = cellOf(&kindsBeside.behind, pairBehind, get(at+gramBytes), get(at+gramBytes+1))
+	cells[siftBeyond] = cellOf(&kindsBeside.behind, pairBehind, get(at+gramBytes+2), get(at+gramBytes+3))
 	return cells
 }
 
-// cell has the bits of all pairs of two sets, or none if there are so many that they tell little.
-func (s *sifting) cell(first, second byteset) (cell uint32) {
-	firsts := uint32(0) // the first bytes that there are, by their bits
-	for a := range first.all() {
-		firsts |= 1 << s.first[a]
-	}
-	var seen [2]uint32 // the second ones, by theirs, those that the first matters to apart
-	for b := range second.all() {
-		done := &seen[s.matters[b]&1]
-		if *done>>s.second[b]&1 != 0 {
-			continue
+// cellOf has the bits of all pairs of two sets, or none if there are so many that they tell little.
+func cellOf(kinds *[256]uint8, pair func(first, second byte) uint32, first, second byteset) (cell uint32) {
+	firsts, seconds := oneOfEach(kinds, first), oneOfEach(kinds, second)
+	for s := range seconds.all() {
+		for f := range firsts.all() {
+			if cell |= 1 << pair(f, s); bits.OnesCount32(cell) > maxPairs {
+				return 0
+			}
 		}
-		*done |= 1 << s.second[b]
-		for left := firsts; left != 0; left &= left - 1 {
-			cell |= 1 << (uint8(bits.TrailingZeros32(left))&s.matters[b] ^ s.second[b])
-		}
-	}
-	if bits.OnesCount32(cell) > maxPairs {
-		return 0
 	}
 	return cell
+}
+
+// oneOfEach leaves one byte of each kind.
+func oneOfEach(kinds *[256]uint8, set byteset) (some byteset) {
+	var seen byteset
+	for b := range set.all() {
+		if k := kinds[b]; !seen.has(k) {
+			seen.add(k, k)
+			some.add(b, b)
+		}
+	}
+	return some
 }
 
 // A gram's own bits are those of its hash that neither the bitmap nor the buckets look at.
@@ -117,27 +124,47 @@ func (g *gramGate) add(hash uint32, cells [siftPairs]uint32) {
 	}
 }
 
+const (
+	siftBack  = 2 // bytes before a gram that are looked at
+	siftAhead = gramBytes + 4
+)
+
 // sift keeps of the first n places those where the bytes around the gram are such as it has.
 func (g *gramGate) sift(w *gramWork, text string, n int) (kept int) {
+	if !hasVectors {
+		return g.siftPlaces(&w.places, text, n)
+	}
+	from, to := 0, n // without those at the ends of the text
+	for from < to && w.places[from] < siftBack {
+		from++
+	}
+	for from < to && int(w.places[to-1])+siftAhead > len(text) {
+		to--
+	}
+	var last [siftAhead]int32 // what comes behind those that are sifted is written over
+	n = copy(last[:], w.places[to:n])
+	kept = from + siftVectors(g.buckets, &kindsBeside, text, &w.places, from, to)
+	return kept + copy(w.places[kept:], last[:n])
+}
+
+// siftPlaces is sift, place by place. What it keeps is what sift means.
+func (g *gramGate) siftPlaces(places *[gramBatch]int32, text string, n int) (kept int) {
 	buckets := g.buckets
-	for _, at := range w.places[:n] {
-		w.places[kept&(gramBatch-1)] = at
+	for _, at := range places[:n] {
+		places[kept&(gramBatch-1)] = at
 		from := int(at) - siftBack
-		if from < 0 || from+siftBack+slotBytes > len(text) {
+		if from < 0 || from+siftBack+siftAhead > len(text) {
 			kept++ // at an end of the text, a few times: the next stage looks closer
 			continue
 		}
-		t := text[from : from+siftBack+slotBytes]
+		t := text[from : from+siftBack+siftAhead]
 		h := gramHash(load32(t[siftBack:]) | foldWord)
 		b := &buckets[h>>(32-bucketBits)]
 		lone, turn := loneBit(h), turnOf(h)
 		before, behind, beyond := b.cells[siftBefore], b.cells[siftBehind], b.cells[siftBeyond]
-		kept += int((before>>lone | before>>((siftedBefore.bit(t[0], t[1])^turn)&31)) &
-			(behind>>lone | behind>>((siftedBehind.bit(t[6], t[7])^turn)&31)) &
-			(beyond>>lone | beyond>>((siftedBehind.bit(t[8], t[9])^turn)&31)) & 1)
+		kept += int((before>>lone | before>>((pairBefore(t[0], t[1])^turn)&31)) &
+			(behind>>lone | behind>>((pairBehind(t[6], t[7])^turn)&31)) &
+			(beyond>>lone | beyond>>((pairBehind(t[8], t[9])^turn)&31)) & 1)
 	}
 	return kept
 }
-
-// siftBack is how many bytes before a gram are looked at.
-const siftBack = 2

@@ -1,5 +1,10 @@
 package scan
 
+import (
+	"strings"
+	"unicode/utf8"
+)
+
 // tailRun is a tail on its way.
 type tailRun struct {
 	start, pos int32
@@ -13,49 +18,87 @@ const (
 	// for the last.
 	tailAtOnce = 8
 	tailRounds = 3 // of it; whatever is still alive then is followed by itself
-	// tailChecked is how many bytes are looked at, each by itself, before that.
-	tailChecked = 8
 )
 
-// tailCheck has, for each of some bytes, the classes of tailClass that it may be of. That takes one line of memory where the
-// states that the automaton would go through are in many.
-type tailCheck [tailChecked]uint64
+// routeCheck has, for the byte before a route and each of those from its begin on, the classes that it may be of. That takes
+// one line of memory, where the states that the automaton would go through are in many.
+type routeCheck [routeChecked]uint32
 
-func checkOf(sets []byteset) (check tailCheck) {
-	for i := range check {
-		if i >= len(sets) {
-			check[i] = ^uint64(0)
-			continue
+// routeChecked is how many bytes that are, and checkedBefore how many of them stand before the route.
+const (
+	routeChecked  = 16
+	checkedBefore = 1
+)
+
+// checkClass tells letters apart, of one case, and a few kinds of other characters. Whatever is not ASCII is zero.
+var checkClass = func() (class [256]uint8) {
+	for b := range utf8.RuneSelf {
+		switch c := byte(b); {
+		case isLetter(c):
+			class[c] = 1 + foldByte(c) - 'a'
+		case isDigit(c):
+			class[c] = 27
+		case c <= ' ':
+			class[c] = 28
+		case strings.IndexByte("-_./", c) >= 0:
+			class[c] = 29
+		case strings.IndexByte("=:,;\"'`", c) >= 0:
+			class[c] = 30
+		default:
+			class[c] = 31
 		}
-		for b := range sets[i].all() {
-			check[i] |= 1 << tailClass[b]
+	}
+	return class
+}()
+
+// checkOf is for a route of which so much is known.
+func checkOf(known []byteset, alone bool) (check routeCheck) {
+	for i := range check {
+		set := anyByte
+		switch at := i - checkedBefore; {
+		case at >= 0 && at < len(known):
+			set = known[at]
+		case at < 0 && alone:
+			set = aroundWords
+		}
+		for b := range set.all() {
+			check[i] |= 1 << checkClass[b]
 		}
 	}
 	return check
 }
 
-// fits says whether a text may go on like that: 1 if so, else 0.
-func (c *tailCheck) fits(text string) int {
-	_ = text[tailChecked-1]
-	return int((c[0] >> (tailClass[text[0]] & 63) & (c[1] >> (tailClass[text[1]] & 63)) & (c[2] >> (tailClass[text[2]] & 63)) &
-		(c[3] >> (tailClass[text[3]] & 63)) & (c[4] >> (tailClass[text[4]] & 63)) & (c[5] >> (tailClass[text[5]] & 63)) &
-		(c[6] >> (tailClass[text[6]] & 63)) & (c[7] >> (tailClass[text[7]] & 63))) & 1)
+// fits says whether the route may stand in a text like that: 1 if so, else 0.
+func (c *routeCheck) fits(text string) int {
+	t := text[:routeChecked]
+	return int((c[0] >> (checkClass[t[0]] & 31)) & (c[1] >> (checkClass[t[1]] & 31)) & (c[2] >> (checkClass[t[2]] & 31)) & (c[3] >> (checkClass[t[3]] & 31)) &
+		(c[4] >> (checkClass[t[4]] & 31)) & (c[5] >> (checkClass[t[5]] & 31)) & (c[6] >> (checkClass[t[6]] & 31)) & (c[7] >> (checkClass[t[7]] & 31)) &
+		(c[8] >> (checkClass[t[8]] & 31)) & (c[9] >> (checkClass[t[9]] & 31)) & (c[10] >> (checkClass[t[10]] & 31)) & (c[11] >> (checkClass[t[11]] & 31)) &
+		(c[12] >> (checkClass[t[12]] & 31)) & (c[13] >> (checkClass[t[13]] & 31)) & (c[14] >> (checkClass[t[14]] & 31)) & (c[15] >> (checkClass[t[15]] & 31)) & 1)
 }
 
-// check keeps of the hits those that may go on as their patterns want it; what is near the end of the text is kept.
+// check keeps of the hits those whose routes may be there.
 func (g *gramGate) check(w *gramWork, text string) {
-	kept := 0
-	for _, h := range w.hits {
-		s := &g.slots[h.slot]
-		from := int(h.at) - int(s.at) + int(s.letters)
-		w.hits[kept] = h
-		if s.letters < 0 || from < 0 || from+tailChecked > len(text) {
-			kept++
-			continue
-		}
-		kept += g.checks[s.probe].fits(text[from:])
+	switch {
+	case len(w.hits) == 0:
+	case hasVectors && len(text) >= routeChecked:
+		w.hits = w.hits[:checkVectors(&g.checks[0], &checkClass, text, &w.hits[0], len(w.hits))]
+	default:
+		w.hits = w.hits[:g.checkHits(w.hits, text)]
 	}
-	w.hits = w.hits[:kept]
+}
+
+// checkHits is check, hit by hit. What it keeps is what check means; what is near an end of the text is kept.
+func (g *gramGate) checkHits(hits []gramHit, text string) (kept int) {
+	for _, h := range hits {
+		hits[kept] = h
+		if from := int(h.start) - checkedBefore; from < 0 || from+routeChecked > len(text) {
+			kept++
+		} else {
+			kept += g.checks[h.probe].fits(text[from:])
+		}
+	}
+	return kept
 }
 
 // probeAll probes all hits.
@@ -64,18 +107,13 @@ func (g *gramGate) probeAll(f *Scratch, text string) {
 	w := &f.grams
 	w.runs = w.runs[:0]
 	for _, h := range w.hits {
-		s := &g.slots[h.slot]
-		p := &g.probes[s.probe]
-		start := int(h.at) - int(s.at)
-		pos := start + int(s.letters)
-		if p.tail == noTail || s.letters < 0 || pos+tailRounds*tailAtOnce > len(text) {
-			g.probe(f, text, start, s.probe, s.letters >= 0)
+		p := &g.probes[h.probe]
+		pos := int(h.start) + int(p.letters)
+		if p.tail == noTail || int(h.start) < checkedBefore || pos+tailRounds*tailAtOnce > len(text) {
+			g.probe(f, text, int(h.start), h.probe)
 			continue
 		}
-		if start < 0 || p.alone && start > 0 && isWord(text[start-1]) {
-			continue
-		}
-		w.runs = append(w.runs, tailRun{int32(start), int32(pos), s.probe, table.entries[s.probe].Load()})
+		w.runs = append(w.runs, tailRun{h.start, int32(pos), h.probe, table.entries[h.probe].Load()})
 	}
 	runs := w.runs
 	for range tailRounds {

@@ -37,20 +37,16 @@ func TestI11_AGateThatLacksAGramIsNoticed(t *testing.T) {
 	unnoticed, tried := 0, 0
 	for i := 0; i < len(whole); i += step {
 		weak := slices.Clone(whole)
-		weak[i].mask, weak[i].bits = 0, 1 // which nothing is
+		weak[i].tag++
 		s.grams.slots = weak
 		tried++
 		if !red() {
 			unnoticed++
-			t.Logf("unnoticed: gram %q", wordString(uint32(whole[i].bits>>(8*whole[i].back))))
+			t.Logf("unnoticed: gram %d", i)
 		}
 	}
 	// Grams with a character that only looks like a letter (a long s, a Kelvin sign) are in one text of thousands.
 	if unnoticed > tried/4 {
 		t.Errorf("%d of %d grams can be taken away unnoticed", unnoticed, tried)
 	}
-}
-
-func wordString(w uint32) string {
-	return string([]byte{byte(w), byte(w >> 8), byte(w >> 16), byte(w >> 24)})
 }

@@ -1,0 +1,250 @@
+#include "textflag.h"
+
+// The loops of the gram gate for processors with AVX-512 (F, BW, VBMI). Each does what a function in Go beside it says, and is
+// compared with that by a test. No loop has a branch but its own.
+
+// How far each of sixteen places is from the first: every second byte of thirty-two.
+DATA everySecond<>+0(SB)/8, $0x0000000200000000
+DATA everySecond<>+8(SB)/8, $0x0000000600000004
+DATA everySecond<>+16(SB)/8, $0x0000000A00000008
+DATA everySecond<>+24(SB)/8, $0x0000000E0000000C
+DATA everySecond<>+32(SB)/8, $0x0000001200000010
+DATA everySecond<>+40(SB)/8, $0x0000001600000014
+DATA everySecond<>+48(SB)/8, $0x0000001A00000018
+DATA everySecond<>+56(SB)/8, $0x0000001E0000001C
+GLOBL everySecond<>(SB), RODATA|NOPTR, $64
+
+// func markVectors(bitmap *[bitmapWords]uint64, text string, from, to int, places *[gramBatch]int32) (n, next int, high uint32)
+TEXT ·markVectors(SB), NOSPLIT, $0-68
+	MOVQ bitmap+0(FP), DI
+	MOVQ text_base+8(FP), SI
+	MOVQ text_len+16(FP), BX
+	MOVQ from+24(FP), CX
+	MOVQ to+32(FP), R8
+	MOVQ places+40(FP), DX
+	XORL R9, R9 // n
+	SUBQ $2, BX
+	CMPQ BX, R8
+	CMOVQLT BX, R8
+	SUBQ $32, R8 // the last place at which thirty-two bytes begin, and two more are of the text
+
+	VPBROADCASTD CX, Z0
+	VPADDD everySecond<>(SB), Z0, Z0 // the sixteen places
+	MOVL $0x20202020, AX
+	VPBROADCASTD AX, Z1 // foldWord
+	MOVL $0x9E3779B1, AX
+	VPBROADCASTD AX, Z2 // hashFactor
+	MOVL $1, AX
+	VPBROADCASTD AX, Z3
+	MOVL $32, AX
+	VPBROADCASTD AX, Z4
+	VPXORD Z5, Z5, Z5 // all words, one over the other
+	JMP check
+
+sixteen:
+	// The words: two bytes of each place, and the two behind them, folded.
+	VPMOVZXWD (SI)(CX*1), Z6
+	VPMOVZXWD 2(SI)(CX*1), Z7
+	VPSLLD $16, Z7, Z7
+	VPTERNLOGD $0xFE, Z1, Z6, Z7
+	VPORD Z7, Z5, Z5
+	// Their hashes: the upper sixteen bits say which thirty-two bits of the bitmap, the next five which of these.
+	VPMULLD Z2, Z7, Z7
+	VPSRLD $16, Z7, Z8
+	VPSRLD $11, Z7, Z7
+	KXNORW K1, K1, K1
+	VPXORD Z9, Z9, Z9
+	VPGATHERDD (DI)(Z8*4), K1, Z9
+	VPRORVD Z7, Z9, Z9
+	VPTESTMD Z3, Z9, K2
+	// The places whose bit is set move together; what is stored behind them the next round overwrites.
+	VPCOMPRESSD Z0, K2, Z6
+	VMOVDQU32 Z6, (DX)(R9*4)
+	KMOVW K2, AX
+	POPCNTL AX, AX
+	ADDQ AX, R9
+	VPADDD Z4, Z0, Z0
+	ADDQ $32, CX
+
+check:
+	CMPQ CX, R8
+	JLE sixteen
+
+	MOVL $0x80808080, AX
+	VPBROADCASTD AX, Z6
+	VPTESTMD Z6, Z5, K2
+	KMOVW K2, AX
+	VZEROUPPER
+	MOVQ R9, n+48(FP)
+	MOVQ CX, next+56(FP)
+	MOVL AX, high+64(FP)
+	RET
+
+// func siftVectors(buckets *[buckets + 1]gramBucket, kinds *siftKinds, text string, places *[gramBatch]int32, from, to int) (kept int)
+TEXT ·siftVectors(SB), NOSPLIT, $0-64
+	MOVQ buckets+0(FP), DI
+	MOVQ kinds+8(FP), BX
+	MOVQ text_base+16(FP), SI
+	MOVQ places+32(FP), DX
+	MOVQ from+40(FP), CX
+	MOVQ to+48(FP), R8
+	LEAQ (DX)(CX*4), R10 // where the next place that is kept goes
+	MOVQ R10, R11
+
+	VMOVDQU32 0(BX), Z16 // kinds before a gram
+	VMOVDQU32 64(BX), Z17
+	VMOVDQU32 256(BX), Z18 // and behind it
+	VMOVDQU32 320(BX), Z19
+	MOVL $0x20202020, AX
+	VPBROADCASTD AX, Z20 // foldWord
+	MOVL $0x9E3779B1, AX
+	VPBROADCASTD AX, Z21 // hashFactor
+	MOVL $0x80808080, AX
+	VPBROADCASTD AX, Z22
+	MOVL $0xFF00FF00, AX
+	VPBROADCASTD AX, Z23
+	MOVL $0x9E379E37, AX
+	VPBROADCASTD AX, Z24 // siftFactor
+	MOVL $1, AX
+	VPBROADCASTD AX, Z25
+	MOVL $0xFFFF, AX
+	KMOVW AX, K7 // the lanes that have a place; the cells of others are zero
+	JMP more
+
+places:
+	// The gram, the four bytes behind it, and two before it with its first two.
+	VMOVDQU32 (DX)(CX*4), Z0
+	KMOVW K7, K1
+	VPXORD Z1, Z1, Z1
+	VPGATHERDD (SI)(Z0*1), K1, Z1
+	KMOVW K7, K1
+	VPXORD Z2, Z2, Z2
+	VPGATHERDD 4(SI)(Z0*1), K1, Z2
+	KMOVW K7, K1
+	VPXORD Z3, Z3, Z3
+	VPGATHERDD -2(SI)(Z0*1), K1, Z3
+
+	// Its hash, and the three cells of its bucket.
+	VPORD Z20, Z1, Z1
+	VPMULLD Z21, Z1, Z1
+	VPSRLD $16, Z1, Z4
+	VPADDD Z4, Z4, Z4
+	KMOVW K7, K1
+	VPXORD Z5, Z5, Z5
+	VPGATHERDD 0(DI)(Z4*8), K1, Z5
+	KMOVW K7, K1
+	VPXORD Z6, Z6, Z6
+	VPGATHERDD 4(DI)(Z4*8), K1, Z6
+	KMOVW K7, K1
+	VPXORD Z7, Z7, Z7
+	VPGATHERDD 8(DI)(Z4*8), K1, Z7
+
+	// The kinds of the bytes beside it, zero for those beyond ASCII; before a kind of zero there is none.
+	VPTESTNMB Z22, Z2, K2
+	VPERMI2B.Z Z19, Z18, K2, Z2
+	VPTESTNMB Z22, Z3, K2
+	VPERMI2B.Z Z17, Z16, K2, Z3
+	VPTESTMW Z23, Z3, K2
+	VMOVDQU16.Z Z3, K2, Z3
+	// The bits of the pairs: before it, behind it, and beyond that in the upper half.
+	VPMULLW Z24, Z2, Z2
+	VPSRLW $11, Z2, Z2
+	VPMULLW Z24, Z3, Z3
+	VPSRLW $11, Z3, Z3
+	VPSRLD $16, Z2, Z4
+	// Each turned as the gram turns them; a rotation looks at five bits only.
+	VPSRLD $1, Z1, Z8
+	VPXORD Z8, Z2, Z2
+	VPXORD Z8, Z3, Z3
+	VPXORD Z8, Z4, Z4
+	VPSRLD $6, Z1, Z8 // the gram's own bit
+
+	VPRORVD Z3, Z5, Z3
+	VPRORVD Z8, Z5, Z5
+	VPORD Z3, Z5, Z5
+	VPRORVD Z2, Z6, Z2
+	VPRORVD Z8, Z6, Z6
+	VPORD Z2, Z6, Z6
+	VPRORVD Z4, Z7, Z4
+	VPRORVD Z8, Z7, Z7
+	VPORD Z4, Z7, Z7
+	VPANDD Z5, Z6, Z6
+	VPANDD Z6, Z7, Z7
+	VPTESTMD Z25, Z7, K2
+
+	VPCOMPRESSD Z0, K2, Z0
+	VMOVDQU32 Z0, (R10) // over places that were read, or lie behind the last
+	KMOVW K2, AX
+	POPCNTL AX, AX
+	LEAQ (R10)(AX*4), R10
+	ADDQ $16, CX
+
+more:
+	MOVQ R8, R9
+	SUBQ CX, R9 // places that are left
+	JLE done
+	CMPQ R9, $16
+	JGE places
+	MOVL $-1, AX
+	BZHIL R9, AX, AX
+	KMOVW AX, K7
+	JMP places
+
+done:
+	VZEROUPPER
+	SUBQ R11, R10
+	SHRQ $2, R10
+	MOVQ R10, kept+56(FP)
+	RET
+
+// func checkVectors(checks *routeCheck, classes *[256]uint8, text string, hits *gramHit, n int) (kept int)
+TEXT ·checkVectors(SB), NOSPLIT, $0-56
+	MOVQ checks+0(FP), DI
+	MOVQ classes+8(FP), BX
+	MOVQ text_base+16(FP), SI
+	MOVQ text_len+24(FP), R8
+	MOVQ hits+32(FP), DX
+	MOVQ n+40(FP), CX
+	SUBQ $16, R8 // the last place at which sixteen bytes begin
+	VMOVDQU32 0(BX), Z16
+	VMOVDQU32 64(BX), Z17
+	MOVL $0x80808080, AX
+	VPBROADCASTD AX, Z22
+	MOVL $1, AX
+	VPBROADCASTD AX, Z25
+	XORL R9, R9 // kept
+	XORL R10, R10
+	JMP enough
+
+hit:
+	MOVQ (DX)(R10*8), R11 // the place in the lower half, the probe in the upper one
+	MOVQ R11, (DX)(R9*8)
+	MOVLQSX R11, R12
+	SHRQ $32, R11
+	DECQ R12
+	MOVL $1, AX
+	CMPQ R12, R8
+	JHI keep // at an end of the text, a few times
+
+	// The classes of sixteen bytes, zero for those beyond ASCII, and whether each is one of those that there may be.
+	VMOVDQU (SI)(R12*1), X0
+	VPTESTNMB Z22, Z0, K2
+	VPERMI2B.Z Z17, Z16, K2, Z0
+	VPMOVZXBD X0, Z0
+	VPSLLVD Z0, Z25, Z0
+	SHLQ $6, R11
+	VPTESTNMD (DI)(R11*1), Z0, K2
+	XORL AX, AX
+	KORTESTW K2, K2
+	SETEQ AX
+
+keep:
+	ADDQ AX, R9
+	INCQ R10
+
+enough:
+	CMPQ R10, CX
+	JLT hit
+	VZEROUPPER
+	MOVQ R9, kept+48(FP)
+	RET

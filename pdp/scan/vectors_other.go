@@ -1,0 +1,16 @@
+//go:build !amd64
+
+package scan
+
+// hasVectors is for the processors that there is assembly for.
+const hasVectors = false
+
+func markVectors(_ *[bitmapWords]uint64, _ string, from, _ int, _ *[gramBatch]int32) (n, next int, high uint32) {
+	return 0, from, 0
+}
+
+func siftVectors(_ *[buckets + 1]gramBucket, _ *siftKinds, _ string, _ *[gramBatch]int32, _, _ int) (kept int) {
+	return 0
+}
+
+func checkVectors(_ *routeCheck, _ *[256]uint8, _ string, _ *gramHit, _ int) (kept int) { return 0 }

@@ -1,0 +1,120 @@
+package scan
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// FuzzVectors looks for a text of which many places at a time are marked, sifted or checked otherwise than one by one.
+func FuzzVectors(f *testing.F) {
+	f.Add("a text of a few words, long enough for two rounds of sixteen places, and then some", uint16(0), uint16(80), uint32(1))
+	f.Add(strings.Repeat("secret\xff \x00", 400), uint16(2048), uint16(700), uint32(0x9E3779B1))
+	f.Add("short", uint16(0), uint16(5), uint32(2))
+	g := emptyGate()
+	f.Fuzz(func(t *testing.T, text string, from, length uint16, factor uint32) {
+		if !hasVectors {
+			t.Skip("the processor has no such vectors")
+		}
+		start := min(int(from), len(text))
+		to := min(start+int(length)%(gramBatch+1), len(text))
+		g.knowWords(text, factor)
+
+		var w gramWork
+		want := new([gramBatch]int32)
+		n, wide := g.mark(&w, text, start, to)
+		m, beyond := markPlaces(g.bitmap, text, start, to, 0, want)
+		if got := w.places[:n]; !slices.Equal(got, want[:m]) {
+			t.Fatalf("%q from %d to %d: places %v, want %v", text, start, to, got, want[:m])
+		}
+		// The words of the last places reach a little further, and it costs only time to look there.
+		if reach := text[start:min(to+gramBytes, len(text))]; beyond && !wide || wide && isASCII(reach) {
+			t.Errorf("%q from %d to %d: beyond ASCII is %v, want %v", text, start, to, wide, beyond)
+		}
+
+		n, m = g.sift(&w, text, n), g.siftPlaces(want, text, m)
+		if got := w.places[:n]; !slices.Equal(got, want[:m]) {
+			t.Fatalf("%q: sifted %v, want %v", text, got, want[:m])
+		}
+
+		for i := range len(text) + 4 {
+			w.hits = append(w.hits, gramHit{int32(i - 2), int32(i % len(g.checks))})
+		}
+		hits := slices.Clone(w.hits)
+		hits = hits[:g.checkHits(hits, text)]
+		if g.check(&w, text); !slices.Equal(w.hits, hits) {
+			t.Errorf("%q: checked %v, want %v", text, w.hits, hits)
+		}
+	})
+}
+
+func emptyGate() *gramGate {
+	return &gramGate{bitmap: new([bitmapWords]uint64), buckets: new([buckets + 1]gramBucket), checks: make([]routeCheck, 3)}
+}
+
+// knowWords makes a gate know every other word of a text, about, and some of what stands beside it, and nothing else.
+func (g *gramGate) knowWords(text string, factor uint32) {
+	clear(g.bitmap[:])
+	clear(g.buckets[:])
+	clear(g.checks)
+	for i := range len(text) {
+		word := uint32(loadAcross(text, i)) | foldWord
+		if random := word * factor; random>>31 == 1 {
+			g.add(gramHash(word), [siftPairs]uint32{random & (random << 3), random >> 9 & random, random << 5 & random})
+		}
+		if i%5 > 0 {
+			continue
+		}
+		check := &g.checks[i/5%len(g.checks)]
+		for j := range check {
+			check[j] |= 1 << checkClass[byte(loadAcross(text, i+j-checkedBefore))]
+		}
+	}
+}
+
+// TestVectors_MarkAsOneByOneDoes goes through all ways in which a batch and a text may end.
+func TestVectors_MarkAsOneByOneDoes(t *testing.T) {
+	if !hasVectors {
+		t.Skip("the processor has no such vectors")
+	}
+	g := newGenerator(5)
+	text := make([]byte, 2*gramBatch+100)
+	for i := range text {
+		text[i] = byte(g.IntN(128))
+	}
+	whole := string(text)
+	gate := emptyGate()
+	gate.knowWords(whole, 0x9E3779B1)
+	var w gramWork
+	want := new([gramBatch]int32)
+	for from := 0; from <= gramBatch; from += gramBatch / 4 {
+		for length := range 120 {
+			for _, to := range []int{from + length, from + gramBatch - length} {
+				for behind := range 4 {
+					cut := whole[:min(to+behind, len(whole))]
+					n, _ := gate.mark(&w, cut, from, to)
+					m, _ := markPlaces(gate.bitmap, cut, from, to, 0, want)
+					if n == 0 && length > 60 || !slices.Equal(w.places[:n], want[:m]) {
+						t.Fatalf("from %d to %d of %d: %v, want %v", from, to, len(cut), w.places[:n], want[:m])
+					}
+					if n, m = gate.sift(&w, cut, n), gate.siftPlaces(want, cut, m); !slices.Equal(w.places[:n], want[:m]) {
+						t.Fatalf("from %d to %d of %d: sifted %v, want %v", from, to, len(cut), w.places[:n], want[:m])
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestVectors_SeeOneByteBeyondASCII wherever it is.
+func TestVectors_SeeOneByteBeyondASCII(t *testing.T) {
+	g := gramGate{bitmap: new([bitmapWords]uint64)}
+	var w gramWork
+	for at := range 100 {
+		text := []byte(strings.Repeat("a", 100))
+		text[at] = 0x80
+		if _, wide := g.mark(&w, string(text), 0, len(text)); !wide {
+			t.Errorf("not at %d", at)
+		}
+	}
+}
