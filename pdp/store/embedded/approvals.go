@@ -42,12 +42,18 @@ func (s *Store) OpenApprovals(window int) (*Approvals, error) {
 		return nil, fmt.Errorf("replay window of approvals is %d", window)
 	}
 	err := s.buckets(approvalsBucket, approvalContentsBucket, approvalGroupsBucket, approvalLiveBucket,
-		approvalDueBucket, approvalAskedBucket, approvalDigestsBucket, approvalCountsBucket, approvalChangesBucket)
+		approvalDueBucket, approvalAskedBucket, approvalDigestsBucket, approvalCountsBucket, approvalChangesBucket, approvalRecentBucket)
 	if err != nil {
 		return nil, err
 	}
 	a := &Approvals{db: s.db, window: uint64(window)}
-	if err := a.write(context.Background(), approvalsTx.index); err != nil {
+	err = a.write(context.Background(), func(tx approvalsTx) error {
+		if err := tx.overtaken(); err != nil {
+			return err
+		}
+		return tx.index()
+	})
+	if err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -57,7 +63,7 @@ func (s *Store) OpenApprovals(window int) (*Approvals, error) {
 func (s *Approvals) Insert(ctx context.Context, rec approval.Record, content []byte, caps approval.Caps) error {
 	return s.write(ctx, func(tx approvalsTx) error {
 		a := &rec.Approval
-		if tx.bucket(approvalsBucket).Get([]byte(a.ID)) != nil {
+		if tx.record([]byte(a.ID)) != nil {
 			return fmt.Errorf("approval %s is there already", a.ID)
 		}
 		switch {
@@ -70,7 +76,10 @@ func (s *Approvals) Insert(ctx context.Context, rec approval.Record, content []b
 		if err := tx.bucket(approvalContentsBucket).Put([]byte(a.ID), content); err != nil {
 			return err
 		}
-		if err := tx.replace(trace{id: []byte(a.ID)}, &rec); err != nil {
+		if err := tx.replace(nil, &rec); err != nil {
+			return err
+		}
+		if err := tx.settle(0); err != nil {
 			return err
 		}
 		return tx.forget(0)
@@ -79,7 +88,12 @@ func (s *Approvals) Insert(ctx context.Context, rec approval.Record, content []b
 
 // Update changes one record in one transaction.
 func (s *Approvals) Update(ctx context.Context, id string, change func(*approval.Record) approval.Effect) error {
-	return s.write(ctx, func(tx approvalsTx) error { return tx.update(id, change) })
+	return s.write(ctx, func(tx approvalsTx) error {
+		if err := tx.update(id, change); err != nil {
+			return err
+		}
+		return tx.tidy()
+	})
 }
 
 // UpdateAll changes many records in one transaction.
@@ -90,7 +104,7 @@ func (s *Approvals) UpdateAll(ctx context.Context, ids []string, change func(*ap
 				return err
 			}
 		}
-		return nil
+		return tx.tidy()
 	})
 }
 
@@ -221,7 +235,7 @@ func (s *Approvals) Snapshot(ctx context.Context) ([]approval.Record, uint64, er
 	var recs []approval.Record
 	var cursor uint64
 	err := s.read(ctx, func(tx approvalsTx) error {
-		cursor = tx.bucket(approvalChangesBucket).Sequence()
+		cursor = tx.newest()
 		return tx.scan([]approval.State{approval.Pending}, "", func(rec approval.Record) bool {
 			recs = append(recs, rec)
 			return true
@@ -235,22 +249,22 @@ func (s *Approvals) Snapshot(ctx context.Context) ([]approval.Record, uint64, er
 func (s *Approvals) Changes(ctx context.Context, after uint64, limit int) ([]approval.ChangeRef, error) {
 	var refs []approval.ChangeRef
 	err := s.read(ctx, func(tx approvalsTx) error {
-		b := tx.bucket(approvalChangesBucket)
-		c := b.Cursor()
-		oldest := uint64(1)
-		if k, _ := c.First(); k != nil {
-			oldest = binary.BigEndian.Uint64(k)
+		last, oldest := tx.newest(), uint64(1)
+		for ref := range tx.changes(0) {
+			oldest = ref.Cursor
+			break
 		}
-		if last := b.Sequence(); last > s.window { // some that have left the window may still be there
+		if last > s.window { // some that have left the window may still be there
 			oldest = max(oldest, last-s.window+1)
 		}
-		if after > b.Sequence() || after+1 < oldest {
+		if after > last || after+1 < oldest {
 			return approval.ErrCursor
 		}
-		for k, v := c.Seek(number(after + 1)); k != nil && len(refs) < limit; k, v = c.Next() {
-			refs = append(refs, approval.ChangeRef{
-				Cursor: binary.BigEndian.Uint64(k), Sequence: binary.BigEndian.Uint64(v), ID: string(v[8:]),
-			})
+		for ref := range tx.changes(after + 1) {
+			if len(refs) == limit {
+				break
+			}
+			refs = append(refs, ref)
 		}
 		return nil
 	})
@@ -280,8 +294,12 @@ type approvalsTx struct {
 func (t approvalsTx) bucket(name []byte) *bbolt.Bucket { return t.tx.Bucket(name) }
 
 func (t approvalsTx) load(id []byte) (approval.Record, error) {
+	return decode(id, t.record(id))
+}
+
+// decode reads a record; no bytes are none.
+func decode(id, raw []byte) (approval.Record, error) {
 	var rec approval.Record
-	raw := t.bucket(approvalsBucket).Get(id)
 	if raw == nil {
 		return rec, approval.ErrNotFound
 	}
@@ -299,7 +317,7 @@ func (t approvalsTx) update(id string, change func(*approval.Record) approval.Ef
 	if err != nil {
 		return err
 	}
-	before := traceOf(&rec)
+	before := rec
 	switch change(&rec) {
 	case approval.Write:
 		if rec.Content != nil {
@@ -307,10 +325,9 @@ func (t approvalsTx) update(id string, change func(*approval.Record) approval.Ef
 				return fmt.Errorf("replace content: %w", err)
 			}
 		}
-		err := t.replace(before, &rec)
-		return err
+		return t.replace(&before, &rec)
 	case approval.Remove:
-		return t.replace(before, nil)
+		return t.replace(&before, nil)
 	default:
 		return nil
 	}

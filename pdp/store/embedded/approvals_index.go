@@ -2,10 +2,10 @@ package embedded
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/go-json-experiment/json/v1"
 
@@ -15,27 +15,42 @@ import (
 // formerStatesBucket had a row for each state and id, with whether it is live.
 var formerStatesBucket = []byte("approval_states")
 
-// row is one row of an index, made from a record and from nothing else.
+// row is one row of an index.
 type row struct{ bucket, key, value []byte }
 
-// rowsOf are the index rows of a record.
-func rowsOf(rec *approval.Record) []row {
+// place is what of a record its index rows are made of, and nothing else is: while it stays the same, so do they.
+type place struct {
+	id, tenant, agent, session, digest string
+	created, due                       int64 // nanoseconds since 1970
+	group                              byte
+	live                               bool
+}
+
+func placeOf(rec *approval.Record) place {
 	a := &rec.Approval
-	id := []byte(a.ID)
-	rows := []row{
-		{approvalGroupsBucket, append([]byte{groupOf(a)}, id...), nil},
-		{approvalDueBucket, append(number(uint64(rec.Due.UnixNano())), id...), nil},
-		{approvalAskedBucket, append(askedPrefix(a.Tenant, a.Agent), append(moment(a.Created), id...)...), []byte(a.Session)},
-		{approvalDigestsBucket, append(digestPrefix(a.Tenant, a.Agent, a.Digest), append(moment(a.Created), id...)...), id},
+	return place{
+		id: a.ID, tenant: a.Tenant, agent: a.Agent, session: a.Session, digest: a.Digest,
+		created: a.Created.UnixNano(), due: rec.Due.UnixNano(), group: groupOf(a), live: a.Live(),
 	}
-	if a.Live() {
-		rows = append(rows, row{approvalLiveBucket, append(part(part(nil, a.Tenant), a.Agent), id...), id})
+}
+
+// rows are the index rows of a record that is there.
+func (p place) rows() []row {
+	id := []byte(p.id)
+	rows := []row{
+		{approvalGroupsBucket, append([]byte{p.group}, id...), nil},
+		{approvalDueBucket, append(number(uint64(p.due)), id...), nil},
+		{approvalAskedBucket, append(askedPrefix(p.tenant, p.agent), append(moment(p.created), id...)...), []byte(p.session)},
+		{approvalDigestsBucket, append(digestPrefix(p.tenant, p.agent, p.digest), append(moment(p.created), id...)...), id},
+	}
+	if p.live {
+		rows = append(rows, row{approvalLiveBucket, append(part(part(nil, p.tenant), p.agent), id...), id})
 	}
 	return rows
 }
 
 // moment orders times, none first.
-func moment(t time.Time) []byte { return number(uint64(max(t.UnixNano(), 0))) }
+func moment(nano int64) []byte { return number(uint64(max(nano, 0))) }
 
 func askedPrefix(tenant, agent string) []byte { return part(part(nil, tenant), agent) }
 
@@ -48,7 +63,7 @@ func (t approvalsTx) askedTooOften(a *approval.Approval, caps approval.Caps) boo
 	prefix := askedPrefix(a.Tenant, a.Agent)
 	byAgent, inSession := 0, 0
 	c := t.bucket(approvalAskedBucket).Cursor()
-	from := append(slices.Clone(prefix), moment(caps.Since.Add(1))...)
+	from := append(slices.Clone(prefix), moment(caps.Since.UnixNano()+1)...)
 	for k, session := c.Seek(from); k != nil && bytes.HasPrefix(k, prefix); k, session = c.Next() {
 		byAgent++
 		if string(session) == a.Session {
@@ -84,7 +99,7 @@ func (t approvalsTx) index() error {
 		if err != nil {
 			return err
 		}
-		for _, r := range rowsOf(&rec) {
+		for _, r := range placeOf(&rec).rows() {
 			if err := t.bucket(r.bucket).Put(r.key, r.value); err != nil {
 				return fmt.Errorf("make index: %w", err)
 			}
@@ -119,71 +134,65 @@ func talliesOf(rec *approval.Record) []tally {
 	return out
 }
 
-// trace is what a record has left in the other buckets, so that it can be changed in place.
-type trace struct {
-	id      []byte
-	rows    []row
-	tallies []tally
-	changes int
-}
-
-func traceOf(rec *approval.Record) trace {
-	return trace{[]byte(rec.Approval.ID), rowsOf(rec), talliesOf(rec), len(rec.Changes)}
-}
-
-// replace puts rec where there was something, or nothing, with its index, counts, content and changes; nil removes it. It writes
-// only what differs: each bucket that is touched is some pages more to sync before a verdict is answered.
-func (t approvalsTx) replace(before trace, rec *approval.Record) error {
-	id := before.id
-	var after []row
+// replace puts after where before was, with its index, counts, content and changes. before is nil for what is new, after for what
+// goes. It writes only what differs: each bucket that is touched is some pages more to sync before a verdict is answered.
+func (t approvalsTx) replace(before, after *approval.Record) error {
+	var was, shall place
 	tallies := map[string]int64{}
-	for _, d := range before.tallies {
-		tallies[string(d.scope)] -= d.n
+	if before != nil {
+		was = placeOf(before)
+		for _, d := range talliesOf(before) {
+			tallies[string(d.scope)] -= d.n
+		}
 	}
-	if rec != nil {
-		after = rowsOf(rec)
-		for _, d := range talliesOf(rec) {
+	if after != nil {
+		shall = placeOf(after)
+		for _, d := range talliesOf(after) {
 			tallies[string(d.scope)] += d.n
 		}
 	}
-	if err := t.reindex(before.rows, after); err != nil {
+	if err := t.move(was, shall); err != nil {
 		return err
 	}
 	if err := t.add(tallies); err != nil {
 		return err
 	}
-	if rec == nil {
-		if err := t.bucket(approvalContentsBucket).Delete(id); err != nil {
-			return fmt.Errorf("erase content: %w", err)
-		}
-		return t.bucket(approvalsBucket).Delete(id)
-	}
-	if !rec.Approval.Live() {
-		if err := t.bucket(approvalContentsBucket).Delete(id); err != nil {
+	if after == nil || !after.Approval.Live() {
+		if err := t.bucket(approvalContentsBucket).Delete([]byte(cmp.Or(was.id, shall.id))); err != nil {
 			return fmt.Errorf("erase content: %w", err)
 		}
 	}
-	for n := before.changes + 1; n <= len(rec.Changes); n++ {
+	if after == nil {
+		return t.deleteRecord([]byte(was.id))
+	}
+	id, changes := []byte(shall.id), 0
+	if before != nil {
+		changes = len(before.Changes)
+	}
+	for n := changes + 1; n <= len(after.Changes); n++ {
 		if err := t.journal(id, uint64(n)); err != nil {
 			return err
 		}
 	}
-	raw, err := json.Marshal(rec)
+	raw, err := json.Marshal(after)
 	if err != nil {
 		return fmt.Errorf("encode approval %s: %w", id, err)
 	}
-	if before.changes == 0 {
-		raw = append(raw, roomForVote...)
-	}
-	return t.bucket(approvalsBucket).Put(id, raw)
+	return t.putRecord(id, raw)
 }
 
-// roomForVote is white space after a new record, as JSON allows it, that the first vote is written over: a record that grew
-// could divide its page while an agent waits for that vote.
-var roomForVote = bytes.Repeat([]byte{' '}, 384)
-
-// reindex changes the rows that were to those that shall be.
-func (t approvalsTx) reindex(before, after []row) error {
+// move changes the index rows of a record: from, if it has any, to those that it shall have, if any.
+func (t approvalsTx) move(from, to place) error {
+	if from == to {
+		return nil
+	}
+	var before, after []row
+	if from.id != "" {
+		before = from.rows()
+	}
+	if to.id != "" {
+		after = to.rows()
+	}
 	same := func(list []row, r row) bool {
 		return slices.ContainsFunc(list, func(o row) bool {
 			return bytes.Equal(o.bucket, r.bucket) && bytes.Equal(o.key, r.key) && bytes.Equal(o.value, r.value)
@@ -211,16 +220,10 @@ func (t approvalsTx) reindex(before, after []row) error {
 // overdue is how many changes may be kept beyond the window until some other write than an ask forgets them.
 const overdue = 128
 
-// journal appends one change.
-func (t approvalsTx) journal(id []byte, sequence uint64) error {
-	b := t.bucket(approvalChangesBucket)
-	b.FillPercent = .95 // nothing is put between two: full pages make a flatter tree
-	cursor, err := b.NextSequence()
-	if err != nil {
-		return fmt.Errorf("number the change: %w", err)
-	}
-	if err := b.Put(number(cursor), append(number(sequence), id...)); err != nil {
-		return fmt.Errorf("append the change: %w", err)
+// tidy does what the next ask would do, once it has been long in coming.
+func (t approvalsTx) tidy() error {
+	if err := t.settle(mostRecent); err != nil {
+		return err
 	}
 	return t.forget(overdue)
 }
@@ -229,7 +232,7 @@ func (t approvalsTx) journal(id []byte, sequence uint64) error {
 // that a verdict need not touch the far end of the feed while an agent waits.
 func (t approvalsTx) forget(spare uint64) error {
 	b := t.bucket(approvalChangesBucket)
-	last, c := b.Sequence(), b.Cursor()
+	last, c := t.newest(), b.Cursor()
 	k := first(c.First())
 	if k == nil || binary.BigEndian.Uint64(k)+t.window+spare > last {
 		return nil

@@ -88,7 +88,7 @@ func consistent(tx approvalsTx) error {
 		if err != nil {
 			return err
 		}
-		for _, r := range rowsOf(&rec) {
+		for _, r := range placeOf(&rec).rows() {
 			want[string(r.bucket)][string(r.key)] = string(r.value)
 		}
 		for _, d := range talliesOf(&rec) {
@@ -323,7 +323,8 @@ func TestApprovalsOfTheFormerGroups(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := s.Update(t.Context(), id, func(r *approval.Record) approval.Effect {
-			r.Approval.State = state
+			r.Approval.State, r.Approval.Sequence = state, 2
+			r.Changes = append(r.Changes, approval.Change{State: state})
 			return approval.Write
 		}); err != nil {
 			t.Fatal(err)

@@ -32,7 +32,7 @@ func Open(dir string) (*Store, error) {
 	path := filepath.Join(dir, FileName)
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:      lockWait,
-		FreelistType: bbolt.FreelistMapType,
+		FreelistType: bbolt.FreelistArrayType,
 	})
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
@@ -47,7 +47,7 @@ func Open(dir string) (*Store, error) {
 
 // Close releases the file. Pending write-behind work must have been flushed by its owner before.
 func (s *Store) Close() error {
-	if err := s.db.Close(); err != nil {
+	if err := errors.Join(settleApprovals(s.db), s.db.Close()); err != nil {
 		return fmt.Errorf("close state database: %w", err)
 	}
 	return nil

@@ -1,0 +1,158 @@
+package embedded
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
+)
+
+// What a verdict changes is written here first: in a bucket of a page or two, where the trees of all records and of all
+// changes are several pages deep, and each page that is touched is one more to sync while an agent waits. The ask that comes
+// next, which nobody waits for that long, moves it to where it stays. Until then it counts before what stands there.
+//
+// A row is a record, under recentRecord and its id, or a change, under recentChange and its cursor. The bucket's sequence is
+// the newest cursor, if it is newer than the one of approvalChangesBucket.
+var approvalRecentBucket = []byte("approval_recent")
+
+const (
+	recentRecord = 'r'
+	recentChange = 'c'
+)
+
+// mostRecent is how many rows there may be before a verdict, too, moves them.
+const mostRecent = 8
+
+func recentKey(kind byte, key []byte) []byte { return append([]byte{kind}, key...) }
+
+// record is a record as it is stored, nil if there is none. It is good until the next write of the transaction.
+func (t approvalsTx) record(id []byte) []byte {
+	if raw := t.bucket(approvalRecentBucket).Get(recentKey(recentRecord, id)); raw != nil {
+		return raw
+	}
+	return t.bucket(approvalsBucket).Get(id)
+}
+
+func (t approvalsTx) putRecord(id, raw []byte) error {
+	return t.bucket(approvalRecentBucket).Put(recentKey(recentRecord, id), raw)
+}
+
+func (t approvalsTx) deleteRecord(id []byte) error {
+	if err := t.bucket(approvalRecentBucket).Delete(recentKey(recentRecord, id)); err != nil {
+		return err
+	}
+	return t.bucket(approvalsBucket).Delete(id)
+}
+
+// newest is the newest cursor.
+func (t approvalsTx) newest() uint64 {
+	return max(t.bucket(approvalChangesBucket).Sequence(), t.bucket(approvalRecentBucket).Sequence())
+}
+
+// journal appends one change.
+func (t approvalsTx) journal(id []byte, sequence uint64) error {
+	b := t.bucket(approvalRecentBucket)
+	cursor := t.newest() + 1
+	if err := b.SetSequence(cursor); err != nil {
+		return fmt.Errorf("number the change: %w", err)
+	}
+	if err := b.Put(recentKey(recentChange, number(cursor)), append(number(sequence), id...)); err != nil {
+		return fmt.Errorf("append the change: %w", err)
+	}
+	return nil
+}
+
+// changes yields the changes from a cursor on.
+func (t approvalsTx) changes(from uint64) func(yield func(approval.ChangeRef) bool) {
+	ref := func(cursor, v []byte) approval.ChangeRef {
+		return approval.ChangeRef{Cursor: binary.BigEndian.Uint64(cursor), Sequence: binary.BigEndian.Uint64(v), ID: string(v[8:])}
+	}
+	return func(yield func(approval.ChangeRef) bool) {
+		c := t.bucket(approvalChangesBucket).Cursor()
+		for k, v := c.Seek(number(from)); k != nil; k, v = c.Next() {
+			if !yield(ref(k, v)) {
+				return
+			}
+		}
+		c = t.bucket(approvalRecentBucket).Cursor()
+		for k, v := c.Seek(recentKey(recentChange, number(from))); k != nil && k[0] == recentChange; k, v = c.Next() {
+			if !yield(ref(k[1:], v)) {
+				return
+			}
+		}
+	}
+}
+
+// settle moves what is recent to where it stays, if there are more than spare rows of it.
+func (t approvalsTx) settle(spare int) error {
+	recent := t.bucket(approvalRecentBucket)
+	type pair struct{ key, value []byte }
+	var rows []pair
+	c := recent.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		rows = append(rows, pair{bytes.Clone(k), bytes.Clone(v)})
+	}
+	if len(rows) <= spare {
+		return nil
+	}
+	changes := t.bucket(approvalChangesBucket)
+	changes.FillPercent = .95 // nothing is put between two: full pages make a flatter tree
+	if err := changes.SetSequence(t.newest()); err != nil {
+		return fmt.Errorf("settle what is recent: %w", err)
+	}
+	for _, row := range rows {
+		to := changes
+		if row.key[0] == recentRecord {
+			to = t.bucket(approvalsBucket)
+		}
+		if err := to.Put(row.key[1:], row.value); err != nil {
+			return fmt.Errorf("settle what is recent: %w", err)
+		}
+		if err := recent.Delete(row.key); err != nil {
+			return fmt.Errorf("settle what is recent: %w", err)
+		}
+	}
+	return nil
+}
+
+// overtaken drops what is recent of records that were changed where they stay: by a version of the program that knows nothing
+// recent and has used the directory after this one had crashed. What has ended stands against what can still be used.
+func (t approvalsTx) overtaken() error {
+	recent := t.bucket(approvalRecentBucket)
+	var drop [][]byte
+	c := recent.Cursor()
+	for k, raw := c.Seek([]byte{recentRecord}); k != nil && k[0] == recentRecord; k, raw = c.Next() {
+		newer, err := decode(k[1:], raw)
+		if err != nil {
+			continue // whoever reads it is told
+		}
+		settled, err := decode(k[1:], t.bucket(approvalsBucket).Get(k[1:]))
+		if err != nil {
+			continue
+		}
+		a, b := &settled.Approval, &newer.Approval
+		changed := a.Sequence > b.Sequence || a.Sequence == b.Sequence && (a.State != b.State || a.Use != b.Use)
+		if changed && (!a.Live() || b.Live()) {
+			drop = append(drop, bytes.Clone(k))
+		}
+	}
+	for _, k := range drop {
+		if err := recent.Delete(k); err != nil {
+			return fmt.Errorf("drop what was overtaken: %w", err)
+		}
+	}
+	return nil
+}
+
+// settleApprovals leaves nothing recent, so that a version of the program that knows no such bucket reads all there is.
+func settleApprovals(db *bbolt.DB) error {
+	return db.Update(func(tx *bbolt.Tx) error {
+		if tx.Bucket(approvalRecentBucket) == nil {
+			return nil
+		}
+		return approvalsTx{tx: tx}.settle(0)
+	})
+}
