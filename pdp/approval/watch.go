@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,10 +98,18 @@ func (w *watchers) leave(id string, self *watcher) {
 	}
 }
 
-// committed hands what was just committed to whoever waits for it, and wakes them. It never blocks.
+// stepsBack is how often whoever has committed lets others run before it goes on: the agent's stream, what writes it to the
+// connection, and that once more, because it gathers what else there is first.
+const stepsBack = 4
+
+// committed hands what was just committed to whoever waits for it, and wakes them. They go first: an agent stands still, and
+// whoever voted can hear of it a little later. It never blocks.
 func (q *Queue) committed(rec Record) {
 	rec.Content = nil
 	q.tell(&rec, rec.Approval.ID)
+	for range stepsBack {
+		runtime.Gosched()
+	}
 }
 
 // hand leaves a record, unless a later one is there: two commits may be told of in either order. It is called under
