@@ -124,3 +124,30 @@ func TestADamagedRecordStopsNoKillSwitch(t *testing.T) {
 		})
 	}
 }
+
+// TestADamagedRecordHidesNothingElse: lists and streams leave it out, and whoever asks for it by its id is told.
+func TestADamagedRecordHidesNothingElse(t *testing.T) {
+	w, ids := damagedWorld(t, 3, 1)
+	page, _, err := w.List(t.Context(), approval.Filter{Tenant: "acme"}, 0, "")
+	if err != nil || len(page) != 2 || page[0].ID != ids[2] || page[1].ID != ids[0] {
+		t.Errorf("listed %d, %v; want the two that can be read", len(page), err)
+	}
+	_, err = w.Get(t.Context(), ids[1])
+	wantErr(t, err, &approval.Error{Reason: "STATE_UNAVAILABLE"})
+
+	for _, cursor := range []uint64{0, 1} { // the list and what comes then; the changes since the first
+		events, err := w.WatchAll(t.Context(), approval.Filter{Tenant: "acme"}, cursor, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[uint64][]string{0: {ids[0], ids[2]}, 1: {ids[2]}}[cursor]
+		for e, err := range events {
+			if err != nil || e.Approval.ID != want[0] {
+				t.Fatalf("after cursor %d comes %s, %v; want %s", cursor, e.Approval.ID, err, want[0])
+			}
+			if want = want[1:]; len(want) == 0 {
+				break
+			}
+		}
+	}
+}

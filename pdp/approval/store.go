@@ -100,12 +100,13 @@ type Store interface {
 	// UpdateAll does the same for many, in one transaction or several, and skips those that are not there. An *Unreadable ends
 	// it: some of the others may have been changed.
 	UpdateAll(ctx context.Context, ids []string, change func(*Record) Effect) error
-	// Load returns a record, or ErrNotFound.
+	// Load returns a record, ErrNotFound, or an *Unreadable.
 	Load(ctx context.Context, id string) (Record, error)
 	// Content returns a live record with its content, read at one moment. The content is nil once erased.
 	Content(ctx context.Context, id string) (Record, []byte, error)
 	// Scan visits records in these states, newest first, beginning after the id (empty: at the newest), until
-	// visit returns false.
+	// visit returns false. What cannot be read is left out, here and in a snapshot, so that it hides nothing beside it: Load says
+	// so, and the sweeper, as soon as it is due.
 	Scan(ctx context.Context, states []State, after string, visit func(Record) bool) error
 	// Live returns the ids of live records of a tenant, and of one agent if it is not empty. An empty tenant: all.
 	Live(ctx context.Context, tenant, agent string) ([]string, error)

@@ -324,11 +324,13 @@ func (q *Queue) begin(ctx context.Context, f Filter) ([]Event, uint64, error) {
 	return events, cursor, nil
 }
 
-// eventOf is the approval as it stood after a change; false if it does not match or is gone.
+// eventOf is the approval as it stood after a change; false if it does not match, is gone, or cannot be read: that ends no
+// stream of others.
 func (q *Queue) eventOf(ctx context.Context, ref ChangeRef, f Filter) (Event, bool, error) {
 	rec, err := q.store.Load(ctx, ref.ID)
+	_, damaged := errors.AsType[*Unreadable](err)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case damaged, errors.Is(err, ErrNotFound):
 		return Event{}, false, nil
 	case err != nil:
 		return Event{}, false, failed("read the approval", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -333,10 +334,14 @@ func (t approvalsTx) update(id string, change func(*approval.Record) approval.Ef
 	}
 }
 
-// scan visits records in these states, newest first, beginning after an id, until visit returns false.
+// scan visits records in these states, newest first, beginning after an id, until visit returns false. It leaves out
+// what cannot be read.
 func (t approvalsTx) scan(states []approval.State, after string, visit func(approval.Record) bool) error {
 	for id := range t.newestFirst(groupsOf(states), after) {
 		rec, err := t.load(id)
+		if _, damaged := errors.AsType[*approval.Unreadable](err); damaged {
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -117,6 +117,8 @@ type held struct {
 	rec   approval.Record
 	write string // that made it
 	in    int64  // the epoch that was, then
+	// err says why rec cannot be read; nil if it was.
+	err *approval.Unreadable
 }
 
 // Insert adds a pending record within the caps.

@@ -3,6 +3,7 @@ package redis
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,8 +35,10 @@ func TestADamagedApprovalIsAnError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t)
 			s := openApprovals(t, join(t, Config{URL: server.URL()}).Ledger)
-			if err := s.Insert(t.Context(), anAsk("id1"), nil, noCaps); err != nil {
-				t.Fatal(err)
+			for _, id := range []string{"id0", "id1", "id3"} {
+				if err := s.Insert(t.Context(), anAsk(id), nil, noCaps); err != nil {
+					t.Fatal(err)
+				}
 			}
 			rec := anAsk("id1")
 			harm(&rec)
@@ -51,6 +54,15 @@ func TestADamagedApprovalIsAnError(t *testing.T) {
 			got, err := q.Get(t.Context(), "id1")
 			if e, ours := errors.AsType[*approval.Error](err); !ours || e.Problem != approval.Unavailable {
 				t.Errorf("%+v, %v", got, err)
+			}
+			// It hides nothing else.
+			var listed []string
+			err = s.Scan(t.Context(), approval.States, "", func(r approval.Record) bool { listed = append(listed, r.Approval.ID); return true })
+			if err != nil || !slices.Equal(listed, []string{"id3", "id0"}) {
+				t.Errorf("listed %v, %v", listed, err)
+			}
+			if recs, cursor, err := s.Snapshot(t.Context()); err != nil || len(recs) != 2 || cursor == 0 {
+				t.Errorf("a snapshot has %d at %d, %v", len(recs), cursor, err)
 			}
 		})
 	}

@@ -30,6 +30,9 @@ func (s *Approvals) load(ctx context.Context, id string) (held, error) {
 	if len(found) == 0 {
 		return held{}, approval.ErrNotFound
 	}
+	if h := found[0]; h.err != nil {
+		return held{}, h.err
+	}
 	return found[0], nil
 }
 
@@ -42,10 +45,13 @@ func (s *Approvals) Content(ctx context.Context, id string) (approval.Record, []
 	if len(found) == 0 {
 		return approval.Record{}, nil, approval.ErrNotFound
 	}
+	if h := found[0]; h.err != nil {
+		return approval.Record{}, nil, h.err
+	}
 	return found[0].rec, content, nil
 }
 
-// loadAll reads at most loadAtOnce records and leaves out those that are not there. With content there is one, and its content.
+// loadAll reads at most loadAtOnce records and leaves out those that are not there; of those that cannot be read it says so. With content there is one, and its content.
 func (s *Approvals) loadAll(ctx context.Context, ids []string, content bool) (found []held, sealed []byte, err error) {
 	keys := []string{s.keys.epoch()}
 	for _, id := range ids {
@@ -70,14 +76,15 @@ func (s *Approvals) loadAll(ctx context.Context, ids []string, content bool) (fo
 			continue
 		}
 		h := held{write: write, in: epoch}
-		if err := json.Unmarshal([]byte(raw), &h.rec); err != nil {
-			return nil, nil, &approval.Unreadable{ID: id, Cause: err}
+		err := json.Unmarshal([]byte(raw), &h.rec)
+		if err == nil {
+			err = h.rec.Damaged()
 		}
-		if err := h.rec.Damaged(); err != nil {
-			return nil, nil, &approval.Unreadable{ID: id, Cause: err}
+		if err == nil && h.rec.Approval.ID != id {
+			err = errors.New("it is another")
 		}
-		if h.rec.Approval.ID != id {
-			return nil, nil, &approval.Unreadable{ID: id, Cause: errors.New("it is another")}
+		if err != nil {
+			h.err = &approval.Unreadable{ID: id, Cause: err}
 		}
 		h.rec.Doubtful = began < epoch && h.rec.Approval.Live()
 		found = append(found, h)
@@ -111,7 +118,7 @@ func (s *Approvals) Scan(ctx context.Context, states []approval.State, after str
 				return err
 			}
 			for _, h := range found {
-				if slices.Contains(states, h.rec.Approval.State) && !visit(h.rec) {
+				if h.err == nil && slices.Contains(states, h.rec.Approval.State) && !visit(h.rec) {
 					return nil
 				}
 			}
@@ -232,6 +239,9 @@ func (s *Approvals) ByDigest(ctx context.Context, tenant, agent, digest string, 
 			return nil, err
 		}
 		for _, h := range found {
+			if h.err != nil {
+				return nil, h.err
+			}
 			recs = append(recs, h.rec)
 		}
 	}
@@ -315,6 +325,9 @@ func (s *Approvals) Snapshot(ctx context.Context) ([]approval.Record, uint64, er
 			return nil, 0, err
 		}
 		for _, h := range found {
+			if h.err != nil {
+				continue
+			}
 			n := uint64(sequences[h.rec.Approval.ID])
 			if n == 0 || n > h.rec.Approval.Sequence {
 				return nil, 0, errors.New("an approval has fewer changes than it had")
