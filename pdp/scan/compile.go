@@ -45,12 +45,15 @@ type compiled struct {
 	re      *regexp.Regexp
 	prog    *syntax.Prog
 	dfa     *automaton
+	rough   *automaton // see roughOf
 	plans   []plan
 	first   byteset // the bytes that a match may begin with
 	only    int     // that byte, if there is just one, else -1
 	opening *opening
 	longest int // that a match can be, in bytes; unbounded or more if there is no longest
-	confirm confirmer
+	// characters is the same in characters.
+	characters int
+	confirm    *confirmer
 	// watch is the watch without whose hit nothing of the rule can count: none of its keywords, or of its context's words,
 	// is in the text. Negative if there is none.
 	watch     int32
@@ -138,6 +141,9 @@ func newScanner(rules []*compiled, pool *statePool) *Scanner {
 	b := &gateBuilder{planner: newPlanner(), gate: gramGate{bitmap: new([bitmapWords]uint64), buckets: new([buckets + 1]gramBucket)}, setIndex: make(map[byteset]uint32)}
 	for i, c := range rules {
 		pool.register(c.dfa)
+		if c.rough != nil {
+			pool.register(c.rough)
+		}
 		rule := int32(i)
 		for j := range c.plans {
 			switch p := &c.plans[j]; p.kind {

@@ -244,9 +244,11 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 	tried := 0 // where nothing was tried yet
 	wanted := keywordsUnknown
 	spent := 0 // on runs
-	confirmed := 0
 	near := f.nearbyOf(c)
 	reach := c.reach()
+	if c.confirm.refuted.Load() {
+		return s.plainly(f, text, rule, 0, 0)
+	}
 	for _, at := range candidates {
 		for p := max(int(at.from), tried); p <= int(at.to) && p < len(text); tried = p {
 			if !c.mayBegin(text, p) {
@@ -257,7 +259,10 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 				return s.plainly(f, text, rule, next, count)
 			}
 			before := f.budget
-			end, death := f.run(c.dfa, text, p)
+			end, death := -1, 0
+			if f.mayMatch(c, text, p) {
+				end, death = f.run(c.dfa, text, p)
+			}
 			spent += before - f.budget
 			if f.budget < 0 {
 				return false
@@ -279,7 +284,7 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 				continue
 			}
 			if wanted == keywordsThere {
-				if confirmed++; confirmed <= maxConfirmed && !f.confirms(c, text, p, end, death) {
+				if !f.confirmed(c, text, p, end, death) {
 					f.drop(rule)
 					return s.plainly(f, text, rule, 0, 0)
 				}

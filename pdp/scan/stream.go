@@ -157,7 +157,10 @@ func (t *Stream) resolve(text string, rule int32, limit int, last bool) (open in
 				p = c.skip(f, text, p+1, int(at.to)+1)
 				continue
 			}
-			end, death := f.run(c.dfa, text, p)
+			end, death := -1, 0
+			if f.mayMatch(c, text, p) {
+				end, death = f.run(c.dfa, text, p)
+			}
 			if f.budget < 0 {
 				t.partial = true
 				return limit
@@ -179,7 +182,7 @@ func (t *Stream) resolve(text string, rule int32, limit int, last bool) (open in
 					t.next[rule] = int(^uint(0) >> 1)
 					return limit
 				}
-				if t.count[rule] <= maxConfirmed && !f.confirms(c, text, p, end, death) {
+				if !f.confirmed(c, text, p, end, death) {
 					t.partial = true
 				}
 				t.take(rule, p, end)

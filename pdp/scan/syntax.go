@@ -38,6 +38,8 @@ func (c *compiled) setRegex(p Pattern, pl *planner) (reason Reason, detail strin
 		return ReasonNoPlan, "tells more than 254 kinds of characters apart"
 	}
 	_, c.longest = byteLength(tree)
+	c.characters = maxLength(tree)
+	c.rough = roughOf(tree)
 	c.first, c.only = c.dfa.firstBytes(), -1
 	for b := range 256 {
 		if c.first.size() == 1 && c.first.has(byte(b)) {
@@ -217,4 +219,34 @@ func minLength(re *syntax.Regexp) int {
 	default: // star, quest, assertions and the empty match
 		return 0
 	}
+}
+
+// maxLength is the most runes that a match can have; unbounded if there is no most.
+func maxLength(re *syntax.Regexp) (n int) {
+	switch re.Op {
+	case syntax.OpLiteral:
+		n = len(re.Rune)
+	case syntax.OpCharClass, syntax.OpAnyCharNotNL, syntax.OpAnyChar:
+		n = 1
+	case syntax.OpCapture, syntax.OpQuest:
+		n = maxLength(re.Sub[0])
+	case syntax.OpStar, syntax.OpPlus:
+		n = maxLength(re.Sub[0]) * unbounded
+	case syntax.OpRepeat:
+		if n = maxLength(re.Sub[0]); re.Max < 0 {
+			n *= unbounded
+		} else {
+			n *= re.Max
+		}
+	case syntax.OpConcat:
+		for _, sub := range re.Sub {
+			n += maxLength(sub)
+		}
+	case syntax.OpAlternate:
+		for _, sub := range re.Sub {
+			n = max(n, maxLength(sub))
+		}
+	default: // assertions and the empty match
+	}
+	return min(n, unbounded)
 }
