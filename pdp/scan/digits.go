@@ -34,9 +34,6 @@ type digitWatch struct {
 	before, behind int
 }
 
-// zone is a stretch of a text, both ends included.
-type zone struct{ from, to int }
-
 const (
 	// digitsLook is how many bytes from a number's begin on are looked at before an automaton runs. Most numbers are short.
 	digitsLook     = 8
@@ -44,8 +41,36 @@ const (
 	maxDigitGroups = 64
 )
 
-// zoneCost is what it takes to sort one zone, in steps.
-const zoneCost = 16
+// zones are the stretches of a text, of zoneBytes each, in which numbers count that do near their words only: a bit for each.
+type zones []uint64
+
+const zoneBytes = 64
+
+// room makes room for the zones of so many bytes, none of them set.
+func (z zones) room(bytes int) zones {
+	n := bytes/(64*zoneBytes) + 1
+	z = slices.Grow(z[:0], n)[:n]
+	clear(z)
+	return z
+}
+
+// set sets the zones of the bytes from one to another, both included.
+func (z zones) set(from, to int) {
+	first, last := uint(from)/zoneBytes, uint(to)/zoneBytes
+	for i := first / 64; i <= last/64; i++ {
+		bits := ^uint64(0)
+		if i == first/64 {
+			bits <<= first % 64
+		}
+		if i == last/64 {
+			bits &= ^uint64(0) >> (63 - last%64)
+		}
+		z[i] |= bits
+	}
+}
+
+// has says whether a byte is in a zone that is set.
+func (z zones) has(at int) bool { return z[uint(at)/(64*zoneBytes)]>>(uint(at)/zoneBytes%64)&1 != 0 }
 
 func (g *digitGate) used() bool { return len(g.unions) > 0 }
 
@@ -194,11 +219,12 @@ func (g *digitGate) group(groups []digitRoute) {
 }
 
 // begin gathers where numbers count only because of words there.
-func (g *digitGate) begin(f *Scratch) {
-	f.zones, f.zone = f.zones[:0], 0
+func (g *digitGate) begin(f *Scratch, text string) {
+	f.zones = f.zones[:0]
 	if !f.heard {
 		return
 	}
+	f.zones = f.zones.room(len(text))
 	for i := range g.words {
 		w := &g.words[i]
 		last := f.last[w.watch]
@@ -207,21 +233,12 @@ func (g *digitGate) begin(f *Scratch) {
 		}
 		for at := last.index; at >= 0; {
 			c := f.candidates[at]
-			f.zones = append(f.zones, zone{int(c.from) - w.before, int(c.to) + w.behind})
+			from, to := max(int(c.from)-w.before, 0), min(int(c.to)+w.behind, len(text)-1)
+			f.zones.set(from, to)
+			f.budget -= 2 + (to-from)/(64*zoneBytes)
 			at = c.before
 		}
 	}
-	f.budget -= zoneCost * len(f.zones)
-	slices.SortFunc(f.zones, func(a, b zone) int { return a.from - b.from })
-	joined := f.zones[:0]
-	for _, z := range f.zones {
-		if n := len(joined); n > 0 && z.from <= joined[n-1].to {
-			joined[n-1].to = max(joined[n-1].to, z.to)
-		} else {
-			joined = append(joined, z)
-		}
-	}
-	f.zones = joined
 }
 
 // numbers looks at the numbers that begin in the batch at a place. As in the gram gate, no branch of the first stages depends on
@@ -285,7 +302,7 @@ func (g *digitGate) groupsAtEdge(text string, d int) uint64 {
 // number looks at the number that begins at d, which may be of some groups.
 func (g *digitGate) number(f *Scratch, text string, d int, may uint64) {
 	may &= g.groups(text, d)
-	if may&g.near != 0 && !f.inZone(d) {
+	if may&g.near != 0 && !f.zones.has(d) {
 		may &^= g.near
 	}
 	for may != 0 {
@@ -295,12 +312,4 @@ func (g *digitGate) number(f *Scratch, text string, d int, may uint64) {
 			f.union(u.automaton, text, d-u.headroom)
 		}
 	}
-}
-
-// inZone says whether a place is near a word that a rule with a watch wants. A later call must not ask for a place before.
-func (f *Scratch) inZone(at int) bool {
-	for f.zone < len(f.zones) && f.zones[f.zone].to < at {
-		f.zone++
-	}
-	return f.zone < len(f.zones) && f.zones[f.zone].from <= at
 }

@@ -116,3 +116,21 @@ func TestGathered_LosesNoRoute(t *testing.T) {
 		}
 	}
 }
+
+// TestZones_AreSetFromOneByteToAnother, and no further than to the ends of their zones.
+func TestZones_AreSetFromOneByteToAnother(t *testing.T) {
+	const n = 64 * zoneBytes * 3
+	g := newGenerator(12)
+	var z zones
+	for range 300 {
+		z = z.room(n)
+		from := g.IntN(n)
+		to := min(from+g.IntN([]int{2, zoneBytes, 70 * zoneBytes, n}[g.IntN(4)]), n-1)
+		z.set(from, to)
+		for at := range n {
+			if want := at/zoneBytes >= from/zoneBytes && at/zoneBytes <= to/zoneBytes; z.has(at) != want {
+				t.Fatalf("from %d to %d: %d is in a zone: %t", from, to, at, !want)
+			}
+		}
+	}
+}

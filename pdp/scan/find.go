@@ -48,10 +48,9 @@ type Scratch struct {
 	grams  gramWork
 	walks  []walks // by tail
 	marks  markWork
-	runs   []int  // by class of the run gate: the end of the last run
-	zones  []zone // where numbers with words count
-	zone   int    // the first that is not over
-	heard  bool   // a watch saw something
+	runs   []int // by class of the run gate: the end of the last run
+	zones  zones // where numbers with words count
+	heard  bool  // a watch saw something
 	memo   []memoEntry
 	dirty  []int32
 	visits []visit
