@@ -31,8 +31,9 @@ var (
 // Approvals implements approval.Store: every write is one synced transaction. It is safe for concurrent use; bbolt
 // lets one writer in at a time, and readers see the last committed state.
 type Approvals struct {
-	db     *bbolt.DB
-	window uint64
+	db      *bbolt.DB
+	window  uint64
+	decoded decoded
 }
 
 var _ approval.Store = (*Approvals)(nil)
@@ -276,26 +277,29 @@ func (s *Approvals) write(ctx context.Context, do func(approvalsTx) error) error
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.db.Update(func(tx *bbolt.Tx) error { return do(approvalsTx{tx, s.window}) })
+	return s.db.Update(func(tx *bbolt.Tx) error { return do(s.on(tx)) })
 }
 
 func (s *Approvals) read(ctx context.Context, do func(approvalsTx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.db.View(func(tx *bbolt.Tx) error { return do(approvalsTx{tx, s.window}) })
+	return s.db.View(func(tx *bbolt.Tx) error { return do(s.on(tx)) })
 }
 
 // approvalsTx is one transaction on the buckets of approvals.
 type approvalsTx struct {
-	tx     *bbolt.Tx
-	window uint64
+	tx      *bbolt.Tx
+	window  uint64
+	decoded *decoded
 }
+
+func (s *Approvals) on(tx *bbolt.Tx) approvalsTx { return approvalsTx{tx, s.window, &s.decoded} }
 
 func (t approvalsTx) bucket(name []byte) *bbolt.Bucket { return t.tx.Bucket(name) }
 
 func (t approvalsTx) load(id []byte) (approval.Record, error) {
-	return decode(id, t.record(id))
+	return t.decoded.read(id, t.record(id))
 }
 
 // decode reads a record; no bytes are none.

@@ -164,7 +164,7 @@ func TestApprovalsStaySettledWithoutAsks(t *testing.T) {
 	if _, err := s.Load(t.Context(), id); err != approval.ErrNotFound { //nolint:errorlint // the very value
 		t.Fatalf("what was removed: %v", err)
 	}
-	if err := s.db.View(func(tx *bbolt.Tx) error { return consistent(approvalsTx{tx, s.window}) }); err != nil {
+	if err := s.db.View(func(tx *bbolt.Tx) error { return consistent(s.on(tx)) }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -240,4 +240,34 @@ func recentRows(t *testing.T, db *bbolt.DB) int {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// What a record was read as is remembered, and what callers append to it is theirs.
+func TestARememberedRecordIsNobodys(t *testing.T) {
+	s := openApprovals(t, 1000)
+	insertPending(t, s, "id1")
+	for range 2 {
+		approve(t, s, "id1")
+	}
+	first, err := s.Load(t.Context(), "id1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := append(first.Changes, approval.Change{State: approval.Expired})
+	votes := append(first.Approval.Votes, approval.Vote{Subject: "mine"})
+	second, err := s.Load(t.Context(), "id1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = append(second.Changes, approval.Change{State: approval.Cancelled})
+	_ = append(second.Approval.Votes, approval.Vote{Subject: "another's"})
+	if got := mine[len(mine)-1].State; got != approval.Expired {
+		t.Errorf("a caller's own change became %q", got)
+	}
+	if got := votes[len(votes)-1].Subject; got != "mine" {
+		t.Errorf("a caller's own vote became %q", got)
+	}
+	if third, err := s.Load(t.Context(), "id1"); err != nil || len(third.Changes) != 3 || third.Approval.State != approval.Approved {
+		t.Errorf("the record became %+v, %v", third, err)
+	}
 }

@@ -71,7 +71,7 @@ func TestApprovalsIndexesFollowTheRecords(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := s.db.View(func(tx *bbolt.Tx) error { return consistent(approvalsTx{tx, s.window}) }); err != nil {
+		if err := s.db.View(func(tx *bbolt.Tx) error { return consistent(s.on(tx)) }); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -367,7 +367,7 @@ func TestApprovalsOfTheFormerGroups(t *testing.T) {
 			if tx.Bucket(formerStatesBucket) != nil {
 				t.Error("the former index is still there")
 			}
-			return consistent(approvalsTx{tx, s.window})
+			return consistent(s.on(tx))
 		}); err != nil {
 			t.Error(err)
 		}
