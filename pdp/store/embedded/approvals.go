@@ -203,6 +203,9 @@ func (s *Approvals) Due(ctx context.Context, at time.Time, limit int) ([]string,
 	err := s.read(ctx, func(tx approvalsTx) error {
 		c := tx.bucket(approvalDueBucket).Cursor()
 		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+			if len(k) < 8 {
+				continue // damaged
+			}
 			due := time.Unix(0, int64(binary.BigEndian.Uint64(k))).UTC()
 			if due.After(at) || len(ids) == limit {
 				next = due
@@ -251,22 +254,20 @@ func (s *Approvals) Snapshot(ctx context.Context) ([]approval.Record, uint64, er
 func (s *Approvals) Changes(ctx context.Context, after uint64, limit int) ([]approval.ChangeRef, error) {
 	var refs []approval.ChangeRef
 	err := s.read(ctx, func(tx approvalsTx) error {
-		last, oldest := tx.newest(), uint64(1)
-		for ref := range tx.changes(0) {
-			oldest = ref.Cursor
-			break
-		}
-		if last > s.window { // some that have left the window may still be there
-			oldest = max(oldest, last-s.window+1)
-		}
-		if after > last || after+1 < oldest {
+		last := tx.newest()
+		if after > last || last-after > s.window { // some that have left the window may still be there
 			return approval.ErrCursor
 		}
-		for ref := range tx.changes(after + 1) {
-			if len(refs) == limit {
+		next := after + 1
+		for ref := range tx.changes(next) {
+			if len(refs) == limit || ref.Cursor != next {
 				break
 			}
 			refs = append(refs, ref)
+			next++
+		}
+		if len(refs) == 0 && after < last { // no cursor is left out but by damage
+			return approval.ErrCursor
 		}
 		return nil
 	})
@@ -313,6 +314,9 @@ func decode(id, raw []byte) (approval.Record, error) {
 	}
 	if err := rec.Damaged(); err != nil {
 		return rec, &approval.Unreadable{ID: string(id), Cause: err}
+	}
+	if rec.Approval.ID != string(id) {
+		return rec, &approval.Unreadable{ID: string(id), Cause: errors.New("it is another")}
 	}
 	return rec, nil
 }

@@ -234,10 +234,10 @@ func (t approvalsTx) forget(spare uint64) error {
 	b := t.bucket(approvalChangesBucket)
 	last, c := t.newest(), b.Cursor()
 	k := first(c.First())
-	if k == nil || binary.BigEndian.Uint64(k)+t.window+spare > last {
+	if k == nil || cursorOf(k)+t.window+spare > last {
 		return nil
 	}
-	for n := 0; k != nil && n < 2*overdue && binary.BigEndian.Uint64(k)+t.window <= last; k, n = first(c.First()), n+1 {
+	for n := 0; k != nil && n < 2*overdue && cursorOf(k)+t.window <= last; k, n = first(c.First()), n+1 {
 		if err := c.Delete(); err != nil {
 			return fmt.Errorf("forget a change: %w", err)
 		}

@@ -65,53 +65,70 @@ func (t approvalsTx) journal(id []byte, sequence uint64) error {
 	return nil
 }
 
-// changes yields the changes from a cursor on.
-func (t approvalsTx) changes(from uint64) func(yield func(approval.ChangeRef) bool) {
-	ref := func(cursor, v []byte) approval.ChangeRef {
-		return approval.ChangeRef{Cursor: binary.BigEndian.Uint64(cursor), Sequence: binary.BigEndian.Uint64(v), ID: string(v[8:])}
+// refOf reads a change; false if the row was damaged.
+func refOf(key, v []byte) (ref approval.ChangeRef, whole bool) {
+	if len(key) != 8 || len(v) < 8 {
+		return ref, false
 	}
+	return approval.ChangeRef{Cursor: cursorOf(key), Sequence: binary.BigEndian.Uint64(v), ID: string(v[8:])}, true
+}
+
+// cursorOf is the cursor of a change's key; 0, and so older than all, of one that was damaged.
+func cursorOf(key []byte) uint64 {
+	if len(key) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(key)
+}
+
+// changes yields the changes from a cursor on. It leaves out what was damaged: the next one does not follow the last then.
+func (t approvalsTx) changes(from uint64) func(yield func(approval.ChangeRef) bool) {
 	return func(yield func(approval.ChangeRef) bool) {
 		c := t.bucket(approvalChangesBucket).Cursor()
 		for k, v := c.Seek(number(from)); k != nil; k, v = c.Next() {
-			if !yield(ref(k, v)) {
+			if ref, whole := refOf(k, v); whole && !yield(ref) {
 				return
 			}
 		}
 		c = t.bucket(approvalRecentBucket).Cursor()
 		for k, v := c.Seek(recentKey(recentChange, number(from))); k != nil && k[0] == recentChange; k, v = c.Next() {
-			if !yield(ref(k[1:], v)) {
+			if ref, whole := refOf(k[1:], v); whole && !yield(ref) {
 				return
 			}
 		}
 	}
 }
 
-// settle moves what is recent to where it stays, if there are more than spare rows of it.
+// settle moves what is recent to where it stays, if there are more than spare rows of it. It leaves rows that are neither: they
+// were damaged.
 func (t approvalsTx) settle(spare int) error {
-	recent := t.bucket(approvalRecentBucket)
-	type pair struct{ key, value []byte }
-	var rows []pair
+	recent, changes := t.bucket(approvalRecentBucket), t.bucket(approvalChangesBucket)
+	type row struct {
+		to         *bbolt.Bucket
+		key, value []byte
+	}
+	var rows []row
 	c := recent.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
-		rows = append(rows, pair{bytes.Clone(k), bytes.Clone(v)})
+		switch {
+		case len(k) > 1 && k[0] == recentRecord:
+			rows = append(rows, row{t.bucket(approvalsBucket), bytes.Clone(k), bytes.Clone(v)})
+		case len(k) == 9 && k[0] == recentChange:
+			rows = append(rows, row{changes, bytes.Clone(k), bytes.Clone(v)})
+		}
 	}
 	if len(rows) <= spare {
 		return nil
 	}
-	changes := t.bucket(approvalChangesBucket)
 	changes.FillPercent = .95 // nothing is put between two: full pages make a flatter tree
 	if err := changes.SetSequence(t.newest()); err != nil {
 		return fmt.Errorf("settle what is recent: %w", err)
 	}
-	for _, row := range rows {
-		to := changes
-		if row.key[0] == recentRecord {
-			to = t.bucket(approvalsBucket)
-		}
-		if err := to.Put(row.key[1:], row.value); err != nil {
+	for _, r := range rows {
+		if err := r.to.Put(r.key[1:], r.value); err != nil {
 			return fmt.Errorf("settle what is recent: %w", err)
 		}
-		if err := recent.Delete(row.key); err != nil {
+		if err := recent.Delete(r.key); err != nil {
 			return fmt.Errorf("settle what is recent: %w", err)
 		}
 	}
