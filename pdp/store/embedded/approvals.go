@@ -50,7 +50,8 @@ func (s *Store) OpenApprovals(window int) (*Approvals, error) {
 	}
 	a := &Approvals{db: s.db, window: uint64(window)}
 	err = a.write(context.Background(), func(tx approvalsTx) error {
-		if err := tx.overtaken(); err != nil {
+		overtaken, err := tx.overtaken()
+		if err != nil || !overtaken && !tx.formerIndex() {
 			return err
 		}
 		return tx.index()
@@ -58,6 +59,7 @@ func (s *Store) OpenApprovals(window int) (*Approvals, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.approvals.Store(true)
 	return a, nil
 }
 
@@ -266,7 +268,7 @@ func (s *Approvals) Changes(ctx context.Context, after uint64, limit int) ([]app
 			refs = append(refs, ref)
 			next++
 		}
-		if len(refs) == 0 && after < last { // no cursor is left out but by damage
+		if len(refs) == 0 && after < last { // no cursor is left out but by damage, or on purpose: see overtaken
 			return approval.ErrCursor
 		}
 		return nil

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/go-json-experiment/json/v1"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 )
@@ -76,36 +78,43 @@ func (t approvalsTx) askedTooOften(a *approval.Approval, caps approval.Caps) boo
 	return false
 }
 
-// index makes the rows of records that an earlier version wrote without them, or with others: that version, too, if the
-// directory was used with it in between, has left the bucket of its own.
+// formerIndex says whether an earlier version has made the index, without rows that are there now or with others: it leaves the
+// bucket of its own, also where the directory was used with it in between.
+func (t approvalsTx) formerIndex() bool {
+	k, _ := t.bucket(approvalAskedBucket).Cursor().First()
+	return k == nil || t.bucket(formerStatesBucket) != nil
+}
+
+// index makes all rows and counts anew, of the records.
 func (t approvalsTx) index() error {
-	older := t.bucket(formerStatesBucket) != nil
-	if k, _ := t.bucket(approvalAskedBucket).Cursor().First(); k != nil && !older {
-		return nil
-	}
-	if older {
-		if err := t.tx.DeleteBucket(approvalGroupsBucket); err != nil {
+	for _, name := range [][]byte{
+		formerStatesBucket, approvalGroupsBucket, approvalLiveBucket, approvalDueBucket, approvalAskedBucket, approvalDigestsBucket, approvalCountsBucket,
+	} {
+		if err := t.tx.DeleteBucket(name); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
 			return fmt.Errorf("make index: %w", err)
 		}
-		if _, err := t.tx.CreateBucket(approvalGroupsBucket); err != nil {
-			return fmt.Errorf("make index: %w", err)
+		if bytes.Equal(name, formerStatesBucket) {
+			continue
 		}
-		if err := t.tx.DeleteBucket(formerStatesBucket); err != nil {
+		if _, err := t.tx.CreateBucket(name); err != nil {
 			return fmt.Errorf("make index: %w", err)
 		}
 	}
-	return t.bucket(approvalsBucket).ForEach(func(id, _ []byte) error {
+	tallies := map[string]int64{}
+	err := t.bucket(approvalsBucket).ForEach(func(id, _ []byte) error {
 		rec, err := t.load(id)
 		if err != nil {
 			return err
 		}
-		for _, r := range placeOf(&rec).rows() {
-			if err := t.bucket(r.bucket).Put(r.key, r.value); err != nil {
-				return fmt.Errorf("make index: %w", err)
-			}
+		for _, d := range talliesOf(&rec) {
+			tallies[string(d.scope)] += d.n
 		}
-		return nil
+		return t.move(place{}, placeOf(&rec))
 	})
+	if err != nil {
+		return err
+	}
+	return t.add(tallies)
 }
 
 // The scopes under which is counted. pendingScope is the prefix of the other two of its kind.
@@ -178,7 +187,8 @@ func (t approvalsTx) replace(before, after *approval.Record) error {
 	if err != nil {
 		return fmt.Errorf("encode approval %s: %w", id, err)
 	}
-	return t.putRecord(id, raw)
+	// What has ended, and each use, is put where every version of the program looks, whatever becomes of this process.
+	return t.putRecord(id, raw, after.Approval.Live() && after.Approval.RedeemedBy == "")
 }
 
 // move changes the index rows of a record: from, if it has any, to those that it shall have, if any.

@@ -3,7 +3,9 @@ package embedded
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -15,7 +17,8 @@ import (
 // next, which nobody waits for that long, moves it to where it stays. Until then it counts before what stands there.
 //
 // A row is a record, under recentRecord and its id, or a change, under recentChange and its cursor. The bucket's sequence is
-// the newest cursor, if it is newer than the one of approvalChangesBucket.
+// the newest cursor, if it is newer than the one of approvalChangesBucket. There is always a former record where it stays, and
+// whoever were to read that would see less than has been given, and nothing that was used or has ended as if it were not.
 var approvalRecentBucket = []byte("approval_recent")
 
 const (
@@ -36,8 +39,15 @@ func (t approvalsTx) record(id []byte) []byte {
 	return t.bucket(approvalsBucket).Get(id)
 }
 
-func (t approvalsTx) putRecord(id, raw []byte) error {
-	return t.bucket(approvalRecentBucket).Put(recentKey(recentRecord, id), raw)
+// putRecord stores a record, with what is recent or where it stays.
+func (t approvalsTx) putRecord(id, raw []byte, recent bool) error {
+	if recent {
+		return t.bucket(approvalRecentBucket).Put(recentKey(recentRecord, id), raw)
+	}
+	if err := t.bucket(approvalRecentBucket).Delete(recentKey(recentRecord, id)); err != nil {
+		return err
+	}
+	return t.bucket(approvalsBucket).Put(id, raw)
 }
 
 func (t approvalsTx) deleteRecord(id []byte) error {
@@ -135,41 +145,51 @@ func (t approvalsTx) settle(spare int) error {
 	return nil
 }
 
-// overtaken drops what is recent of records that were changed where they stay: by a version of the program that knows nothing
-// recent and has used the directory after this one had crashed. What has ended stands against what can still be used.
-func (t approvalsTx) overtaken() error {
-	recent := t.bucket(approvalRecentBucket)
+// overtaken drops what a version of the program that knows nothing recent has gone beyond, and says whether there was any: it has
+// used the directory after this one had crashed. Its records have another history then, and its changes have the cursors
+// of those that are recent. A cursor is left out, so that whoever watches lists anew.
+func (t approvalsTx) overtaken() (bool, error) {
+	recent, settled := t.bucket(approvalRecentBucket), t.bucket(approvalChangesBucket).Sequence()
 	var drop [][]byte
+	twice := false // the first recent cursor, and so perhaps any, was given out twice
 	c := recent.Cursor()
-	for k, raw := c.Seek([]byte{recentRecord}); k != nil && k[0] == recentRecord; k, raw = c.Next() {
-		newer, err := decode(k[1:], raw)
-		if err != nil {
-			continue // whoever reads it is told
-		}
-		settled, err := decode(k[1:], t.bucket(approvalsBucket).Get(k[1:]))
-		if err != nil {
-			continue
-		}
-		a, b := &settled.Approval, &newer.Approval
-		changed := a.Sequence > b.Sequence || a.Sequence == b.Sequence && (a.State != b.State || a.Use != b.Use)
-		if changed && (!a.Live() || b.Live()) {
+	for k, raw := c.First(); k != nil; k, raw = c.Next() {
+		change, record := len(k) == 9 && k[0] == recentChange, len(k) > 1 && k[0] == recentRecord
+		twice = twice || change && cursorOf(k[1:]) <= settled
+		if change && twice || record && !t.follows(k[1:], raw) {
 			drop = append(drop, bytes.Clone(k))
 		}
 	}
+	if len(drop) == 0 {
+		return false, nil
+	}
 	for _, k := range drop {
 		if err := recent.Delete(k); err != nil {
-			return fmt.Errorf("drop what was overtaken: %w", err)
+			return false, fmt.Errorf("drop what was overtaken: %w", err)
 		}
 	}
-	return nil
+	if err := recent.SetSequence(t.newest() + 1); err != nil {
+		return false, fmt.Errorf("drop what was overtaken: %w", err)
+	}
+	return true, nil
+}
+
+// follows says whether a recent record is a later one of that which stands where it stays. What cannot be read is left for
+// whoever reads it.
+func (t approvalsTx) follows(id, raw []byte) bool {
+	settled, err := decode(id, t.bucket(approvalsBucket).Get(id))
+	if errors.Is(err, approval.ErrNotFound) {
+		return false // it was removed
+	}
+	rec, damaged := decode(id, raw)
+	if err != nil || damaged != nil {
+		return true
+	}
+	n := len(settled.Changes)
+	return n <= len(rec.Changes) && slices.Equal(settled.Changes, rec.Changes[:n])
 }
 
 // settleApprovals leaves nothing recent, so that a version of the program that knows no such bucket reads all there is.
 func settleApprovals(db *bbolt.DB) error {
-	return db.Update(func(tx *bbolt.Tx) error {
-		if tx.Bucket(approvalRecentBucket) == nil {
-			return nil
-		}
-		return approvalsTx{tx: tx}.settle(0)
-	})
+	return db.Update(func(tx *bbolt.Tx) error { return approvalsTx{tx: tx}.settle(0) })
 }

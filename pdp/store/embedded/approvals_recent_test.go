@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/go-json-experiment/json/v1"
 	"go.etcd.io/bbolt"
 
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
@@ -166,66 +165,6 @@ func TestApprovalsStaySettledWithoutAsks(t *testing.T) {
 	}
 	if err := s.db.View(func(tx *bbolt.Tx) error { return consistent(s.on(tx)) }); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// Another version, which knows nothing recent, has gone on with the directory after a crash: what it has ended stays ended, and
-// so does what had ended before.
-func TestApprovalsThatAnotherVersionHasOvertaken(t *testing.T) {
-	change := func(state approval.State, use approval.Use) func(*approval.Record) {
-		return func(rec *approval.Record) {
-			rec.Approval.State, rec.Approval.Use = state, use
-			rec.Changes = append(rec.Changes, approval.Change{State: state, Use: use})
-			rec.Approval.Sequence++
-		}
-	}
-	yes, no, used := change(approval.Approved, approval.Unused), change(approval.Rejected, ""), change(approval.Approved, approval.Redeemed)
-	for _, c := range []struct {
-		name      string
-		ours, its func(*approval.Record)
-		want      approval.State
-		live      bool
-	}{
-		{"nothing", yes, nil, approval.Approved, true},
-		{"a no after our yes", yes, no, approval.Rejected, false},
-		{"a use after our yes", yes, used, approval.Approved, false},
-		{"a yes after our no", no, yes, approval.Rejected, false},
-		{"a yes after our yes", yes, yes, approval.Approved, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			s := openStore(t, dir)
-			a, err := s.OpenApprovals(1000)
-			if err != nil {
-				t.Fatal(err)
-			}
-			insertPending(t, a, "id1")
-			err = a.Update(t.Context(), "id1", func(rec *approval.Record) approval.Effect { c.ours(rec); return approval.Write })
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = s.db.Update(func(tx *bbolt.Tx) error {
-				if c.its == nil {
-					return nil
-				}
-				rec := pendingRecord("id1", "t", "a")
-				c.its(&rec)
-				raw, err := json.Marshal(rec)
-				return errors.Join(err, tx.Bucket(approvalsBucket).Put([]byte("id1"), raw))
-			})
-			if err := errors.Join(err, s.db.Close()); err != nil {
-				t.Fatal(err)
-			}
-			s = openStore(t, dir)
-			t.Cleanup(func() { _ = s.Close() })
-			if a, err = s.OpenApprovals(1000); err != nil {
-				t.Fatal(err)
-			}
-			rec, err := a.Load(t.Context(), "id1")
-			if err != nil || rec.Approval.State != c.want || rec.Approval.Live() != c.live {
-				t.Errorf("it is %s %s, %v", rec.Approval.State, rec.Approval.Use, err)
-			}
-		})
 	}
 }
 

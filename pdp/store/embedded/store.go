@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -24,6 +25,8 @@ var ErrInUse = errors.New("data directory is in use by another process")
 // Store is one open database. It is safe for concurrent use; bbolt admits one writer at a time.
 type Store struct {
 	db *bbolt.DB
+	// approvals says that they were opened, and so are to be settled.
+	approvals atomic.Bool
 }
 
 // Open opens or creates the database in dir, which must exist and be writable. It returns ErrInUse when
@@ -47,7 +50,11 @@ func Open(dir string) (*Store, error) {
 
 // Close releases the file. Pending write-behind work must have been flushed by its owner before.
 func (s *Store) Close() error {
-	if err := errors.Join(settleApprovals(s.db), s.db.Close()); err != nil {
+	var settled error
+	if s.approvals.Swap(false) {
+		settled = settleApprovals(s.db)
+	}
+	if err := errors.Join(settled, s.db.Close()); err != nil {
 		return fmt.Errorf("close state database: %w", err)
 	}
 	return nil

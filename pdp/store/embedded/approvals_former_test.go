@@ -1,0 +1,235 @@
+package embedded
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/go-json-experiment/json/v1"
+	"go.etcd.io/bbolt"
+
+	"github.com/portcullis-pdp/portcullis/pdp/approval"
+)
+
+// These are about a directory that an earlier version, which knows nothing recent, goes on with after this one has crashed.
+
+// formerly changes a record as an earlier version does: where it stays, and nowhere else. nil removes it.
+func formerly(t *testing.T, db *bbolt.DB, id string, change func(*approval.Record)) {
+	t.Helper()
+	err := db.Update(func(tx *bbolt.Tx) error {
+		before, err := decode([]byte(id), tx.Bucket(approvalsBucket).Get([]byte(id)))
+		if err != nil {
+			return err
+		}
+		if change == nil {
+			at := approvalsTx{tx: tx}
+			return errors.Join(at.move(placeOf(&before), place{}), tx.Bucket(approvalsBucket).Delete([]byte(id)))
+		}
+		after := before
+		change(&after)
+		at, tallies := approvalsTx{tx: tx}, map[string]int64{}
+		for _, d := range talliesOf(&before) {
+			tallies[string(d.scope)] -= d.n
+		}
+		for _, d := range talliesOf(&after) {
+			tallies[string(d.scope)] += d.n
+		}
+		raw, err := json.Marshal(after)
+		err = errors.Join(err, at.move(placeOf(&before), placeOf(&after)), at.add(tallies), tx.Bucket(approvalsBucket).Put([]byte(id), raw))
+		if !after.Approval.Live() {
+			err = errors.Join(err, tx.Bucket(approvalContentsBucket).Delete([]byte(id)))
+		}
+		b := tx.Bucket(approvalChangesBucket)
+		for n := len(before.Changes) + 1; n <= len(after.Changes); n++ {
+			cursor, noted := b.NextSequence()
+			err = errors.Join(err, noted, b.Put(number(cursor), append(number(uint64(n)), id...)))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func step(state approval.State, use approval.Use) func(*approval.Record) {
+	return func(rec *approval.Record) {
+		rec.Approval.State, rec.Approval.Use = state, use
+		rec.Changes = append(rec.Changes, approval.Change{State: state, Use: use})
+		rec.Approval.Sequence++
+	}
+}
+
+var (
+	joins  = step(approval.Pending, "")
+	yes    = step(approval.Approved, approval.Unused)
+	no     = step(approval.Rejected, "")
+	isUsed = step(approval.Approved, approval.Redeemed)
+	// usesGrant is one of several uses.
+	usesGrant = func(rec *approval.Record) {
+		step(approval.Approved, approval.Unused)(rec)
+		rec.Approval.RedeemedBy = "d1"
+		rec.Approval.Grant = &approval.Grant{Terms: approval.Terms{Uses: 3}, Used: 1}
+	}
+)
+
+// crashed makes three asks, changes the first one time after the other, and crashes.
+func crashed(t *testing.T, dir string, changes ...func(*approval.Record)) {
+	t.Helper()
+	s := openStore(t, dir)
+	a, err := s.OpenApprovals(1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	insertPending(t, a, "id1")
+	insertPending(t, a, "id2")
+	insertPending(t, a, "id3") // a count that falls below zero would stop the earlier version
+	for _, change := range changes {
+		if err := a.Update(t.Context(), "id1", func(rec *approval.Record) approval.Effect { change(rec); return approval.Write }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What has ended, and each use, is where an earlier version looks: it can use nothing again, and nobody says yes to what was refused.
+func TestApprovalsEndWhereEveryVersionLooks(t *testing.T) {
+	for name, changes := range map[string][]func(*approval.Record){
+		"a no": {joins, no}, "a use": {yes, isUsed}, "a use of a grant": {yes, usesGrant},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			crashed(t, dir, changes...)
+			s := openStore(t, dir)
+			t.Cleanup(func() { _ = s.Close() })
+			err := s.db.View(func(tx *bbolt.Tx) error {
+				rec, err := decode([]byte("id1"), tx.Bucket(approvalsBucket).Get([]byte("id1")))
+				if rec.Approval.Sequence != uint64(1+len(changes)) {
+					t.Errorf("an earlier version sees change %d", rec.Approval.Sequence)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// What the earlier version has ended stays ended, and so does what had ended before.
+func TestApprovalsThatAnotherVersionHasOvertaken(t *testing.T) {
+	type steps = []func(*approval.Record)
+	for _, c := range []struct {
+		name      string
+		ours, its steps
+		want      approval.State
+		live      bool
+	}{
+		{"nothing", steps{yes}, nil, approval.Approved, true},
+		{"a no after our yes", steps{yes}, steps{no}, approval.Rejected, false},
+		{"a no after much of ours", steps{joins, joins, yes}, steps{no}, approval.Rejected, false},
+		{"a use after our yes", steps{yes}, steps{yes, isUsed}, approval.Approved, false},
+		{"a yes after our yes", steps{yes}, steps{yes}, approval.Approved, true},
+		{"its removal", steps{joins, yes}, steps{nil}, "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			crashed(t, dir, c.ours...)
+			s := openStore(t, dir)
+			for _, change := range c.its {
+				formerly(t, s.db, "id1", change)
+			}
+			if err := s.db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = openStore(t, dir)
+			t.Cleanup(func() { _ = s.Close() })
+			a, err := s.OpenApprovals(1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec, err := a.Load(t.Context(), "id1")
+			if rec.Approval.State != c.want || rec.Approval.Live() != c.live || (err == nil) != (c.want != "") {
+				t.Errorf("it is %s %s, %v", rec.Approval.State, rec.Approval.Use, err)
+			}
+		})
+	}
+}
+
+// Whoever opens and closes the store without a look at approvals, as a start that fails does, moves nothing over what another
+// version has done.
+func TestApprovalsThatNobodyOpensStayAsTheyAre(t *testing.T) {
+	dir := t.TempDir()
+	crashed(t, dir, yes)
+	s := openStore(t, dir)
+	formerly(t, s.db, "id1", no)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, dir)
+	t.Cleanup(func() { _ = s.Close() })
+	a, err := s.OpenApprovals(1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rec, err := a.Load(t.Context(), "id1"); err != nil || rec.Approval.State != approval.Rejected {
+		t.Errorf("it is %s, %v", rec.Approval.State, err)
+	}
+}
+
+// Both versions have given out the same cursors. Whoever watches lists anew, rather than miss a change or see one twice; and
+// counts and indexes are what the records say.
+func TestApprovalsFeedAfterAnotherVersion(t *testing.T) {
+	for name, changed := range map[string][]string{"of fewer changes": {"id1"}, "of as many": {"id1", "id2"}} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			crashed(t, dir, joins, yes)
+			s := openStore(t, dir)
+			for _, id := range changed {
+				formerly(t, s.db, id, no)
+			}
+			if err := s.db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = openStore(t, dir)
+			t.Cleanup(func() { _ = s.Close() })
+			a, err := s.OpenApprovals(1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, newest, err := a.Snapshot(t.Context())
+			if err != nil || newest <= 5 {
+				t.Fatalf("the list is of cursor %d, %v: 5 was given out twice", newest, err)
+			}
+			check := func(when string) {
+				t.Helper()
+				for after := range newest {
+					if err := drain(t, a, after); !errors.Is(err, approval.ErrCursor) {
+						t.Errorf("%s: whoever was at %d reads on to the end: %v", when, after, err)
+					}
+				}
+				if err := drain(t, a, newest); err != nil {
+					t.Errorf("%s: whoever has listed: %v", when, err)
+				}
+				if err := s.db.View(func(tx *bbolt.Tx) error { return consistent(approvalsTx{tx, a.window}) }); err != nil {
+					t.Errorf("%s: %v", when, err)
+				}
+			}
+			check("at first")
+			insertPending(t, a, "id4")
+			check("after the next ask")
+			approve(t, a, "id4")
+			check("after the next yes")
+		})
+	}
+}
+
+func TestAStoreIsClosedTwice(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	if _, err := s.OpenApprovals(1000); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Close(), s.Close()); err != nil {
+		t.Error(err)
+	}
+}
