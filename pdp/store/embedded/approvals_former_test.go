@@ -211,7 +211,7 @@ func TestApprovalsFeedAfterAnotherVersion(t *testing.T) {
 				if err := drain(t, a, newest); err != nil {
 					t.Errorf("%s: whoever has listed: %v", when, err)
 				}
-				if err := s.db.View(func(tx *bbolt.Tx) error { return consistent(approvalsTx{tx, a.window}) }); err != nil {
+				if err := s.db.View(func(tx *bbolt.Tx) error { return consistent(a.on(tx)) }); err != nil {
 					t.Errorf("%s: %v", when, err)
 				}
 			}
