@@ -24,5 +24,8 @@ func (q *Queue) Watching() int {
 // Committed tells of a record as a change does that has just been committed.
 func (q *Queue) Committed(rec Record) { q.committed(rec) }
 
+// OnGiveWay is called instead of letting others run.
+func (q *Queue) OnGiveWay(do func()) { q.giveWay = do }
+
 // Heard tells of changes by other processes.
 func (q *Queue) Heard(ids ...string) { q.heard(ids...) }

@@ -152,3 +152,43 @@ func TestThreat_E18_NewsHideNothingThatCameAfter(t *testing.T) {
 		}
 	}
 }
+
+// TestOnlyWhoIsWaitedForGivesWay: a redemption, which is a decision's and has no stream, does not stand back for nobody.
+func TestOnlyWhoIsWaitedForGivesWay(t *testing.T) {
+	w := newWorld(t, approval.Config{})
+	steps := 0
+	w.OnGiveWay(func() { steps++ })
+	a := w.ask()
+	s := w.watch(a.ID, 0)
+	s.want(1, approval.Pending)
+	w.vote(a.ID, "ann", approval.Approve)
+	if steps == 0 {
+		t.Error("the voter's answer goes first")
+	}
+	s.want(2, approval.Approved)
+	s.wantEnd()
+	steps = 0
+	if err := w.Redeem(t.Context(), a.ID, redemption(), "d1"); err != nil {
+		t.Fatal(err)
+	}
+	if steps != 0 {
+		t.Errorf("a redemption gave way %d times", steps)
+	}
+}
+
+// TestNobodyGivesWayForLong: on a machine that is busy each step is a turn of all that runs.
+func TestNobodyGivesWayForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, approval.Config{})
+		steps := 0
+		w.OnGiveWay(func() { steps++; time.Sleep(time.Second) })
+		a := w.ask(quorum(2))
+		s := w.watch(a.ID, 0)
+		s.want(1, approval.Pending)
+		w.vote(a.ID, "ann", approval.Approve)
+		if steps != 1 {
+			t.Errorf("it gave way for %d s", steps)
+		}
+		s.want(2, approval.Pending)
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ type Queue struct {
 	clock    func() time.Time
 	watchers watchers
 	sooner   chan struct{} // tells the sweeper of a new ask
+	giveWay  func()        // lets other goroutines run
 	health   atomic.Pointer[error]
 }
 
@@ -37,7 +39,7 @@ func New(cfg Config, store Store, sealer Sealer, now func() time.Time) (*Queue, 
 	if store == nil || sealer == nil || now == nil {
 		return nil, errors.New("approvals: a store, a sealer and a clock are needed")
 	}
-	q := &Queue{cfg: cfg.withDefaults(), store: store, sealer: sealer, watchers: newWatchers(), sooner: make(chan struct{}, 1)}
+	q := &Queue{cfg: cfg.withDefaults(), store: store, sealer: sealer, watchers: newWatchers(), sooner: make(chan struct{}, 1), giveWay: runtime.Gosched}
 	if shared, ok := store.(Clock); ok {
 		q.clock = shared.Now
 		return q, nil // the store need not be there yet

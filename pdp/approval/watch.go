@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,16 +98,25 @@ func (w *watchers) leave(id string, self *watcher) {
 }
 
 // stepsBack is how often whoever has committed lets others run before it goes on: the agent's stream, what writes it to the
-// connection, and that once more, because it gathers what else there is first.
-const stepsBack = 4
+// connection, and that once more, because it gathers what else there is first. On a busy machine each step is a turn of
+// all that runs: after stepsBackFor it takes no other.
+const (
+	stepsBack    = 4
+	stepsBackFor = time.Millisecond
+)
 
 // committed hands what was just committed to whoever waits for it, and wakes them. They go first: an agent stands still, and
-// whoever voted can hear of it a little later. It never blocks.
+// whoever voted can hear of it a little later.
 func (q *Queue) committed(rec Record) {
 	rec.Content = nil
-	q.tell(&rec, rec.Approval.ID)
+	if !q.tell(&rec, rec.Approval.ID) {
+		return
+	}
+	began := time.Now()
 	for range stepsBack {
-		runtime.Gosched()
+		if q.giveWay(); time.Since(began) > stepsBackFor {
+			return
+		}
 	}
 }
 
@@ -128,8 +136,8 @@ func (q *Queue) changed(ids ...string) {
 }
 
 // tell wakes whoever waits for these approvals with what is in the writer's hands, if anything is. Those who wait for one
-// come first: an agent stands still.
-func (q *Queue) tell(rec *Record, ids ...string) {
+// come first: an agent stands still. It says whether anybody does. It never blocks.
+func (q *Queue) tell(rec *Record, ids ...string) (awaited bool) {
 	w := &q.watchers
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -141,12 +149,14 @@ func (q *Queue) tell(rec *Record, ids ...string) {
 				one.unread.Store(true)
 			}
 			poke(one.wake)
+			awaited = true
 		}
 	}
 	for all := range w.all {
 		poke(all.wake)
 	}
 	poke(q.sooner)
+	return awaited
 }
 
 // heard wakes whoever waits for what another process has changed; all of them where nobody knows what that was.
