@@ -2,6 +2,9 @@ package approval
 
 import "context"
 
+// MaxEdits is how often the arguments of one ask may be changed.
+const MaxEdits = maxEdits
+
 // Sweep does once what Run does over and over.
 func (q *Queue) Sweep(ctx context.Context) error {
 	if _, err := q.sweep(ctx); err != nil {
