@@ -1,7 +1,6 @@
 package approval_test
 
 import (
-	"context"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,7 +12,7 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/store/embedded"
 )
 
-// damage overwrites records in the store's file, and opens it again without asking the queue, which would not begin with them.
+// damage overwrites records in the store's file, and leaves that closed.
 func (w *world) damage(ids ...string) {
 	w.t.Helper()
 	if err := w.db.Close(); err != nil {
@@ -39,21 +38,7 @@ func (w *world) damage(ids ...string) {
 	}
 }
 
-// stillEmpty is a store that was empty when the queue began: one with what cannot be read keeps it from beginning.
-type stillEmpty struct {
-	approval.Store
-	began *bool
-}
-
-func (s stillEmpty) Live(ctx context.Context, tenant, agent string) ([]string, error) {
-	if !*s.began {
-		*s.began = true
-		return nil, nil
-	}
-	return s.Store.Live(ctx, tenant, agent)
-}
-
-// damagedWorld has n asks, some of which cannot be read.
+// damagedWorld has n asks, some of which cannot be read, and begins with them.
 func damagedWorld(t *testing.T, n int, damaged ...int) (*world, []string) {
 	t.Helper()
 	w := newWorld(t, approval.Config{MaxPendingPerAgent: 1000, MaxKept: 1})
@@ -73,7 +58,7 @@ func damagedWorld(t *testing.T, n int, damaged ...int) (*world, []string) {
 	if w.store, err = w.db.OpenApprovals(approval.ReplayWindow); err != nil {
 		t.Fatal(err)
 	}
-	if w.Queue, err = approval.New(w.cfg, stillEmpty{w.store, new(bool)}, w.keys, w.clock.now); err != nil {
+	if w.Queue, err = approval.New(w.cfg, w.store, w.keys, w.clock.now); err != nil {
 		t.Fatal(err)
 	}
 	return w, ids

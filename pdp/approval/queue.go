@@ -63,6 +63,9 @@ func lastChange(store Store) (time.Time, error) {
 	var last time.Time
 	for _, id := range ids {
 		rec, err := store.Load(context.Background(), id)
+		if _, damaged := errors.AsType[*Unreadable](err); damaged {
+			continue // nobody can use it at any time
+		}
 		if err != nil {
 			return time.Time{}, err
 		}

@@ -104,6 +104,34 @@ func TestARecordOfAnotherIsUnreadable(t *testing.T) {
 	}
 }
 
+// The index is made anew around a record that cannot be read; the sweeper, which says what is wrong with it, looks at it at once.
+func TestADamagedRecordStopsNoIndex(t *testing.T) {
+	store := openStore(t, t.TempDir())
+	t.Cleanup(func() { _ = store.Close() })
+	s, err := store.OpenApprovals(20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	insertPending(t, s, "id1")
+	insertPending(t, s, "id2")
+	err = store.db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucket(formerStatesBucket)
+		return errors.Join(err, tx.Bucket(approvalsBucket).Put([]byte("id2"), []byte("{")))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err = store.OpenApprovals(20); err != nil {
+		t.Fatal(err)
+	}
+	if recs, _, err := s.Snapshot(t.Context()); err != nil || len(recs) != 1 {
+		t.Errorf("%d are pending, %v", len(recs), err)
+	}
+	if due, next, err := s.Due(t.Context(), approvalStart.Add(-time.Hour), 10); err != nil || len(due) != 1 || due[0] != "id2" || !next.Equal(approvalStart) {
+		t.Errorf("due are %v, then at %s, %v", due, next, err)
+	}
+}
+
 // drain reads all changes after a cursor; each has the next cursor, and is in its record.
 func drain(t *testing.T, a *Approvals, after uint64) error {
 	t.Helper()

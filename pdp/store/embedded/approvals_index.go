@@ -85,7 +85,7 @@ func (t approvalsTx) formerIndex() bool {
 	return k == nil || t.bucket(formerStatesBucket) != nil
 }
 
-// index makes all rows and counts anew, of the records.
+// index makes all rows and counts anew, of the records. One that cannot be read is due at once: the sweeper says what is wrong.
 func (t approvalsTx) index() error {
 	for _, name := range [][]byte{
 		formerStatesBucket, approvalGroupsBucket, approvalLiveBucket, approvalDueBucket, approvalAskedBucket, approvalDigestsBucket, approvalCountsBucket,
@@ -103,6 +103,9 @@ func (t approvalsTx) index() error {
 	tallies := map[string]int64{}
 	err := t.bucket(approvalsBucket).ForEach(func(id, _ []byte) error {
 		rec, err := t.load(id)
+		if _, damaged := errors.AsType[*approval.Unreadable](err); damaged {
+			return t.bucket(approvalDueBucket).Put(append(number(0), id...), nil)
+		}
 		if err != nil {
 			return err
 		}
