@@ -168,7 +168,7 @@ func (b *gateBuilder) finish() *gramGate {
 // gramBatch is how many bytes of a text go through the stages of the gate at a time. Each stage goes through all that the
 // one before it let through: a processor that waits for memory on behalf of one place, or has guessed wrong whether it
 // gets through, is at work on the next ones by then.
-const gramBatch = 2048
+const gramBatch = 4096
 
 // gramWork is what is between the stages.
 type gramWork struct {

@@ -1,10 +1,5 @@
 package scan
 
-import (
-	"strings"
-	"unicode/utf8"
-)
-
 // tailRun is a tail on its way.
 type tailRun struct {
 	start, pos int32
@@ -13,9 +8,7 @@ type tailRun struct {
 }
 
 const (
-	// tailAtOnce is how many bytes a tail is followed for without asking what became of it. Most are dead by then. A
-	// processor follows several at the same time as long as nothing has to be guessed, where one by one each step would wait
-	// for the last.
+	// tailAtOnce is how many bytes a tail is followed for without asking what became of it. Most are dead by then.
 	tailAtOnce = 8
 	tailRounds = 3 // of it; whatever is still alive then is followed by itself
 )
@@ -30,23 +23,22 @@ const (
 	checkedBefore = 1
 )
 
-// checkClass tells letters apart, of one case, and a few kinds of other characters. Whatever is not ASCII is zero.
+// checkClass tells letters apart, of one case, and a few kinds of other characters. Two pairs of rare letters are one each, and
+// all that is left is zero, beyond ASCII too.
 var checkClass = func() (class [256]uint8) {
-	for b := range utf8.RuneSelf {
-		switch c := byte(b); {
-		case isLetter(c):
-			class[c] = 1 + foldByte(c) - 'a'
-		case isDigit(c):
-			class[c] = 27
-		case c <= ' ':
-			class[c] = 28
-		case strings.IndexByte("-_./", c) >= 0:
-			class[c] = 29
-		case strings.IndexByte("=:,;\"'`", c) >= 0:
-			class[c] = 30
-		default:
-			class[c] = 31
+	next := uint8(1)
+	for _, chars := range []string{"jq", "xz", "0123456789", " \t\n\v\f\r", "=:", "\"'`", ",;", "-./", "_"} {
+		for i := range len(chars) {
+			class[chars[i]] = next
 		}
+		next++
+	}
+	for c := byte('a'); c <= 'z'; c++ {
+		if class[c] == 0 {
+			class[c] = next
+			next++
+		}
+		class[c-'a'+'A'] = class[c]
 	}
 	return class
 }()
@@ -134,16 +126,19 @@ func (g *gramGate) probeAll(f *Scratch, text string) {
 	}
 }
 
-// advance follows each run for tailAtOnce bytes and keeps those that are not dead.
+// advance follows all runs for tailAtOnce bytes and keeps those that are not dead. It goes from run to run and not from byte to
+// byte, for each step waits for memory, and for that of several runs a processor waits at the same time.
 func (t *tailTable) advance(text string, runs []tailRun) (kept int) {
-	for _, r := range runs {
-		s := r.state
-		for _, c := range []byte(text[r.pos:][:tailAtOnce]) {
-			s = t.to(s, uint32(tailClass[c]))
+	for range tailAtOnce {
+		for i := range runs {
+			r := &runs[i]
+			r.state = t.to(r.state, uint32(tailClass[text[r.pos]]))
+			r.pos++
 		}
-		r.pos, r.state = r.pos+tailAtOnce, s
+	}
+	for _, r := range runs {
 		runs[kept] = r
-		kept += int(-(s ^ tailDead) >> 31) // no branch
+		kept += int(-(r.state ^ tailDead) >> 31) // no branch
 	}
 	return kept
 }
