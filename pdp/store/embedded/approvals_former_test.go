@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json/v1"
 	"go.etcd.io/bbolt"
@@ -53,7 +54,8 @@ func formerly(t *testing.T, db *bbolt.DB, id string, change func(*approval.Recor
 func step(state approval.State, use approval.Use) func(*approval.Record) {
 	return func(rec *approval.Record) {
 		rec.Approval.State, rec.Approval.Use = state, use
-		rec.Changes = append(rec.Changes, approval.Change{State: state, Use: use})
+		at := approvalStart.In(time.FixedZone("", 90*60)) // what is read of it is another value each time
+		rec.Changes = append(rec.Changes, approval.Change{At: at, State: state, Use: use})
 		rec.Approval.Sequence++
 	}
 }
