@@ -91,6 +91,14 @@ func hostileToViews(size int) map[string]string {
 	for range 3 {
 		escaped = url.QueryEscape(escaped)
 	}
+	var accents strings.Builder        // no two clusters alike
+	rnd := rand.New(rand.NewPCG(8, 5)) // #nosec G404 -- the same in every run
+	for accents.Len() < size {
+		accents.WriteRune(rune('a' + rnd.IntN(26)))
+		for range 4 {
+			accents.WriteRune(rune(0x300 + rnd.IntN(0x4F)))
+		}
+	}
 	return map[string]string{
 		"nested-base64":     fill(nested + " "),
 		"nested-percent":    fill(escaped),
@@ -102,6 +110,7 @@ func hostileToViews(size int) map[string]string {
 		"zero-width":        fill("a\u200bb\u00adc\u2060"),
 		"mixed-scripts":     fill("аbβcԁeｆ中"),
 		"combining":         fill("a\u0301\u0323\u0307\u0308"),
+		"combining-all":     accents.String()[:size],
 		"ligatures":         fill("\ufdfa"), // eighteen characters in NFKC
 		"tag-characters":    fill("\U000e0041\U000e0042"),
 		"numbers-apart":     fill("4/1/1/1/1/1/1/1/1/1/1/1/1/1/1/1 219/09/9998 "),

@@ -4,8 +4,8 @@ import "strings"
 
 // leadGate finds rules that need a character beyond ASCII: by the pair of bytes that such a character begins with.
 type leadGate struct {
-	pairs   *[1 << 16 / 64]uint64
-	entries map[uint16]*leadEntries
+	pairs   *[1 << 12]uint16 // the entries of a pair, counted from one, or 0
+	entries []leadEntries
 }
 
 // leadEntries are the routes with a pair.
@@ -17,12 +17,18 @@ type leadEntries struct {
 type leadEntry struct {
 	probe int32
 	at    int32
+	third uint32 // index of the set of what may stand behind the pair
 }
+
+// probeSteps is about what it takes to try a route.
+const probeSteps = 3
+
+// pairOf tells apart what UTF-8 has of pairs that begin a character; those of others are nobody's.
+func pairOf(first, second byte) uint16 { return uint16(first&0x3F)<<6 | uint16(second&0x3F) }
 
 func (g *leadGate) add(b *gateBuilder, rule int32, p *plan) {
 	if g.pairs == nil {
-		g.pairs = new([1 << 16 / 64]uint64)
-		g.entries = make(map[uint16]*leadEntries)
+		g.pairs = new([1 << 12]uint16)
 	}
 	t := b.gate.tails.add(p.nodes)
 	for i := range p.routes {
@@ -34,15 +40,14 @@ func (g *leadGate) add(b *gateBuilder, rule int32, p *plan) {
 		}
 		for first := range w.sets[w.even].all() {
 			for second := range w.sets[w.even+1].all() {
-				pair := uint16(first)<<8 | uint16(second)
-				g.pairs[pair/64] |= 1 << (pair % 64)
-				e := g.entries[pair]
-				if e == nil {
-					e = &leadEntries{}
-					g.entries[pair] = e
+				of := &g.pairs[pairOf(first, second)]
+				if *of == 0 {
+					g.entries = append(g.entries, leadEntries{})
+					*of = uint16(len(g.entries)) // #nosec G115 -- there are no more than pairs
 				}
+				e := &g.entries[*of-1]
 				e.third.union(third)
-				e.routes = append(e.routes, leadEntry{id, int32(w.even)})
+				e.routes = append(e.routes, leadEntry{id, int32(w.even), b.setID(third)})
 			}
 		}
 	}
@@ -50,33 +55,39 @@ func (g *leadGate) add(b *gateBuilder, rule int32, p *plan) {
 
 // scan looks at the characters that begin in text[from:to].
 func (g *leadGate) scan(f *Scratch, grams *gramGate, text string, from, to int) {
-	const high = 0x8080808080808080
 	for i := from; i < to; {
-		if i+8 <= len(text) && load64(text[i:i+8])&high == 0 {
+		if i+8 <= len(text) && load64(text[i:i+8])&highBits == 0 {
 			i += 8
 			continue
 		}
-		end := min(i+8, to)
-		for ; i < end; i++ {
+		for end := min(i+8, to); i < end; i++ {
 			if text[i] < 0xC2 || i+1 == len(text) {
 				continue
 			}
-			pair := uint16(text[i])<<8 | uint16(text[i+1])
-			if g.pairs[pair/64]>>(pair%64)&1 == 0 {
+			of := g.pairs[pairOf(text[i], text[i+1])]
+			if of == 0 {
 				continue
 			}
-			entries, third := g.entries[pair], byte(0)
+			e, third := &g.entries[of-1], byte(0)
 			if i+2 < len(text) {
 				third = text[i+2]
 			}
-			if !entries.third.has(third) {
+			if e.third.has(third) {
+				g.look(f, grams, text, i, e, third)
+			} else {
 				f.budget--
-				continue
 			}
-			for _, e := range entries.routes {
-				grams.probe(f, text, i-int(e.at), e.probe)
-			}
-			f.budget -= 4 + len(entries.routes)
+		}
+	}
+}
+
+// look tries the routes of a pair that go on with a byte.
+func (g *leadGate) look(f *Scratch, grams *gramGate, text string, at int, e *leadEntries, third byte) {
+	f.budget -= 2 + len(e.routes)/2
+	for i := range e.routes {
+		if r := &e.routes[i]; grams.sets[r.third].has(third) {
+			f.budget -= probeSteps
+			grams.probe(f, text, at-int(r.at), r.probe)
 		}
 	}
 }

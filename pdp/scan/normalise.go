@@ -12,12 +12,12 @@ import (
 // normalise rewrites a text as a reader would take it: invisible characters gone (THREATS D2, D3, D4),
 // compatibility forms composed (NFKC: full-width, mathematical, circled), look-alikes of Latin letters and
 // ASCII punctuation folded, digits of every script as 0-9 (D5, D16). ASCII is left as it is. NFKC can make a text
-// 11 times longer, so output stops near limit bytes; complete says whether it did not have to.
+// 11 times longer, so output stops near limit bytes, and once its steps are used up; complete says whether it did not have to.
 //
 // Most characters that are not ASCII are their own normal form, or have one of a single ASCII character. Only
 // where others stand is there work for NFKC, which is slow, and only on those and the character before them, with
 // which they may combine.
-func (w *rewriting) normalise(limit int) (complete bool) {
+func (w *rewriting) normalise(limit int, steps *int) (complete bool) {
 	s := w.from
 	last := 0 // where the character before i begins
 	for i := 0; i < len(s); {
@@ -34,7 +34,7 @@ func (w *rewriting) normalise(limit int) (complete bool) {
 		}
 		end, combine := groupEnd(s, i)
 		if combine {
-			if !w.compose(last, end, limit) {
+			if !w.compose(last, end, limit, steps) {
 				return false
 			}
 		} else {
@@ -56,7 +56,7 @@ func mostNormal(n int) int { return 4*n + 1<<10 }
 func normalised(s string) string {
 	w := &rewriting{}
 	w.start(s, false)
-	if w.normalise(16 * len(s)); !w.any {
+	if w.normalise(16*len(s), anySteps()); !w.any {
 		return s
 	}
 	return w.text()
@@ -71,7 +71,7 @@ func groupEnd(s string, i int) (end int, combine bool) {
 		if f == formOwn {
 			break
 		}
-		combine = combine || f == formOther
+		combine = combine || f == formOther || f == formJoins
 		i += size
 	}
 	return i, combine
@@ -99,35 +99,6 @@ var asciiText = func() string {
 	return string(b)
 }()
 
-// compose is the whole way for a few characters: strip, NFKC, fold, strip.
-func (w *rewriting) compose(from, to, limit int) bool {
-	if from < w.done {
-		from = w.done
-	}
-	visible := make([]byte, 0, to-from)
-	for _, r := range w.from[from:to] {
-		if !invisible(r) {
-			visible = utf8.AppendRune(visible, r)
-		}
-	}
-	w.to = append(w.to, w.from[w.done:from]...)
-	at := len(w.to)
-	complete := true
-	var it norm.Iter
-	for it.Init(norm.NFKC, visible); !it.Done() && complete; complete = len(w.to) <= limit {
-		for _, r := range string(it.Next()) {
-			if r = fold(r); !invisible(r) {
-				w.to = utf8.AppendRune(w.to, r)
-			}
-		}
-	}
-	if w.track {
-		w.edits = append(w.edits, edit{at, len(w.to), from, to})
-	}
-	w.done, w.any = to, true
-	return complete
-}
-
 // form is what a character is normalised to: an ASCII character, or one of these.
 type form = uint8
 
@@ -135,6 +106,7 @@ const (
 	formOwn   form = 0x80 + iota // itself, whatever stands beside it
 	formNone                     // nothing
 	formOther                    // NFKC knows
+	formJoins                    // NFKC knows, and it may combine with what stands before
 )
 
 // forms of the characters of the Basic Multilingual Plane, and of the mathematical alphabets, which pass for Latin.
@@ -178,7 +150,7 @@ func workOutForm(r rune) form {
 	var raw [utf8.UTFMax]byte
 	s := raw[:utf8.EncodeRune(raw[:], r)]
 	if !norm.NFKC.Properties(s).BoundaryBefore() {
-		return formOther
+		return formJoins
 	}
 	one, size := r, len(s)
 	if !norm.NFKC.IsNormal(s) {

@@ -91,7 +91,7 @@ func (t *tracer) of(i int) []edit {
 	case wayTags:
 		w.tags()
 	case wayNormalise:
-		w.normalise(min(t.v.budget.MaxBytes, mostNormal(len(t.v.views[n.from].text))))
+		w.normalise(min(t.v.budget.MaxBytes, mostNormal(len(t.v.views[n.from].text))), anySteps())
 	case wayEscapes:
 		w.escapes(nil)
 	case wayURLs:
@@ -127,10 +127,20 @@ func (t *tracer) trace(i int, s span, yield func(leaf int, s span)) {
 // disguised says whether a match is one only because something that is not seen was taken out, or letters of another
 // script were taken for Latin ones.
 func (t *tracer) disguised(i int, s span) bool {
+	unseen := false
+	for at := i; t.v.views[at].from != noView; at = t.v.views[at].from {
+		if t.v.views[at].way == wayTags {
+			return true
+		}
+		unseen = unseen || t.v.views[at].way == wayNormalise
+	}
+	if !unseen {
+		return false // and nothing needs to be worked out again
+	}
 	for n := t.v.views[i]; n.from != noView; n = t.v.views[i] {
 		s = origin(t.of(i), s)
 		i = n.from
-		if n.way == wayTags || n.way == wayNormalise && slices.ContainsFunc([]rune(t.v.views[i].text[s.from:s.to]), isDisguise) {
+		if n.way == wayNormalise && slices.ContainsFunc([]rune(t.v.views[i].text[s.from:s.to]), isDisguise) {
 			return true
 		}
 	}

@@ -12,6 +12,8 @@ type rewriting struct {
 	// edits are kept only if track is set: to know where a match of the new text stands in the old one.
 	track bool
 	edits []edit
+	// composer stays from one text to the next.
+	composer *composer
 }
 
 // edit says that new[at:end] stands for old[from:to]. Between two edits both texts are the same.
@@ -19,7 +21,7 @@ type edit struct{ at, end, from, to int }
 
 // start begins another text and keeps the memory of the one before.
 func (w *rewriting) start(text string, track bool) {
-	*w = rewriting{from: text, to: w.to[:0], track: track, edits: w.edits[:0]}
+	*w = rewriting{from: text, to: w.to[:0], track: track, edits: w.edits[:0], composer: w.composer}
 }
 
 // replace puts text for from[from:to]. Calls come in the order of the text.

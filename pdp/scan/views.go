@@ -77,6 +77,7 @@ type viewer struct {
 	views      []view
 	bytes      int // of views
 	decodable  int // bytes of decoded text that are still allowed
+	steps      int // that building may still take
 	incomplete bool
 	undecoded  []int // texts, without repetition
 	strung     concatenation
@@ -104,6 +105,7 @@ func (v *viewer) free() {
 	v.strung.reset()
 	v.names = v.names[:0]
 	v.rewriting.start("", false)
+	v.rewriting.composer.forget()
 	if cap(v.rewriting.to)+cap(v.strung.bytes)+cap(v.names)+cap(v.runs.raw)+cap(v.runs.line)+cap(v.rewriting.edits) <= keep {
 		viewers.Put(v)
 	}
@@ -167,6 +169,7 @@ func (v *viewer) build(texts []Text, b Budget) {
 		}
 	}
 	v.decodable = min(maxDecodeRatio*total, maxDecodeBytes)
+	v.steps = stepsAlways + stepsPerByte*total
 	v.runs.room = v.decodable
 	if text := v.strung.text(); text != "" {
 		if len(text) > b.MaxBytes-v.bytes || len(v.views) >= b.MaxViews {
@@ -220,7 +223,7 @@ func (v *viewer) derive(i int) {
 			v.decoded(i, wayTags, 0, true)
 		}
 		w.start(text, false)
-		switch complete := w.normalise(min(v.budget.MaxBytes-v.bytes, mostNormal(len(text)))); {
+		switch complete := w.normalise(min(v.budget.MaxBytes-v.bytes, mostNormal(len(text))), &v.steps); {
 		case !complete:
 			v.incomplete = true
 		case w.any:
