@@ -136,3 +136,16 @@ func TestADamagedRecordHidesNothingElse(t *testing.T) {
 		}
 	}
 }
+
+// TestADamagedRecordEndsNoGrant of the same agent.
+func TestADamagedRecordEndsNoGrant(t *testing.T) {
+	w, _ := damagedWorld(t, 2, 0)
+	a := w.ask(func(a *approval.Ask) { a.Grantable = approval.Grantable{Uses: 5, For: time.Hour} })
+	if _, err := w.SubmitVerdict(t.Context(), a.ID, person("ann"), approval.Ballot{Verdict: approval.Approve, Terms: &approval.Terms{Uses: 3}}); err != nil {
+		t.Fatal(err)
+	}
+	grants, err := w.Granted(t.Context(), redemption())
+	if err != nil || len(grants) != 1 || grants[0].ID != a.ID {
+		t.Errorf("%d grants cover it, %v", len(grants), err)
+	}
+}

@@ -91,7 +91,7 @@ func (q *Queue) AskAgain(ctx context.Context, id string, want Redemption) (bool,
 	return again && err == nil, err
 }
 
-// Granted returns the grants that cover an action, the oldest first. It uses nothing up.
+// Granted returns the grants that cover an action, the oldest first. It uses nothing up. One that cannot be read covers nothing.
 func (q *Queue) Granted(ctx context.Context, want Redemption) ([]Approval, error) {
 	ids, err := q.store.Live(ctx, want.Tenant, want.Agent)
 	if err != nil {
@@ -100,7 +100,7 @@ func (q *Queue) Granted(ctx context.Context, want Redemption) ([]Approval, error
 	var out []Approval
 	for _, id := range ids {
 		rec, err := q.load(ctx, id)
-		if errors.Is(err, ErrNotFound) { // removed meanwhile
+		if _, damaged := errors.AsType[*Unreadable](err); damaged || errors.Is(err, ErrNotFound) { // removed meanwhile
 			continue
 		}
 		if err != nil {
