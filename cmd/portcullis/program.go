@@ -215,7 +215,9 @@ func (p *program) openApprovals(store *embedded.Store, at places) error {
 	}
 	// Nobody would look here again: what still waits in the data directory is withdrawn, and not left to hang.
 	n, err := p.approvals.CancelAll(context.Background(), "approvals are shared with other replicas from now on")
-	if err != nil {
+	if _, damaged := errors.AsType[*approval.Unreadable](err); damaged { // all others are withdrawn
+		p.log.Error("approvals in the data directory cannot be read, and so not be withdrawn; nobody can use them", "error", err.Error())
+	} else if err != nil {
 		return err
 	}
 	if n > 0 {
