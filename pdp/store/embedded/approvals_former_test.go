@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -226,12 +227,19 @@ func TestApprovalsFeedAfterAnotherVersion(t *testing.T) {
 	}
 }
 
+// Who is second waits for what is recent to be settled, and is told the same.
 func TestAStoreIsClosedTwice(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	if _, err := s.OpenApprovals(1000); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(s.Close(), s.Close()); err != nil {
-		t.Error(err)
+	var closing sync.WaitGroup
+	for range 8 {
+		closing.Go(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
+	closing.Wait()
 }

@@ -12,13 +12,15 @@ import (
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
 )
 
-// What a verdict changes is written here first: in a bucket of a page or two, where the trees of all records and of all
+// What a yes changes is written here first: in a bucket of a page or two, where the trees of all records and of all
 // changes are several pages deep, and each page that is touched is one more to sync while an agent waits. The ask that comes
 // next, which nobody waits for that long, moves it to where it stays. Until then it counts before what stands there.
 //
 // A row is a record, under recentRecord and its id, or a change, under recentChange and its cursor. The bucket's sequence is
-// the newest cursor, if it is newer than the one of approvalChangesBucket. There is always a former record where it stays, and
-// whoever were to read that would see less than has been given, and nothing that was used or has ended as if it were not.
+// the newest cursor, if it is newer than the one of approvalChangesBucket.
+//
+// What has ended, or was used, goes where it stays at once. So whoever reads only there, as an earlier version does after a
+// crash, misses a yes, and takes nothing for usable that is not.
 var approvalRecentBucket = []byte("approval_recent")
 
 const (

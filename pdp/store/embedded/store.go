@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,9 @@ type Store struct {
 	db *bbolt.DB
 	// approvals says that they were opened, and so are to be settled.
 	approvals atomic.Bool
+
+	closing sync.Once
+	closed  error
 }
 
 // Open opens or creates the database in dir, which must exist and be writable. It returns ErrInUse when
@@ -48,14 +52,17 @@ func Open(dir string) (*Store, error) {
 	return &Store{db: db}, nil
 }
 
-// Close releases the file. Pending write-behind work must have been flushed by its owner before.
+// Close releases the file. Pending write-behind work must have been flushed by its owner before. Whoever closes it again is told
+// the same.
 func (s *Store) Close() error {
-	var settled error
-	if s.approvals.Swap(false) {
-		settled = settleApprovals(s.db)
-	}
-	if err := errors.Join(settled, s.db.Close()); err != nil {
-		return fmt.Errorf("close state database: %w", err)
+	s.closing.Do(func() {
+		if s.approvals.Load() {
+			s.closed = settleApprovals(s.db)
+		}
+		s.closed = errors.Join(s.closed, s.db.Close())
+	})
+	if s.closed != nil {
+		return fmt.Errorf("close state database: %w", s.closed)
 	}
 	return nil
 }
