@@ -11,27 +11,24 @@ import (
 // number it looks at three bytes before and at eight from there on, all at once for groups of routes that are alike, and then runs
 // the union automaton of those rules of which some route fits.
 type digitGate struct {
-	// fits has, for the bytes before the first digit, that digit and those behind it, the groups that may have each byte there.
-	fits   [digitsBack + digitsLook][256]uint64
-	atText uint64 // the groups that a number at the begin of a text may be of
+	shapes digitShapes // of groups
 	unions []digitUnion
 	of     [maxDigitGroups]uint8 // the union of each group
-	near   uint64                // the groups of rules that count near their words only
-	words  []digitWatch
+	near   nearGate              // of rules that count near their words only
 }
 
-// digitUnion is all rules with so many bytes before their first digit, those that count near their words only or the others.
+// digitUnion is all rules with so many bytes before their first digit.
 type digitUnion struct {
 	automaton *automaton
 	headroom  int
-	watched   bool
 	groups    uint64
 }
 
-// digitWatch is the watch of a rule: its numbers begin at most so far in front of a word that it saw, or behind one.
-type digitWatch struct {
-	watch          int32
-	before, behind int
+// digitShapes tells by the bytes around a number's begin what it may be of, a bit for each.
+type digitShapes struct {
+	// fits has, for the bytes before the first digit, that digit and those behind it, what may have each byte there.
+	fits   [digitsBack + digitsLook][256]uint64
+	atText uint64 // what a number at the begin of a text may be of
 }
 
 const (
@@ -41,38 +38,7 @@ const (
 	maxDigitGroups = 64
 )
 
-// zones are the stretches of a text, of zoneBytes each, in which numbers count that do near their words only: a bit for each.
-type zones []uint64
-
-const zoneBytes = 64
-
-// room makes room for the zones of so many bytes, none of them set.
-func (z zones) room(bytes int) zones {
-	n := bytes/(64*zoneBytes) + 1
-	z = slices.Grow(z[:0], n)[:n]
-	clear(z)
-	return z
-}
-
-// set sets the zones of the bytes from one to another, both included.
-func (z zones) set(from, to int) {
-	first, last := uint(from)/zoneBytes, uint(to)/zoneBytes
-	for i := first / 64; i <= last/64; i++ {
-		bits := ^uint64(0)
-		if i == first/64 {
-			bits <<= first % 64
-		}
-		if i == last/64 {
-			bits &= ^uint64(0) >> (63 - last%64)
-		}
-		z[i] |= bits
-	}
-}
-
-// has says whether a byte is in a zone that is set.
-func (z zones) has(at int) bool { return z[uint(at)/(64*zoneBytes)]>>(uint(at)/zoneBytes%64)&1 != 0 }
-
-func (g *digitGate) used() bool { return len(g.unions) > 0 }
+func (g *digitGate) used() bool { return len(g.unions)+len(g.near.rules) > 0 }
 
 // digitRoute is what the gate looks at of a route, and its union.
 type digitRoute struct {
@@ -87,31 +53,30 @@ func newDigitGate(pool *statePool, rules []*compiled) *digitGate {
 	var routes []digitRoute
 	seen := make(map[digitRoute]bool)
 	for i, c := range rules {
-		watched := false
 		for _, p := range c.plans {
 			if p.kind != planDigits {
 				continue
 			}
-			watched = c.watch >= 0 && len(c.filter.words) > 0 && c.longest < unbounded
 			for _, w := range p.routes {
-				u := slices.IndexFunc(g.unions, func(u digitUnion) bool { return u.headroom == w.even && u.watched == watched })
+				w.sets = c.dfa.followed(w.sets, w.even+digitsLook)
+				if c.watch >= 0 && len(c.filter.words) > 0 && c.longest < unbounded {
+					g.near.add(int32(i), c, &w)
+					continue
+				}
+				u := slices.IndexFunc(g.unions, func(u digitUnion) bool { return u.headroom == w.even })
 				if u < 0 {
 					u = len(g.unions)
-					g.unions = append(g.unions, digitUnion{headroom: w.even, watched: watched})
+					g.unions = append(g.unions, digitUnion{headroom: w.even})
 					progs, ids = append(progs, nil), append(ids, nil)
 				}
 				if n := len(ids[u]); n == 0 || ids[u][n-1] != int32(i) {
 					progs[u], ids[u] = append(progs[u], c.prog), append(ids[u], int32(i))
 				}
-				w.sets = c.dfa.followed(w.sets, w.even+digitsLook)
 				if r := digitRouteOf(&w, u); !seen[r] {
 					seen[r] = true
 					routes = append(routes, r)
 				}
 			}
-		}
-		if watched {
-			g.words = append(g.words, watchOf(c))
 		}
 	}
 	for u := range g.unions {
@@ -175,11 +140,6 @@ func (a *automaton) bytesOf(runes uint32) (bytes byteset) {
 	return bytes
 }
 
-// watchOf is how far from its words a rule's numbers count.
-func watchOf(c *compiled) digitWatch {
-	return digitWatch{c.watch, c.reach() + c.longest, c.reach() + maxHeadroom}
-}
-
 func digitRouteOf(w *plannedRoute, union int) digitRoute {
 	r := digitRoute{union: union}
 	for i := range r.sets {
@@ -202,41 +162,20 @@ func (g *digitGate) group(groups []digitRoute) {
 		bit := uint64(1) << i
 		g.of[i] = uint8(r.union)
 		u.groups |= bit
-		if u.headroom == 0 {
-			g.atText |= bit
-		}
-		if u.watched {
-			g.near |= bit
-		}
-		for at := range r.sets {
-			for b := range 256 {
-				if r.sets[at].has(byte(b)) {
-					g.fits[at][b] |= bit
-				}
-			}
-		}
+		g.shapes.add(bit, &r, u.headroom)
 	}
 }
 
-// begin gathers where numbers count only because of words there.
-func (g *digitGate) begin(f *Scratch, text string) {
-	f.zones = f.zones[:0]
-	if !f.heard {
-		return
+// add says that what has a bit may be like a route.
+func (s *digitShapes) add(bit uint64, r *digitRoute, headroom int) {
+	if headroom == 0 {
+		s.atText |= bit
 	}
-	f.zones = f.zones.room(len(text))
-	for i := range g.words {
-		w := &g.words[i]
-		last := f.last[w.watch]
-		if last.epoch != f.epoch {
-			continue
-		}
-		for at := last.index; at >= 0; {
-			c := f.candidates[at]
-			from, to := max(int(c.from)-w.before, 0), min(int(c.to)+w.behind, len(text)-1)
-			f.zones.set(from, to)
-			f.budget -= 2 + (to-from)/(64*zoneBytes)
-			at = c.before
+	for at := range r.sets {
+		for b := range 256 {
+			if r.sets[at].has(byte(b)) {
+				s.fits[at][b] |= bit
+			}
 		}
 	}
 }
@@ -260,52 +199,51 @@ func (g *digitGate) numbers(f *Scratch, text string, from int) {
 			n++
 		}
 	}
-	groups := ^uint64(0)
-	if len(f.zones) == 0 {
-		groups = ^g.near
+	if len(f.zones) > 0 {
+		for _, d := range w.places[:n] {
+			if rules := f.zones[d/zoneBytes]; rules != 0 {
+				g.near.number(f, text, int(d), rules)
+			}
+		}
 	}
 	some := 0
 	for _, d := range w.places[:n] {
 		w.places[some] = d
-		may := g.groups(text, int(d)) & groups
+		may := g.shapes.of(text, int(d))
 		some += int((may | -may) >> 63)
 	}
 	for _, d := range w.places[:some] {
-		g.number(f, text, int(d), groups)
+		g.number(f, text, int(d))
 	}
 }
 
-// groups are those that the number that begins at d may be of.
-func (g *digitGate) groups(text string, d int) uint64 {
+// of is what the number that begins at d may be of.
+func (s *digitShapes) of(text string, d int) uint64 {
 	const back, look = digitsBack, digitsLook
 	if d < back || d+look > len(text) {
-		return g.groupsAtEdge(text, d)
+		return s.atEdge(text, d)
 	}
 	t := text[d-back : d+look]
 	// All at once: half the numbers would get through any part of it, and a processor can't guess which.
-	return g.fits[0][t[0]] & g.fits[1][t[1]] & g.fits[2][t[2]] & g.fits[3][t[3]] & g.fits[4][t[4]] & g.fits[5][t[5]] &
-		g.fits[6][t[6]] & g.fits[7][t[7]] & g.fits[8][t[8]] & g.fits[9][t[9]] & g.fits[10][t[10]]
+	return s.fits[0][t[0]] & s.fits[1][t[1]] & s.fits[2][t[2]] & s.fits[3][t[3]] & s.fits[4][t[4]] & s.fits[5][t[5]] &
+		s.fits[6][t[6]] & s.fits[7][t[7]] & s.fits[8][t[8]] & s.fits[9][t[9]] & s.fits[10][t[10]]
 }
 
-// groupsAtEdge is groups near an end of the text.
-func (g *digitGate) groupsAtEdge(text string, d int) uint64 {
+// atEdge is of near an end of the text.
+func (s *digitShapes) atEdge(text string, d int) uint64 {
 	may := ^uint64(0)
 	for i := max(0, d-digitsBack); i < min(d+digitsLook, len(text)); i++ {
-		may &= g.fits[i-d+digitsBack][text[i]]
+		may &= s.fits[i-d+digitsBack][text[i]]
 	}
 	if d == 0 {
-		may &= g.atText
+		may &= s.atText
 	}
 	return may
 }
 
-// number looks at the number that begins at d, which may be of some groups.
-func (g *digitGate) number(f *Scratch, text string, d int, may uint64) {
-	may &= g.groups(text, d)
-	if may&g.near != 0 && !f.zones.has(d) {
-		may &^= g.near
-	}
-	for may != 0 {
+// number runs the unions that the number which begins at d may be of.
+func (g *digitGate) number(f *Scratch, text string, d int) {
+	for may := g.shapes.of(text, d); may != 0; {
 		u := &g.unions[g.of[bits.TrailingZeros64(may)]]
 		may &^= u.groups
 		if d >= u.headroom {

@@ -28,8 +28,8 @@ func findsNumbersAtEachPlace(t *testing.T) {
 			t.Fatalf("%s is found by %v", c.re, kindsOf(c))
 		}
 	}
-	if len(s.digits.words) != 1 {
-		t.Fatalf("%d rules with a watch", len(s.digits.words))
+	if len(s.digits.near.rules) != 1 {
+		t.Fatalf("%d rules with a watch", len(s.digits.near.rules))
 	}
 	var f Scratch
 	matched := 0
@@ -113,24 +113,6 @@ func TestGathered_LosesNoRoute(t *testing.T) {
 			return both == o
 		}) {
 			t.Errorf("route %d is in no group", i)
-		}
-	}
-}
-
-// TestZones_AreSetFromOneByteToAnother, and no further than to the ends of their zones.
-func TestZones_AreSetFromOneByteToAnother(t *testing.T) {
-	const n = 64 * zoneBytes * 3
-	g := newGenerator(12)
-	var z zones
-	for range 300 {
-		z = z.room(n)
-		from := g.IntN(n)
-		to := min(from+g.IntN([]int{2, zoneBytes, 70 * zoneBytes, n}[g.IntN(4)]), n-1)
-		z.set(from, to)
-		for at := range n {
-			if want := at/zoneBytes >= from/zoneBytes && at/zoneBytes <= to/zoneBytes; z.has(at) != want {
-				t.Fatalf("from %d to %d: %d is in a zone: %t", from, to, at, !want)
-			}
 		}
 	}
 }

@@ -22,7 +22,7 @@ func (s *Scanner) marks(f *Scratch, text string) {
 	if !digits && !words && !others {
 		return
 	}
-	s.digits.begin(f, text)
+	s.digits.near.begin(f, text)
 	s.runs.begin(f)
 	for from := 0; from < len(text) && f.budget >= 0; from += markBatch {
 		f.marks.mark(text, from)

@@ -73,7 +73,7 @@ func (s *Scanner) differs(o *Scanner) string {
 		"the lead bytes":           reflect.DeepEqual(s.leads.entries, o.leads.entries),
 		"the rare byte":            slices.Equal(s.bytes.probes, o.bytes.probes),
 		"the runs":                 reflect.DeepEqual(s.runs, o.runs),
-		"the digits":               s.digits.fits == o.digits.fits && s.digits.of == o.digits.of && s.digits.near == o.digits.near && s.digits.atText == o.digits.atText,
+		"the digits":               s.digits.shapes == o.digits.shapes && s.digits.of == o.digits.of && reflect.DeepEqual(s.digits.near, o.digits.near),
 		"what is tried everywhere": slices.Equal(s.everywhere, o.everywhere),
 	} {
 		if !same {

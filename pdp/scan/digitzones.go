@@ -1,0 +1,76 @@
+package scan
+
+import (
+	"math/bits"
+	"slices"
+)
+
+// nearGate finds rules of numbers that count near their words only. Numbers are everywhere and such words are not: a rule is
+// asked about those only that are near a word that its own watch saw.
+type nearGate struct {
+	shapes digitShapes // of the rules
+	rules  []nearRule  // one has the bit of its index, and 64 and more share bits
+}
+
+type nearRule struct {
+	rule, watch int32
+	// A number begins at most so far in front of a word, or behind one.
+	before, behind int
+	least, most    int // bytes of a match before its first digit
+}
+
+// zones say of each zoneBytes of a text which rules of a nearGate count there, a bit for each.
+type zones []uint64
+
+const zoneBytes = 128
+
+func (g *nearGate) add(rule int32, c *compiled, w *plannedRoute) {
+	n := len(g.rules)
+	if n == 0 || g.rules[n-1].rule != rule {
+		g.rules = append(g.rules, nearRule{
+			rule: rule, watch: c.watch, before: c.reach() + c.longest, behind: c.reach() + maxHeadroom, least: w.even, most: w.even,
+		})
+		n++
+	}
+	r := &g.rules[n-1]
+	r.least, r.most = min(r.least, w.even), max(r.most, w.even)
+	route := digitRouteOf(w, 0)
+	g.shapes.add(1<<((n-1)%64), &route, w.even)
+}
+
+// begin gathers the zones of a text.
+func (g *nearGate) begin(f *Scratch, text string) {
+	f.zones = f.zones[:0]
+	if !f.heard {
+		return
+	}
+	n := len(text)/zoneBytes + 1
+	f.zones = slices.Grow(f.zones, n)[:n]
+	clear(f.zones)
+	for i := range g.rules {
+		r := &g.rules[i]
+		last := f.last[r.watch]
+		if last.epoch != f.epoch {
+			continue
+		}
+		for at := last.index; at >= 0; {
+			c := f.candidates[at]
+			from, to := max(int(c.from)-r.before, 0)/zoneBytes, min(int(c.to)+r.behind, len(text)-1)/zoneBytes
+			for zone := from; zone <= to; zone++ {
+				f.zones[zone] |= 1 << (i % 64)
+			}
+			f.budget -= 2 + (to-from)/2
+			at = c.before
+		}
+	}
+}
+
+// number notes the rules out of some that the number which begins at d may be of.
+func (g *nearGate) number(f *Scratch, text string, d int, rules uint64) {
+	for may := g.shapes.of(text, d) & rules; may != 0; may &= may - 1 {
+		for i := bits.TrailingZeros64(may); i < len(g.rules); i += 64 {
+			r := &g.rules[i]
+			f.note(r.rule, d-r.most, d-r.least)
+		}
+	}
+}
