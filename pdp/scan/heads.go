@@ -56,9 +56,8 @@ func (g *leadGate) add(b *gateBuilder, rule int32, p *plan) {
 // scan looks at the characters that begin in text[from:to].
 func (g *leadGate) scan(f *Scratch, grams *gramGate, text string, from, to int) {
 	for i := from; i < to; {
-		if i+8 <= len(text) && load64(text[i:i+8])&highBits == 0 {
-			i += 8
-			continue
+		if i = pastASCII(text, i, to); i >= to {
+			return
 		}
 		for end := min(i+8, to); i < end; i++ {
 			if text[i] < 0xC2 || i+1 == len(text) {
@@ -90,6 +89,21 @@ func (g *leadGate) look(f *Scratch, grams *gramGate, text string, at int, e *lea
 			grams.probe(f, text, at-int(r.at), r.probe)
 		}
 	}
+}
+
+// pastASCII goes on from a place by eights of bytes to the first that are not all ASCII, or may not be for the text ends there,
+// or past an end.
+func pastASCII(text string, from, to int) int {
+	for ; from < to && from+64 <= len(text); from += 64 {
+		t := text[from : from+64]
+		if (load64(t)|load64(t[8:])|load64(t[16:])|load64(t[24:])|load64(t[32:])|load64(t[40:])|load64(t[48:])|load64(t[56:]))&highBits != 0 {
+			break
+		}
+	}
+	for from < to && from+8 <= len(text) && load64(text[from:from+8])&highBits == 0 {
+		from += 8
+	}
+	return from
 }
 
 // byteGate finds rules that need the rare byte.

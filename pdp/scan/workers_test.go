@@ -70,7 +70,7 @@ func (s *Scanner) differs(o *Scanner) string {
 		"the grams":                slices.Equal(s.grams.slots, o.grams.slots),
 		"the probes":               reflect.DeepEqual(s.grams.probes, o.grams.probes),
 		"the sets":                 slices.Equal(s.grams.sets, o.grams.sets),
-		"the lead bytes":           reflect.DeepEqual(s.leads.entries, o.leads.entries),
+		"the lead bytes":           reflect.DeepEqual(s.leads, o.leads),
 		"the rare byte":            slices.Equal(s.bytes.probes, o.bytes.probes),
 		"the runs":                 reflect.DeepEqual(s.runs, o.runs),
 		"the digits":               s.digits.shapes == o.digits.shapes && s.digits.of == o.digits.of && reflect.DeepEqual(s.digits.near, o.digits.near),
