@@ -1,0 +1,89 @@
+package scan
+
+import (
+	"slices"
+	"testing"
+	"unsafe"
+)
+
+// TestVectors_TouchNothingElse than the text, the tables and the places, wherever the text ends and whatever is kept of it.
+func TestVectors_TouchNothingElse(t *testing.T) {
+	if !hasVectors {
+		t.Skip("the processor has no such vectors")
+	}
+	for _, behind := range []bool{true, false} {
+		gate := &gramGate{
+			bitmap:  &fenced[[bitmapWords]uint64](t, 1, behind)[0],
+			buckets: &fenced[[buckets + 1]gramBucket](t, 1, behind)[0],
+			checks:  fenced[routeCheck](t, 3, behind),
+		}
+		kinds := &fenced[siftKinds](t, 1, behind)[0]
+		classes := &fenced[[256]uint8](t, 1, behind)[0]
+		*kinds, *classes = kindsBeside, checkClass
+		memory := fenced[byte](t, gramBatch, behind)
+		g := newGenerator(8)
+		for i := range memory {
+			memory[i] = byte(g.IntN(256))
+		}
+		gate.knowWords(string(memory), 0x9E3779B1)
+		places := &fenced[[gramBatch]int32](t, 1, behind)[0]
+		all := fenced[gramHit](t, gramBatch+8, behind)
+
+		lengths := []int{gramBatch - 33, gramBatch - 2, gramBatch - 1, gramBatch}
+		for n := range 300 {
+			lengths = append(lengths, n)
+		}
+		for _, n := range lengths {
+			text := unsafe.String(unsafe.SliceData(memory), n)
+			hits := all[:n+8]
+			if behind {
+				text = unsafe.String(unsafe.SliceData(memory[gramBatch-n:]), n)
+				hits = all[len(all)-n-8:]
+			}
+			tryFenced(t, gate, kinds, classes, places, text, hits)
+		}
+		for i := range gate.bitmap { // every place is one
+			gate.bitmap[i] = ^uint64(0)
+		}
+		for i := range gate.buckets {
+			gate.buckets[i].cells = [siftPairs]uint32{^uint32(0), ^uint32(0), ^uint32(0)}
+		}
+		tryFenced(t, gate, kinds, classes, places, unsafe.String(unsafe.SliceData(memory), gramBatch), all)
+	}
+}
+
+func tryFenced(t *testing.T, g *gramGate, kinds *siftKinds, classes *[256]uint8, places *[gramBatch]int32, text string, hits []gramHit) {
+	t.Helper()
+	var w gramWork
+	want := new([gramBatch]int32)
+	n, _ := g.mark(&w, text, 0, len(text))
+	m, _ := markPlaces(g.bitmap, text, 0, len(text), 0, want)
+	if !slices.Equal(w.places[:n], want[:m]) {
+		t.Fatalf("%d bytes: places %v, want %v", len(text), w.places[:n], want[:m])
+	}
+	markVectors(g.bitmap, text, 0, len(text), places)
+	*places = w.places
+	if n, m = g.sift(&w, text, n), g.siftPlaces(want, text, m); !slices.Equal(w.places[:n], want[:m]) {
+		t.Fatalf("%d bytes: sifted %v, want %v", len(text), w.places[:n], want[:m])
+	}
+	for at := range places { // those at the ends of the text, which the others need not be, are not for the vectors
+		places[at] = min(max(places[at], siftBack), int32(len(text)-siftAhead))
+	}
+	if len(text) >= siftBack+siftAhead {
+		siftVectors(g.buckets, kinds, text, places, 0, n)
+	}
+
+	for i := range hits {
+		hits[i] = gramHit{int32(i - 4), int32(i % len(g.checks))}
+	}
+	wanted := slices.Clone(hits)
+	wanted = wanted[:g.checkHits(wanted, text)]
+	if len(text) >= routeChecked {
+		same := slices.Clone(hits)
+		checkVectors(&g.checks[0], classes, text, &same[0], len(same))
+	}
+	w.hits = hits
+	if g.check(&w, text); !slices.Equal(w.hits, wanted) {
+		t.Fatalf("%d bytes: checked %v, want %v", len(text), w.hits, wanted)
+	}
+}
