@@ -6,19 +6,6 @@ import (
 	"testing"
 )
 
-// inBothWays runs a test with blocks marked by wide registers and without.
-func inBothWays(t *testing.T, test func(t *testing.T)) {
-	t.Helper()
-	if !wideMarks {
-		test(t)
-		return
-	}
-	t.Run("wide", test)
-	wideMarks = false
-	defer func() { wideMarks = true }()
-	t.Run("portable", test)
-}
-
 // plainMarks is what marks mean.
 func plainMarks(text string) []blockMarks {
 	marks := make([]blockMarks, len(text)/blockBytes)

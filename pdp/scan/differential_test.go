@@ -283,8 +283,9 @@ func proof(few, all int) int {
 	return few
 }
 
-// TestProve_I11_RandomPatternsFindWhatRegexpFinds holds the engine to regexp: same rules, same places.
+// TestProve_I11_RandomPatternsFindWhatRegexpFinds holds the engine to regexp, with assembly and without: same rules, same places.
 func TestProve_I11_RandomPatternsFindWhatRegexpFinds(t *testing.T) {
+	defer byAssembly(true)
 	cases := proof(60_000, 6_000_000)
 	matched, watched, planned := 0, 0, map[string]int{}
 	for seed := uint64(1); cases > 0; seed++ {
@@ -324,7 +325,8 @@ func TestProve_I11_RandomPatternsFindWhatRegexpFinds(t *testing.T) {
 			}
 		}
 		var scratch Scratch
-		for range 200 {
+		for i := range 200 {
+			byAssembly(i%2 == 0)
 			text := g.text(trees)
 			if d := s.difference(text, &scratch, nil); d != "" {
 				t.Fatalf("seed %d: %s", seed, d)
@@ -373,14 +375,18 @@ func FuzzFind(f *testing.F) {
 		if _, reason, _ := parseRegex(expr); reason != "" {
 			return
 		}
+		defer byAssembly(true)
 		var scratch Scratch
 		for _, slow := range []bool{false, true} {
 			s := scannerOf(t, []Pattern{{Regex: expr, Slow: slow}})
 			if len(s.rules) == 0 {
 				continue
 			}
-			if d := s.difference(text, &scratch, nil); d != "" {
-				t.Error(d)
+			for _, assembly := range []bool{false, true} {
+				byAssembly(assembly)
+				if d := s.difference(text, &scratch, nil); d != "" {
+					t.Errorf("by assembly %t: %s", assembly, d)
+				}
 			}
 			want, whole := s.Find(context.Background(), text, &scratch)
 			if got, complete := streamed(s, text, 11); whole && complete && !slices.Equal(got, want) {

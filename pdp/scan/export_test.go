@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp/syntax"
+	"slices"
+	"strings"
 )
 
 // HostileTexts is for the benchmarks, which see the package from outside because they load the shipped patterns.
@@ -27,6 +29,37 @@ func Planted(s *Scanner, trees []*syntax.Regexp, rnd *rand.Rand, f *Scratch) (di
 	text := g.text(some)
 	difference = s.difference(text, f, only)
 	return difference, len(f.found)
+}
+
+// ByAssembly says whether assembly is used.
+var ByAssembly = byAssembly
+
+// BothWays draws a text of what rules match among what is easily taken for something else, now and then across batches, and
+// says what assembly and Go do not both find in it. Its length modulo 64 is that of length.
+func BothWays(s *Scanner, trees []*syntax.Regexp, rnd *rand.Rand, length int, f *Scratch) (difference string, found int) {
+	g := generator{rnd}
+	var b strings.Builder
+	if g.IntN(10) == 0 {
+		b.WriteString(strings.Repeat(g.pick(" ", "a"), markBatch*(1+g.IntN(2))-g.IntN(80)))
+	}
+	for n := b.Len() + 64 + g.IntN(128); b.Len() < n; {
+		for range g.IntN(20) {
+			b.WriteString(g.pick("a", "A", "0", " ", "@", "`", "[", "{", "^", "~", "_", "\x7f", "/", ":", "\x00", "\x80", "\xff", "\xc3", "\xe2\x80", "ſ", "K", "é", "\u200b", "中"))
+		}
+		g.match(&b, trees[g.IntN(len(trees))])
+	}
+	text := b.String()
+	text = text[:len(text)-(len(text)+64-length%64)%64]
+	defer byAssembly(true)
+	byAssembly(false)
+	matches, complete := s.Find(context.Background(), text, f)
+	want := slices.Clone(matches)
+	byAssembly(true)
+	got, whole := s.Find(context.Background(), text, f)
+	if complete != whole || !slices.Equal(got, want) {
+		return fmt.Sprintf("in %q assembly finds %v (all: %t), Go %v (all: %t)", text, got, whole, want, complete), len(want)
+	}
+	return "", len(want)
 }
 
 // Trees are the syntax trees of the rules.

@@ -3,6 +3,7 @@ package scan
 import (
 	"context"
 	"maps"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -28,6 +29,11 @@ func FuzzScan(f *testing.F) {
 		texts := []Text{{Pointer: "/a", Value: a}, {Pointer: "/b", Value: b}}
 		budget := Budget{MaxBytes: 1 << 16, MaxViews: 64}
 		r := s.Scan(context.Background(), texts, keyed, budget)
+		byAssembly(false)
+		defer byAssembly(true)
+		if portable := s.Scan(context.Background(), texts, keyed, budget); !r.Incomplete && !portable.Incomplete && !reflect.DeepEqual(r, portable) {
+			t.Errorf("by assembly %v, without %v", r, portable)
+		}
 		views, _ := Views(texts, budget)
 		total, decoded := 0, 0
 		for _, v := range views {

@@ -3,6 +3,7 @@ package scan
 import "golang.org/x/sys/cpu"
 
 // hasVectors says whether the processor has what the assembly is made of: Intel's from Ice Lake on, and AMD's from Zen 4.
+// cpu asks the operating system too, which must keep the registers of each thread. Tests set it to have all else tried by either.
 var hasVectors = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VBMI && cpu.X86.HasPOPCNT && cpu.X86.HasBMI2
 
 // markVectors is markPlaces for as many bytes as are of blocks of thirty-two, with two more of the text behind each. It looks

@@ -2,8 +2,8 @@
 
 package scan
 
-// hasVectors is for the processors that there is assembly for.
-const hasVectors = false
+// hasVectors is for the processors that there is assembly for. It is a variable for the sake of tests.
+var hasVectors = false
 
 func markVectors(_ *[bitmapWords]uint64, _ string, from, _ int, _ *[gramBatch]int32) (n, next int, high uint32) {
 	return 0, from, 0

@@ -9,6 +9,11 @@ import (
 // TestI11_AGateThatLacksAGramIsNoticed takes one gram after another out of the gate. The differential test must turn red
 // for each, or it would not notice a gate that lets matches pass by.
 func TestI11_AGateThatLacksAGramIsNoticed(t *testing.T) {
+	inBothWays(t, aGateThatLacksAGramIsNoticed)
+}
+
+func aGateThatLacksAGramIsNoticed(t *testing.T) {
+	t.Helper()
 	s := scannerOf(t, []Pattern{
 		{Regex: `\bghp_[A-F]{6}\b`}, {Regex: `(?i)ignore\s(?:all|previous) rules`}, {Regex: `AKIA[A-Z2-7]{4}`},
 	})
