@@ -190,12 +190,12 @@ func (g *digitGate) numbers(f *Scratch, text string, from int) {
 		starts := digits &^ (digits<<1 | w.blocks[i][digitMarks]>>63)
 		// Nearly all blocks have two at most.
 		for range 2 {
-			w.places[n] = int32(at + bits.TrailingZeros64(starts))
+			w.places[n&(markBatch-1)] = int32(at + bits.TrailingZeros64(starts))
 			n += int((starts | -starts) >> 63)
 			starts &= starts - 1
 		}
 		for ; starts != 0; starts &= starts - 1 {
-			w.places[n] = int32(at + bits.TrailingZeros64(starts))
+			w.places[n&(markBatch-1)] = int32(at + bits.TrailingZeros64(starts))
 			n++
 		}
 	}
@@ -208,7 +208,7 @@ func (g *digitGate) numbers(f *Scratch, text string, from int) {
 	}
 	some := 0
 	for _, d := range w.places[:n] {
-		w.places[some] = d
+		w.places[some&(markBatch-1)] = d
 		may := g.shapes.of(text, int(d))
 		some += int((may | -may) >> 63)
 	}
@@ -223,7 +223,7 @@ func (s *digitShapes) of(text string, d int) uint64 {
 	if d < back || d+look > len(text) {
 		return s.atEdge(text, d)
 	}
-	t := text[d-back : d+look]
+	t := text[d-back:][:back+look]
 	// All at once: half the numbers would get through any part of it, and a processor can't guess which.
 	return s.fits[0][t[0]] & s.fits[1][t[1]] & s.fits[2][t[2]] & s.fits[3][t[3]] & s.fits[4][t[4]] & s.fits[5][t[5]] &
 		s.fits[6][t[6]] & s.fits[7][t[7]] & s.fits[8][t[8]] & s.fits[9][t[9]] & s.fits[10][t[10]]

@@ -83,21 +83,41 @@ func (f *filter) inContext(text string, start, end int, window *[]byte) bool {
 	return hasWord(f, lower)
 }
 
-// hasWord says whether one of the words stands in a text, which is in lower case but for its ASCII.
+// hasWord says whether one of the words stands in a text, which is in lower case but for its ASCII. Which of the bytes before a
+// match are letters is not for a processor to guess, so there is one branch for all that is no word's begin.
 func hasWord[T string | []byte](f *filter, text T) bool {
-	inWord := false
+	inWord := uint64(0)
 	for at := range len(text) {
-		if c := text[at]; !inWord && f.begins.has(foldASCII(c)) {
+		c := foldedBytes[text[at]]
+		if f.begins[c>>6]>>(c&63)&1&^inWord != 0 {
 			for i := range f.words {
-				if wordAt(&f.words[i], text[at:]) {
+				if w := &f.words[i]; w.text[0] == c && wordAt(w, text[at:]) {
 					return true
 				}
 			}
 		}
-		inWord = isAlnum(text[at])
+		inWord = alnumBytes[c>>6] >> (c & 63) & 1
 	}
 	return false
 }
+
+// foldedBytes are the bytes with ASCII in lower case, and alnumBytes the letters and digits of ASCII.
+var (
+	foldedBytes = func() (folded [256]byte) {
+		for c := range folded {
+			folded[c] = foldASCII(byte(c))
+		}
+		return folded
+	}()
+	alnumBytes = func() (s byteset) {
+		for c := range 256 {
+			if isAlnum(byte(c)) {
+				s.add(byte(c), byte(c))
+			}
+		}
+		return s
+	}()
+)
 
 // wordAt says whether the word stands at the begin of such a text.
 func wordAt[T string | []byte](w *contextWord, text T) bool {

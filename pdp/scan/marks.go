@@ -9,8 +9,8 @@ const markBatch = 2048
 // there is no text, there are no marks.
 type markWork struct {
 	blocks [1 + markBatch/blockBytes + 1]blockMarks
-	used   int // blocks of the batch
-	places [markBatch/2 + 1]int32
+	used   int              // blocks of the batch
+	places [markBatch]int32 // half as many are ever used; the index never leaves it
 }
 
 // longRunBytes is the length from which on a run is long.
@@ -80,10 +80,10 @@ func (w *markWork) long(from int) []int32 {
 			continue // of the batch before
 		}
 		at := from + (i-1)*blockBytes - longRunBytes + 1
-		w.places[n] = int32(at + bits.TrailingZeros64(first))
+		w.places[n&(markBatch-1)] = int32(at + bits.TrailingZeros64(first))
 		n += int((first | -first) >> 63)
 		for first &= first - 1; first != 0; first &= first - 1 { // rarely
-			w.places[n] = int32(at + bits.TrailingZeros64(first))
+			w.places[n&(markBatch-1)] = int32(at + bits.TrailingZeros64(first))
 			n++
 		}
 	}

@@ -113,7 +113,7 @@ func (g *runGate) look(f *Scratch, text string, batch int) {
 	w := &f.marks
 	whole, some := uint64(g.wholeFrom()), 0
 	for _, start := range w.long(batch) {
-		w.places[some] = start
+		w.places[some&(markBatch-1)] = start
 		tokens, words := w.from(batch, int(start), tokenMarks), w.from(batch, int(start), wordMarks)
 		n, word := bits.TrailingZeros64(^tokens), bits.TrailingZeros64(^words)
 		// What is behind the first word of the run: has it a long one, too?
@@ -122,7 +122,7 @@ func (g *runGate) look(f *Scratch, text string, batch int) {
 		more &= more >> 2
 		more &= more >> 4
 		more &= more >> 8
-		t := text[start : start+longRunBytes]
+		t := text[start:][:longRunBytes]
 		later := &g.later
 		fit := g.first[t[0]] & g.long[word] & later[t[1]] & later[t[2]] & later[t[3]] & later[t[4]] & later[t[5]] & later[t[6]] & later[t[7]] &
 			later[t[8]] & later[t[9]] & later[t[10]] & later[t[11]] & later[t[12]] & later[t[13]] & later[t[14]] & later[t[15]]
@@ -240,7 +240,7 @@ func (b *runBank) around(f *Scratch, text string, at, class int) {
 	if at < *seen || !c.set.has(text[at]) {
 		return
 	}
-	start, end := extend(&c.set, text, at)
+	start, end := b.extend(text, at, class)
 	*seen = end
 	n := end - start
 	f.budget -= n / 4
@@ -262,13 +262,22 @@ func (b *runBank) around(f *Scratch, text string, at, class int) {
 	}
 }
 
-// extend is the run of a class around a place.
-func extend(class *byteset, text string, at int) (start, end int) {
+// extend is the run of one of its classes around a place.
+func (b *runBank) extend(text string, at, class int) (start, end int) {
 	start, end = at, at
-	for start > 0 && class.has(text[start-1]) {
+	if class < runShared { // eight bytes at a time, as far as that goes
+		for start >= 8 && b.all(text, start-8)>>class&1 != 0 {
+			start -= 8
+		}
+		for end+8 <= len(text) && b.all(text, end)>>class&1 != 0 {
+			end += 8
+		}
+	}
+	set := &b.classes[class].set
+	for start > 0 && set.has(text[start-1]) {
 		start--
 	}
-	for end < len(text) && class.has(text[end]) {
+	for end < len(text) && set.has(text[end]) {
 		end++
 	}
 	return start, end
