@@ -108,6 +108,31 @@ func TestThreat_E2_AThousandPatternsCostWhatAHundredDo(t *testing.T) {
 	}
 }
 
+// TestThreat_E2_WhatBeginsAlikeIsPaidFor: a word that thousands of patterns begin with makes thousands of hits, which cost time
+// though nothing comes of them.
+func TestThreat_E2_WhatBeginsAlikeIsPaidFor(t *testing.T) {
+	rows := slices.Repeat([]Pattern{{Regex: `zqxjkv[0-9]{4}`}}, 2000)
+	s, some := scannerOf(t, rows), scannerOf(t, rows[:200])
+	text := strings.Repeat("zqxjkv0aaa", 20_000)
+	defer byAssembly(true)
+	for _, assembly := range []bool{true, false} {
+		byAssembly(assembly)
+		var f Scratch
+		f.begin(s, text)
+		if s.grams.scan(&f, &s.leads, text); f.budget >= 0 {
+			t.Errorf("%d steps are left", f.budget)
+		}
+		if n := cap(f.grams.hits); n > 4*(enoughHits+len(s.rules)) {
+			t.Errorf("%d hits are kept", n)
+		}
+		// More than enough hits in one batch, and matches at both of its ends.
+		found, complete := some.Find(t.Context(), "zqxjkv0123 "+text[:1000]+" zqxjkv4567", &f)
+		if !complete || len(found) != 2*len(some.rules) {
+			t.Errorf("%d found, complete %t", len(found), complete)
+		}
+	}
+}
+
 // syllables is a short name that no other number has.
 func syllables(i int) string {
 	const consonants, vowels = "bdfgklmnprstvz", "aeiou"

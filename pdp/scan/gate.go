@@ -180,6 +180,10 @@ type gramWork struct {
 // gramHit is a place where the route of a probe may begin.
 type gramHit struct{ start, probe int32 }
 
+// enoughHits is how many hits go on to the next stage before more are looked for. It bounds what a text can make the stages
+// keep, what it can spend before anybody looks at its budget, and for how long no loop of assembly gives way to the collector.
+const enoughHits = 4096
+
 // scan looks for grams, and for characters beyond ASCII, in all of a text.
 func (g *gramGate) scan(f *Scratch, leads *leadGate, text string) {
 	for from := 0; from < len(text) && f.budget >= 0; from += gramBatch {
@@ -187,9 +191,12 @@ func (g *gramGate) scan(f *Scratch, leads *leadGate, text string) {
 		n, wide := g.mark(&f.grams, text, from, end)
 		f.budget -= n
 		n = g.sift(&f.grams, text, n)
-		g.compare(&f.grams, text, n)
-		g.check(&f.grams, text)
-		g.probeAll(f, text)
+		for at := 0; at < n && f.budget >= 0; { // once, unless a gram is that of very many patterns
+			at = g.compare(&f.grams, text, at, n)
+			f.budget -= len(f.grams.hits)
+			g.check(&f.grams, text)
+			g.probeAll(f, text)
+		}
 		if wide && leads.pairs != nil {
 			leads.scan(f, g, text, from, end)
 		}
@@ -237,10 +244,11 @@ func markPlaces(m *[bitmapWords]uint64, text string, from, to, n int, places *[g
 	return n, all&highBits != 0
 }
 
-// compare finds the slots of the grams at the first n places.
-func (g *gramGate) compare(w *gramWork, text string, n int) {
+// compare finds the slots of the grams at places[from:to], or at the first of these if there are many: it says where it stopped.
+func (g *gramGate) compare(w *gramWork, text string, from, to int) (stopped int) {
 	hits, found := w.hits[:cap(w.hits)], 0
-	for _, place := range w.places[:n] {
+	for ; from < to && found < enoughHits; from++ {
+		place := w.places[from]
 		var word uint32
 		if at := int(place); at+gramBytes <= len(text) {
 			word = load32(text[at : at+gramBytes])
@@ -261,6 +269,7 @@ func (g *gramGate) compare(w *gramWork, text string, n int) {
 		}
 	}
 	w.hits = hits[:found]
+	return from
 }
 
 // loadAcross is load64 where not all bytes are of the text: the others are zero.
