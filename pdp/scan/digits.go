@@ -47,7 +47,7 @@ type digitRoute struct {
 }
 
 func newDigitGate(pool *statePool, rules []*compiled) *digitGate {
-	g := new(digitGate)
+	g := &digitGate{near: nearGate{watch: int32(len(rules))}}
 	var progs [][]*syntax.Prog
 	var ids [][]int32
 	var routes []digitRoute

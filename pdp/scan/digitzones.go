@@ -10,10 +10,12 @@ import (
 type nearGate struct {
 	shapes digitShapes // of the rules
 	rules  []nearRule  // one has the bit of its index, and 64 and more share bits
+	of     []int32     // by watch, counted from the first of all: the rule, or none
+	watch  int32       // the first of all
 }
 
 type nearRule struct {
-	rule, watch int32
+	rule int32
 	// A number begins at most so far in front of a word, or behind one.
 	before, behind int
 	least, most    int // bytes of a match before its first digit
@@ -28,8 +30,12 @@ func (g *nearGate) add(rule int32, c *compiled, w *plannedRoute) {
 	n := len(g.rules)
 	if n == 0 || g.rules[n-1].rule != rule {
 		g.rules = append(g.rules, nearRule{
-			rule: rule, watch: c.watch, before: c.reach() + c.longest, behind: c.reach() + maxHeadroom, least: w.even, most: w.even,
+			rule: rule, before: c.reach() + c.longest, behind: c.reach() + maxHeadroom, least: w.even, most: w.even,
 		})
+		for int(c.watch-g.watch) >= len(g.of) {
+			g.of = append(g.of, -1)
+		}
+		g.of[c.watch-g.watch] = int32(n)
 		n++
 	}
 	r := &g.rules[n-1]
@@ -41,19 +47,20 @@ func (g *nearGate) add(rule int32, c *compiled, w *plannedRoute) {
 // begin gathers the zones of a text.
 func (g *nearGate) begin(f *Scratch, text string) {
 	f.zones = f.zones[:0]
-	if !f.heard {
+	if len(f.heard) == 0 {
 		return
 	}
 	n := len(text)/zoneBytes + 1
 	f.zones = slices.Grow(f.zones, n)[:n]
 	clear(f.zones)
-	for i := range g.rules {
-		r := &g.rules[i]
-		last := f.last[r.watch]
-		if last.epoch != f.epoch {
+	for _, watch := range f.heard {
+		nth := int(watch - g.watch)
+		if nth >= len(g.of) || g.of[nth] < 0 {
 			continue
 		}
-		for at := last.index; at >= 0; {
+		i := g.of[nth]
+		r := &g.rules[i]
+		for at := f.last[watch].index; at >= 0; {
 			c := f.candidates[at]
 			from, to := max(int(c.from)-r.before, 0)/zoneBytes, min(int(c.to)+r.behind, len(text)-1)/zoneBytes
 			for zone := from; zone <= to; zone++ {

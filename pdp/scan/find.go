@@ -48,9 +48,9 @@ type Scratch struct {
 	grams  gramWork
 	walks  []walks // by tail
 	marks  markWork
-	runs   []int // by class of the run gate: the end of the last run
-	zones  zones // where numbers with words count
-	heard  bool  // a watch saw something
+	runs   []int   // by class of the run gate: the end of the last run
+	zones  zones   // where numbers with words count
+	heard  []int32 // watches that saw something
 	memo   []memoEntry
 	dirty  []int32
 	visits []visit
@@ -92,10 +92,12 @@ func (f *Scratch) note(rule int32, from, to int) {
 		f.full = true
 		return
 	}
-	if int(rule) >= f.watches {
-		f.heard = true
-	} else if before < 0 {
-		f.rules = append(f.rules, rule)
+	if before < 0 {
+		if int(rule) >= f.watches {
+			f.heard = append(f.heard, rule)
+		} else {
+			f.rules = append(f.rules, rule)
+		}
 	}
 	*last = lastCandidate{f.epoch, int32(len(f.candidates))}
 	f.candidates = append(f.candidates, candidate{before, int32(from), int32(to)})
@@ -192,7 +194,7 @@ const maxText = 1 << 30
 
 func (f *Scratch) begin(s *Scanner, text string) {
 	f.found = f.found[:0]
-	f.candidates, f.rules = f.candidates[:0], f.rules[:0]
+	f.candidates, f.rules, f.heard = f.candidates[:0], f.rules[:0], f.heard[:0]
 	f.watches = len(s.rules)
 	if n := len(s.rules) + s.watches; len(f.last) < n {
 		f.last = make([]lastCandidate, n)
@@ -207,7 +209,7 @@ func (f *Scratch) begin(s *Scanner, text string) {
 	}
 	f.budget = stepsAlways + stepsPerByte*len(text)
 	f.room = 1024 + int(candidatesPerByte*float64(len(text)))
-	f.full, f.heard, f.cut, f.overran = false, false, false, false
+	f.full, f.cut, f.overran = false, false, false
 }
 
 func (f *Scratch) end() {
