@@ -177,7 +177,7 @@ type gramWork struct {
 	runs   []tailRun
 }
 
-// gramHit is a place where the route of a probe may begin.
+// gramHit is a place where the route of a probe may begin. The assembly knows how it lies in memory.
 type gramHit struct{ start, probe int32 }
 
 // enoughHits is how many hits go on to the next stage before more are looked for. It bounds what a text can make the stages

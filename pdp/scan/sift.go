@@ -22,7 +22,7 @@ const (
 
 // siftKinds has what a byte counts as in a pair. Behind a gram, letters are of one case and all blanks are one. Before it, all
 // that are no word character are one too, the zero, and what stands before such a one does not matter: that is what most
-// patterns want there. Whatever is not ASCII is zero.
+// patterns want there. Whatever is not ASCII is zero. The assembly knows how it lies in memory.
 type siftKinds struct{ before, behind [256]uint8 }
 
 var kindsBeside = func() (kinds siftKinds) {
@@ -54,7 +54,7 @@ func pairBit(first, second uint8) uint32 {
 // pairBefore is that of the pair before a gram.
 func pairBefore(first, second byte) uint32 {
 	k := kindsBeside.before[second]
-	matters := uint8(-int(k) >> 63) // all bits, unless the kind is zero
+	matters := uint8(-int64(k) >> 63) // all bits, unless the kind is zero
 	return pairBit(kindsBeside.before[first]&matters, k)
 }
 

@@ -14,7 +14,7 @@ const (
 )
 
 // routeCheck has, for the byte before a route and each of those from its begin on, the classes that it may be of. That takes
-// one line of memory, where the states that the automaton would go through are in many.
+// one line of memory, where the states that the automaton would go through are in many. The assembly knows how it lies there.
 type routeCheck [routeChecked]uint32
 
 // routeChecked is how many bytes that are, and checkedBefore how many of them stand before the route.

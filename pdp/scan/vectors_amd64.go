@@ -8,17 +8,19 @@ var hasVectors = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512V
 
 // markVectors is markPlaces for as many bytes as are of blocks of thirty-two, with two more of the text behind each. It looks
 // at sixteen places at a time and takes two fifths of the time. next is where it stopped, and high is 0 if all of that is ASCII.
-// to-from must be gramBatch at most, for there is no bound on places.
+// to-from must be gramBatch at most, for there is no bound on places: of two bytes at most one is a place, and it writes up to
+// sixteen behind the last, which the next ones or nobody reads.
 //
 //go:noescape
 func markVectors(bitmap *[bitmapWords]uint64, text string, from, to int, places *[gramBatch]int32) (n, next int, high uint32)
 
-// siftVectors is siftPlaces for places[from:to], none of which may be at an end of the text. What it keeps begins at from.
+// siftVectors is siftPlaces for places[from:to], none of which may be at an end of the text: siftBack bytes before each and
+// siftAhead from it on are read. What it keeps begins at from. It reads and writes up to fifteen places behind to.
 //
 //go:noescape
 func siftVectors(buckets *[buckets + 1]gramBucket, kinds *siftKinds, text string, places *[gramBatch]int32, from, to int) (kept int)
 
-// checkVectors is checkHits for n hits.
+// checkVectors is checkHits for n hits. The text must have routeChecked bytes or more.
 //
 //go:noescape
 func checkVectors(checks *routeCheck, classes *[256]uint8, text string, hits *gramHit, n int) (kept int)

@@ -1,7 +1,20 @@
 #include "textflag.h"
 
 // The loops of the gram gate for processors with AVX-512 (F, BW, VBMI). Each does what a function in Go beside it says, and is
-// compared with that by a test. No loop has a branch but its own.
+// compared with that by a test; read that one first. No loop has a branch but its own, and one for the ends of a text.
+//
+// Z0 to Z31 are registers of 64 bytes: here sixteen lanes of 32 bits (instructions that end in D), or 32 of words (W), or 64 of
+// bytes (B). X0 is the lowest sixteen bytes of Z0. Sources come first and what is written last; a shift has its count first.
+// K1 to K7 have a bit for each lane: a comparison (VPTESTM: have these lanes a bit in common?, VPTESTNM: have they none?) writes
+// one, and as the last but one operand it says which lanes an instruction is for. The others keep what they have, or with .Z
+// become zero.
+//
+// VPGATHERDD loads 32 bits for each lane of its mask, from an address plus the lane's index, and for the other lanes nothing, not
+// even if there is no memory. It uses up its mask, and waits for what its target had before unless that is cleared.
+// VPCOMPRESSD moves the lanes of its mask together, to the lowest ones.
+//
+// What leaves nothing in the upper halves of registers for code that knows only the lower ones is VZEROUPPER, before each return.
+// None of this can be interrupted for the collector, so each loop has a bound: a batch of the gate, or about enoughHits.
 
 // How far each of sixteen places is from the first: every second byte of thirty-two.
 DATA everySecond<>+0(SB)/8, $0x0000000200000000
@@ -15,6 +28,8 @@ DATA everySecond<>+56(SB)/8, $0x0000001E0000001C
 GLOBL everySecond<>(SB), RODATA|NOPTR, $64
 
 // func markVectors(bitmap *[bitmapWords]uint64, text string, from, to int, places *[gramBatch]int32) (n, next int, high uint32)
+//
+// DI bitmap, SI text, CX the place, R8 the last one, DX places, R9 how many there are; Z0 the sixteen places as numbers.
 TEXT ·markVectors(SB), NOSPLIT, $0-68
 	MOVQ bitmap+0(FP), DI
 	MOVQ text_base+8(FP), SI
@@ -35,9 +50,9 @@ TEXT ·markVectors(SB), NOSPLIT, $0-68
 	MOVL $0x9E3779B1, AX
 	VPBROADCASTD AX, Z2 // hashFactor
 	MOVL $1, AX
-	VPBROADCASTD AX, Z3
+	VPBROADCASTD AX, Z3 // the lowest bit
 	MOVL $32, AX
-	VPBROADCASTD AX, Z4
+	VPBROADCASTD AX, Z4 // how far the places move on
 	VPXORD Z5, Z5, Z5 // all words, one over the other
 	JMP check
 
@@ -46,13 +61,13 @@ sixteen:
 	VPMOVZXWD (SI)(CX*1), Z6
 	VPMOVZXWD 2(SI)(CX*1), Z7
 	VPSLLD $16, Z7, Z7
-	VPTERNLOGD $0xFE, Z1, Z6, Z7
+	VPTERNLOGD $0xFE, Z1, Z6, Z7 // all three, one over the other
 	VPORD Z7, Z5, Z5
 	// Their hashes: the upper sixteen bits say which thirty-two bits of the bitmap, the next five which of these.
 	VPMULLD Z2, Z7, Z7
 	VPSRLD $16, Z7, Z8
 	VPSRLD $11, Z7, Z7
-	KXNORW K1, K1, K1
+	KXNORW K1, K1, K1 // all sixteen
 	VPXORD Z9, Z9, Z9
 	VPGATHERDD (DI)(Z8*4), K1, Z9
 	VPRORVD Z7, Z9, Z9
@@ -81,6 +96,8 @@ check:
 	RET
 
 // func siftVectors(buckets *[buckets + 1]gramBucket, kinds *siftKinds, text string, places *[gramBatch]int32, from, to int) (kept int)
+//
+// DI buckets, SI text, DX places, CX the next one, R8 where they end; R10 where the next that is kept goes, R11 the first did.
 TEXT ·siftVectors(SB), NOSPLIT, $0-64
 	MOVQ buckets+0(FP), DI
 	MOVQ kinds+8(FP), BX
@@ -88,25 +105,26 @@ TEXT ·siftVectors(SB), NOSPLIT, $0-64
 	MOVQ places+32(FP), DX
 	MOVQ from+40(FP), CX
 	MOVQ to+48(FP), R8
-	LEAQ (DX)(CX*4), R10 // where the next place that is kept goes
+	LEAQ (DX)(CX*4), R10
 	MOVQ R10, R11
 
-	VMOVDQU32 0(BX), Z16 // kinds before a gram
+	// The kinds of ASCII, 128 bytes in two registers each.
+	VMOVDQU32 0(BX), Z16 // before a gram
 	VMOVDQU32 64(BX), Z17
-	VMOVDQU32 256(BX), Z18 // and behind it
+	VMOVDQU32 256(BX), Z18 // behind it
 	VMOVDQU32 320(BX), Z19
 	MOVL $0x20202020, AX
 	VPBROADCASTD AX, Z20 // foldWord
 	MOVL $0x9E3779B1, AX
 	VPBROADCASTD AX, Z21 // hashFactor
 	MOVL $0x80808080, AX
-	VPBROADCASTD AX, Z22
+	VPBROADCASTD AX, Z22 // what only bytes beyond ASCII have
 	MOVL $0xFF00FF00, AX
-	VPBROADCASTD AX, Z23
+	VPBROADCASTD AX, Z23 // the second byte of a pair
 	MOVL $0x9E379E37, AX
 	VPBROADCASTD AX, Z24 // siftFactor
 	MOVL $1, AX
-	VPBROADCASTD AX, Z25
+	VPBROADCASTD AX, Z25 // the lowest bit
 	MOVL $0xFFFF, AX
 	KMOVW AX, K7 // the lanes that have a place; the cells of others are zero
 	JMP more
@@ -124,7 +142,7 @@ places:
 	VPXORD Z3, Z3, Z3
 	VPGATHERDD -2(SI)(Z0*1), K1, Z3
 
-	// Its hash, and the three cells of its bucket.
+	// Its hash, and the three cells of its bucket, which has sixteen bytes.
 	VPORD Z20, Z1, Z1
 	VPMULLD Z21, Z1, Z1
 	VPSRLD $16, Z1, Z4
@@ -139,7 +157,8 @@ places:
 	VPXORD Z7, Z7, Z7
 	VPGATHERDD 8(DI)(Z4*8), K1, Z7
 
-	// The kinds of the bytes beside it, zero for those beyond ASCII; before a kind of zero there is none.
+	// The kinds of the bytes beside it, zero for those beyond ASCII; before a kind of zero there is none. VPERMI2B looks each byte
+	// up in a table of two registers.
 	VPTESTNMB Z22, Z2, K2
 	VPERMI2B.Z Z19, Z18, K2, Z2
 	VPTESTNMB Z22, Z3, K2
@@ -152,13 +171,14 @@ places:
 	VPMULLW Z24, Z3, Z3
 	VPSRLW $11, Z3, Z3
 	VPSRLD $16, Z2, Z4
-	// Each turned as the gram turns them; a rotation looks at five bits only.
+	// Each turned as the gram turns them. What is rotated below is by the lowest five bits, whatever is above them.
 	VPSRLD $1, Z1, Z8
 	VPXORD Z8, Z2, Z2
 	VPXORD Z8, Z3, Z3
 	VPXORD Z8, Z4, Z4
 	VPSRLD $6, Z1, Z8 // the gram's own bit
 
+	// The lowest bit of each is what is asked of the cells now: for the pair or for the gram, and in all three cells.
 	VPRORVD Z3, Z5, Z3
 	VPRORVD Z8, Z5, Z5
 	VPORD Z3, Z5, Z5
@@ -186,7 +206,7 @@ more:
 	CMPQ R9, $16
 	JGE places
 	MOVL $-1, AX
-	BZHIL R9, AX, AX
+	BZHIL R9, AX, AX // as many bits as places
 	KMOVW AX, K7
 	JMP places
 
@@ -198,6 +218,8 @@ done:
 	RET
 
 // func checkVectors(checks *routeCheck, classes *[256]uint8, text string, hits *gramHit, n int) (kept int)
+//
+// DI checks, SI text, DX hits, CX how many, R10 the next one, R9 how many are kept, R8 the last place that is checked.
 TEXT ·checkVectors(SB), NOSPLIT, $0-56
 	MOVQ checks+0(FP), DI
 	MOVQ classes+8(FP), BX
@@ -206,12 +228,12 @@ TEXT ·checkVectors(SB), NOSPLIT, $0-56
 	MOVQ hits+32(FP), DX
 	MOVQ n+40(FP), CX
 	SUBQ $16, R8 // the last place at which sixteen bytes begin
-	VMOVDQU32 0(BX), Z16
+	VMOVDQU32 0(BX), Z16 // the classes of ASCII
 	VMOVDQU32 64(BX), Z17
 	MOVL $0x80808080, AX
-	VPBROADCASTD AX, Z22
+	VPBROADCASTD AX, Z22 // what only bytes beyond ASCII have
 	MOVL $1, AX
-	VPBROADCASTD AX, Z25
+	VPBROADCASTD AX, Z25 // the bit of class zero
 	XORL R9, R9 // kept
 	XORL R10, R10
 	JMP enough
@@ -221,22 +243,22 @@ hit:
 	MOVQ R11, (DX)(R9*8)
 	MOVLQSX R11, R12
 	SHRQ $32, R11
-	DECQ R12
+	DECQ R12 // checkedBefore
 	MOVL $1, AX
 	CMPQ R12, R8
-	JHI keep // at an end of the text, a few times
+	JHI keep // at an end of the text, a few times; one before its begin is a very large number here
 
 	// The classes of sixteen bytes, zero for those beyond ASCII, and whether each is one of those that there may be.
 	VMOVDQU (SI)(R12*1), X0
 	VPTESTNMB Z22, Z0, K2
 	VPERMI2B.Z Z17, Z16, K2, Z0
 	VPMOVZXBD X0, Z0
-	VPSLLVD Z0, Z25, Z0
-	SHLQ $6, R11
-	VPTESTNMD (DI)(R11*1), Z0, K2
+	VPSLLVD Z0, Z25, Z0 // the bits of the classes
+	SHLQ $6, R11 // a check has 64 bytes
+	VPTESTNMD (DI)(R11*1), Z0, K2 // where there may be none such
 	XORL AX, AX
 	KORTESTW K2, K2
-	SETEQ AX
+	SETEQ AX // 1 if that is nowhere
 
 keep:
 	ADDQ AX, R9
