@@ -42,9 +42,13 @@ func TestANodeThatIsGoneTakesItsOwnTenantsWithIt(t *testing.T) {
 		}
 		return answered, full
 	}
-	if answered, full := each(); answered != tenants || full != 0 {
-		t.Fatalf("%d answered, %d full", answered, full)
-	}
+	redistest.Until(t, "all answer", func() bool { // on a busy machine the first calls may take longer than the time-out
+		answered, full := each()
+		if full != 0 {
+			t.Fatalf("%d are full", full)
+		}
+		return answered == tenants
+	})
 	gone := nodes[0]
 	if slot, _ := strconv.Atoi(gone.Do("CLUSTER", "KEYSLOT", "portcullis:{clock}")); slot <= 16384/3 {
 		gone = nodes[1]
