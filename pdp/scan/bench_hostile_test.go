@@ -50,6 +50,7 @@ func hostileToShipped(size int) map[string]string {
 		"dfa-blow-up":        fill("password = aaaaaaaa token: bbbbbbbb secret: cccc "),
 		"quadratic-suffix":   fill("curl -u a:b -u c:d "),
 		"quadratic-mail":     fill("a.a.a.a.a.a.a.a@"),
+		"mail-beyond-ASCII":  fill("vrsa1PLE-EXo.EXAMPLE-EXMPLE@é"),
 		"quadratic-key":      fill("-----BEGIN RSA PRIVATE KEY-----\n"),
 		"quadratic-runs":     fill(strings.Repeat("a", 60) + "+"),
 		"quadratic-numbers":  fill("1 2-3.4 5-6 "),

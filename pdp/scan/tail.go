@@ -6,14 +6,16 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unicode"
 	"unicode/utf8"
 )
 
 // tails is an automaton of what patterns want to stand from the places on that a gate finds. Most words that a gate finds
 // are not followed by what their pattern wants, and a few steps tell. What it says is that a match may be there, never that
-// there is one: it knows ASCII only, and not all of that apart, takes whatever stands before the place for what the pattern
-// wants there, and gives up after maxTail bytes. In return its states are rows of one table, so that a step is one look-up in
-// memory that is next to what was looked up before; and whichever texts come, it holds no more than maxTailStates of them.
+// there is one: it knows ASCII only, and not all of that apart; behind anything else that the pattern may want, it says so at
+// once. It takes whatever stands before the place for what the pattern wants there, and gives up after maxTail bytes. In return
+// its states are rows of one table, so that a step is one look-up in memory that is next to what was looked up before; and
+// whichever texts come, it holds no more than maxTailStates of them.
 type tails struct {
 	table atomic.Pointer[tailTable]
 
@@ -238,6 +240,9 @@ func (t *tails) start(tail int32) uint32 {
 					next.takes |= 1 << tailClass[c]
 				}
 			}
+			if takesBeyond(in) {
+				next.takes |= 1 << tailBeyond
+			}
 		case syntax.InstEmptyWidth:
 			next.arg = in.Arg
 		default: // the others lead on, or nowhere
@@ -247,6 +252,23 @@ func (t *tails) start(tail int32) uint32 {
 	t.seen = append(t.seen, make([]uint32, len(t.insts)-len(t.seen))...)
 	t.starts[tail] = base + uint32(prog.Start)
 	return t.starts[tail]
+}
+
+// takesBeyond says whether an instruction takes any character beyond ASCII, of which that of a byte that is no character's is one.
+func takesBeyond(in *syntax.Inst) bool {
+	switch {
+	case len(in.Rune) != 1: // ranges, in order; those of a dot too
+		return len(in.Rune) > 0 && in.Rune[len(in.Rune)-1] >= utf8.RuneSelf
+	case syntax.Flags(in.Arg)&syntax.FoldCase == 0:
+		return in.Rune[0] >= utf8.RuneSelf
+	}
+	for r := unicode.SimpleFold(in.Rune[0]); ; r = unicode.SimpleFold(r) {
+		if r >= utf8.RuneSelf {
+			return true
+		} else if r == in.Rune[0] {
+			return false
+		}
+	}
 }
 
 // to is where a state leads by a class.
@@ -332,7 +354,7 @@ func (t *tails) intern(table *tailTable, threads []uint32, b before, budget *int
 		for _, pc := range most.reads {
 			takes |= t.insts[pc].takes
 		}
-		for class := range uint32(tailBeyond) {
+		for class := range uint32(tailClasses) {
 			if takes>>class&1 == 0 {
 				table.set(s, class, tailDead)
 			}

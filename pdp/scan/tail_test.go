@@ -31,6 +31,40 @@ func TestThreat_E2_TailsStartAfreshWhenTheyAreFull(t *testing.T) {
 	}
 }
 
+// TestTails_EndAtWhatIsNotASCII, with a no where the pattern wants nothing of the kind.
+func TestTails_EndAtWhatIsNotASCII(t *testing.T) {
+	for _, c := range []struct {
+		expr, text string
+		fits       bool
+	}{
+		{`zqxjkv[a-z]*xy?`, "zqxjkvé", false},
+		{`zqxjkv[a-z]*xy?`, "zqxjkv\xff", false},
+		{`zqxjkv[a-z]*[é-ÿ]y?`, "zqxjkv中", true},
+		{`zqxjkv[a-z]*[^x]y?`, "zqxjkv\xff", true},
+		{`zqxjkv[a-z]*.y?`, "zqxjkvé", true},
+		{`zqxjkv(?s:.)y?`, "zqxjkvé", true},
+		{`zqxjkv[a-z]*éy?`, "zqxjkvé", true},
+		{`zqxjkv[a-z]*\x{fffd}y?`, "zqxjkv\x80", true},
+		{`zqxjkv\b[a-z]?`, "zqxjkvé", true},
+		{`zqxjkv(?i:b)y?`, "zqxjkvſ", false},
+		{`zqxjkv(?i:s)y?`, "zqxjkvſ", true},
+		{`zqxjkv(?i:k)y?`, "zqxjkvK", true},
+		{`zqxjkv(?i:[k-l])y?`, "zqxjkvK", true},
+	} {
+		s := scannerOf(t, []Pattern{{Regex: c.expr}})
+		if kindsOf(s.rules[0])[0] != planGrams.String() || s.grams.probes[0].tail == noTail {
+			t.Fatalf("%s is found by %v", c.expr, kindsOf(s.rules[0]))
+		}
+		var f Scratch
+		if f.begin(s, c.text); s.grams.tails.fits(&f, s.grams, c.text, 0, 0, false) != c.fits {
+			t.Errorf("%s in %q: %t", c.expr, c.text, !c.fits)
+		}
+		if d := s.difference(c.text+"xy", &f, nil); d != "" {
+			t.Error(d)
+		}
+	}
+}
+
 // TestTails_KnowNothingOfWhatIsNotASCII: what they can't tell is for the pattern's own automaton.
 func TestTails_KnowNothingOfWhatIsNotASCII(t *testing.T) {
 	s := scannerOf(t, []Pattern{{Regex: `secret[é-ÿ]x`}, {Regex: `(?i)passkey\b.`}, {Regex: `(?m)^token$`}})
