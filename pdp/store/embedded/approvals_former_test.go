@@ -77,11 +77,7 @@ var (
 // crashed makes three asks, changes the first one time after the other, and crashes.
 func crashed(t *testing.T, dir string, changes ...func(*approval.Record)) {
 	t.Helper()
-	s := openStore(t, dir)
-	a, err := s.OpenApprovals(1000)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, a := openBoth(t, dir)
 	insertPending(t, a, "id1")
 	insertPending(t, a, "id2")
 	insertPending(t, a, "id3") // a count that falls below zero would stop the earlier version
@@ -145,12 +141,7 @@ func TestApprovalsThatAnotherVersionHasOvertaken(t *testing.T) {
 			if err := s.db.Close(); err != nil {
 				t.Fatal(err)
 			}
-			s = openStore(t, dir)
-			t.Cleanup(func() { _ = s.Close() })
-			a, err := s.OpenApprovals(1000)
-			if err != nil {
-				t.Fatal(err)
-			}
+			_, a := openBoth(t, dir)
 			rec, err := a.Load(t.Context(), "id1")
 			if rec.Approval.State != c.want || rec.Approval.Live() != c.live || (err == nil) != (c.want != "") {
 				t.Errorf("it is %s %s, %v", rec.Approval.State, rec.Approval.Use, err)
@@ -169,12 +160,7 @@ func TestApprovalsThatNobodyOpensStayAsTheyAre(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s = openStore(t, dir)
-	t.Cleanup(func() { _ = s.Close() })
-	a, err := s.OpenApprovals(1000)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, a := openBoth(t, dir)
 	if rec, err := a.Load(t.Context(), "id1"); err != nil || rec.Approval.State != approval.Rejected {
 		t.Errorf("it is %s, %v", rec.Approval.State, err)
 	}
@@ -194,12 +180,7 @@ func TestApprovalsFeedAfterAnotherVersion(t *testing.T) {
 			if err := s.db.Close(); err != nil {
 				t.Fatal(err)
 			}
-			s = openStore(t, dir)
-			t.Cleanup(func() { _ = s.Close() })
-			a, err := s.OpenApprovals(1000)
-			if err != nil {
-				t.Fatal(err)
-			}
+			_, a := openBoth(t, dir)
 			_, newest, err := a.Snapshot(t.Context())
 			if err != nil || newest <= 5 {
 				t.Fatalf("the list is of cursor %d, %v: 5 was given out twice", newest, err)
@@ -214,7 +195,7 @@ func TestApprovalsFeedAfterAnotherVersion(t *testing.T) {
 				if err := drain(t, a, newest); err != nil {
 					t.Errorf("%s: whoever has listed: %v", when, err)
 				}
-				if err := s.db.View(func(tx *bbolt.Tx) error { return consistent(a.on(tx)) }); err != nil {
+				if err := a.db.View(func(tx *bbolt.Tx) error { return consistent(a.on(tx)) }); err != nil {
 					t.Errorf("%s: %v", when, err)
 				}
 			}

@@ -38,15 +38,11 @@ func TestDamagedRowsStopNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			s := openStore(t, dir)
-			a, err := s.OpenApprovals(1000)
-			if err != nil {
-				t.Fatal(err)
-			}
+			s, a := openBoth(t, dir)
 			insertPending(t, a, "id1")
 			insertPending(t, a, "id2")
 			approve(t, a, "id1")
-			err = s.db.Update(func(tx *bbolt.Tx) error {
+			err := s.db.Update(func(tx *bbolt.Tx) error {
 				for k, v := range c.rows {
 					if err := tx.Bucket([]byte(c.bucket)).Put([]byte(k), []byte(v)); err != nil {
 						return err
@@ -76,10 +72,7 @@ func TestDamagedRowsStopNothing(t *testing.T) {
 				if err := s.Close(); err != nil {
 					t.Errorf("%s: close: %v", when, err)
 				}
-				s = openStore(t, dir)
-				if a, err = s.OpenApprovals(1000); err != nil {
-					t.Fatal(err)
-				}
+				s, a = openBoth(t, dir)
 			}
 			t.Cleanup(func() { _ = s.Close() })
 		})

@@ -54,11 +54,7 @@ func TestAYesWritesFewPages(t *testing.T) {
 // What is recent counts before what it will replace, in records and in the feed, also after a crash, which settles nothing.
 func TestApprovalsAreReadWhereTheyAre(t *testing.T) {
 	dir := t.TempDir()
-	s := openStore(t, dir)
-	a, err := s.OpenApprovals(1000)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, a := openBoth(t, dir)
 	insertPending(t, a, "id1")
 	insertPending(t, a, "id2")
 	approve(t, a, "id1")
@@ -91,7 +87,8 @@ func TestApprovalsAreReadWhereTheyAre(t *testing.T) {
 	if n := recentRows(t, s.db); n == 0 {
 		t.Fatal("nothing was recent when it crashed")
 	}
-	if a, err = s.OpenApprovals(1000); err != nil {
+	a, err := s.OpenApprovals(1000)
+	if err != nil {
 		t.Fatal(err)
 	}
 	look(a, "after a crash")
@@ -103,11 +100,7 @@ func TestApprovalsAreReadWhereTheyAre(t *testing.T) {
 // A store that is closed leaves all where a version looks that knows nothing recent.
 func TestApprovalsAreSettledAtTheEnd(t *testing.T) {
 	dir := t.TempDir()
-	s := openStore(t, dir)
-	a, err := s.OpenApprovals(1000)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, a := openBoth(t, dir)
 	insertPending(t, a, "id1")
 	approve(t, a, "id1")
 	if err := s.Close(); err != nil {
@@ -126,11 +119,7 @@ func TestApprovalsAreSettledAtTheEnd(t *testing.T) {
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	s = openStore(t, dir)
-	t.Cleanup(func() { _ = s.Close() })
-	if a, err = s.OpenApprovals(1000); err != nil {
-		t.Fatal(err)
-	}
+	_, a = openBoth(t, dir)
 	if rec, err := a.Load(t.Context(), "id1"); err != nil || rec.Approval.State != approval.Approved {
 		t.Errorf("the approval is %q, %v", rec.Approval.State, err)
 	}

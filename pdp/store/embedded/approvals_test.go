@@ -31,6 +31,18 @@ func openApprovals(t *testing.T, window int) *Approvals {
 	return a
 }
 
+// openBoth opens a directory, perhaps for the second time, with the approvals in it.
+func openBoth(t *testing.T, dir string) (*Store, *Approvals) {
+	t.Helper()
+	s := openStore(t, dir)
+	t.Cleanup(func() { _ = s.Close() })
+	a, err := s.OpenApprovals(1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, a
+}
+
 func pendingRecord(id, tenant, agent string) approval.Record {
 	return approval.Record{
 		Approval:     approval.Approval{ID: id, Tenant: tenant, Agent: agent, State: approval.Pending, Sequence: 1},
