@@ -1,5 +1,7 @@
 package scan
 
+import "unicode/utf8"
+
 // blockMarks says of blockBytes bytes of a text which are of a kind: a bit for each, the first byte's the lowest.
 type blockMarks [3]uint64
 
@@ -11,6 +13,16 @@ const (
 )
 
 const blockBytes = 64
+
+// blockKinds has a bit for each kind that a byte of ASCII is of.
+var blockKinds = func() (kinds [utf8.RuneSelf]uint8) {
+	for c := range kinds {
+		for kind, mark := range marksOf(string(rune(c))) {
+			kinds[c] |= uint8(mark) << kind
+		}
+	}
+	return kinds
+}()
 
 // portableMarks marks the blocks that a text begins with, as many as there are marks. This is what marks are; markBlocks gives
 // the same, by wider registers where a processor has some.

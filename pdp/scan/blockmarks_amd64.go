@@ -1,15 +1,23 @@
 package scan
 
-import "golang.org/x/sys/cpu"
+import (
+	"unicode/utf8"
 
-// wideMarks says whether blocks are marked by avx2Marks. Tests set it to have all else tried by either.
+	"golang.org/x/sys/cpu"
+)
+
+// wideMarks says whether blocks are marked by avx2Marks, where there is nothing better. Tests set it to have all else tried by
+// either.
 var wideMarks = cpu.X86.HasAVX2
 
 func markBlocks(marks []blockMarks, text string) {
-	text = text[:len(marks)*blockBytes] // avx2Marks does not look how long it is
-	if wideMarks {
+	text = text[:len(marks)*blockBytes] // the assembly does not look how long it is
+	switch {
+	case hasVectors:
+		vectorMarks(marks, text, &blockKinds)
+	case wideMarks:
 		avx2Marks(marks, text)
-	} else {
+	default:
 		portableMarks(marks, text)
 	}
 }
@@ -18,3 +26,14 @@ func markBlocks(marks []blockMarks, text string) {
 //
 //go:noescape
 func avx2Marks(marks []blockMarks, text string)
+
+// vectorMarks does the same.
+//
+//go:noescape
+func vectorMarks(marks []blockMarks, text string, kinds *[utf8.RuneSelf]uint8)
+
+// startVectors is markWork.starts, all blocks but the first being those of the batch. It writes up to fifteen places behind the
+// last ones.
+//
+//go:noescape
+func startVectors(blocks []blockMarks, from int, numbers, runs *[markBatch]int32) (n, m int)

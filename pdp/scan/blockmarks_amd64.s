@@ -75,3 +75,156 @@ block:
 	VZEROUPPER
 done:
 	RET
+
+// func vectorMarks(marks []blockMarks, text string, kinds *[utf8.RuneSelf]uint8)
+//
+// The same with a table of all ASCII in two registers of 64 bytes each; vectors_amd64.s explains what is beyond AVX2 here.
+TEXT ·vectorMarks(SB), NOSPLIT, $0-48
+	MOVQ marks_base+0(FP), DI
+	MOVQ marks_len+8(FP), CX
+	MOVQ text_base+24(FP), SI
+	MOVQ kinds+40(FP), BX
+	TESTQ CX, CX
+	JZ    none
+
+	VMOVDQU32 0(BX), Z16
+	VMOVDQU32 64(BX), Z17
+	MOVL $0x80808080, AX
+	VPBROADCASTD AX, Z22 // what only bytes beyond ASCII have
+	MOVL $0x01010101, AX
+	VPBROADCASTD AX, Z23 // 1<<digitMarks
+	VPADDB Z23, Z23, Z24 // 1<<wordMarks
+	VPADDB Z24, Z24, Z25 // 1<<tokenMarks
+
+whole:
+	VMOVDQU32 (SI), Z0
+	VPTESTNMB Z22, Z0, K1
+	VPERMI2B.Z Z17, Z16, K1, Z0 // the kinds of each byte
+	VPTESTMB Z23, Z0, K2
+	VPTESTMB Z24, Z0, K3
+	VPTESTMB Z25, Z0, K4
+	KMOVQ K2, 0(DI)
+	KMOVQ K3, 8(DI)
+	KMOVQ K4, 16(DI)
+	ADDQ $64, SI
+	ADDQ $24, DI
+	DECQ CX
+	JNZ  whole
+
+	VZEROUPPER
+none:
+	RET
+
+// The numbers 0 to 63, the places in a block.
+DATA inBlock<>+0(SB)/8, $0x0706050403020100
+DATA inBlock<>+8(SB)/8, $0x0F0E0D0C0B0A0908
+DATA inBlock<>+16(SB)/8, $0x1716151413121110
+DATA inBlock<>+24(SB)/8, $0x1F1E1D1C1B1A1918
+DATA inBlock<>+32(SB)/8, $0x2726252423222120
+DATA inBlock<>+40(SB)/8, $0x2F2E2D2C2B2A2928
+DATA inBlock<>+48(SB)/8, $0x3736353433323130
+DATA inBlock<>+56(SB)/8, $0x3F3E3D3C3B3A3938
+GLOBL inBlock<>(SB), RODATA|NOPTR, $64
+
+// LONGER leaves of the bits in AX those that have one n bits before them, too, in this block or at the end of the one before, and
+// keeps the bits for the next block. SHLQ with two registers moves the upper bits of the first into the lower ones of the second.
+#define LONGER(n, before) \
+	MOVQ AX, BX         \
+	SHLQ $n, before, BX \
+	MOVQ AX, before     \
+	ANDQ BX, AX
+
+// func startVectors(blocks []blockMarks, from int, numbers, runs *[markBatch]int32) (n, m int)
+//
+// SI blocks, CX how many are left, DI the next place for a number, DX for a run, R8 the digits of the block before, R9 to R13 what
+// LONGER keeps; Z0 the places in a block, Z3 where it begins, Z4 the same for the sixteenth byte of a run.
+TEXT ·startVectors(SB), NOSPLIT, $0-64
+	MOVQ blocks_base+0(FP), SI
+	MOVQ blocks_len+8(FP), CX
+	MOVQ from+24(FP), AX
+	MOVQ numbers+32(FP), DI
+	MOVQ runs+40(FP), DX
+
+	VMOVDQU32 inBlock<>(SB), Z0
+	VPBROADCASTD AX, Z3
+	SUBL $15, AX // longRunBytes-1
+	VPBROADCASTD AX, Z4
+	MOVL $64, AX
+	VPBROADCASTD AX, Z5
+
+	XORL R9, R9
+	XORL R10, R10
+	XORL R11, R11
+	XORL R12, R12
+	XORL R13, R13
+	MOVQ 0(SI), R8 // of the first block, only what goes on in the second one matters
+	MOVQ 16(SI), AX
+	LONGER(1, R9)
+	LONGER(2, R10)
+	LONGER(4, R11)
+	LONGER(8, R12)
+	MOVQ AX, R13
+	JMP next
+
+block:
+	// The digits with none before them. VPCOMPRESSB moves their places together, to the lowest bytes.
+	MOVQ 0(SI), AX
+	MOVQ AX, BX
+	SHLQ $1, R8, BX
+	MOVQ AX, R8
+	NOTQ BX
+	ANDQ BX, AX
+	KMOVQ AX, K1
+	VPCOMPRESSB.Z Z0, K1, Z1
+	VPMOVZXBD X1, Z2
+	VPADDD Z3, Z2, Z2
+	VMOVDQU32 Z2, (DI) // what is stored behind them the next block overwrites
+	POPCNTQ AX, AX
+	CMPQ AX, $16
+	JHI many
+
+stored:
+	LEAQ (DI)(AX*4), DI
+
+	// The ends of sixteen bytes of a token that are no ends of seventeen.
+	MOVQ 16(SI), AX
+	LONGER(1, R9)
+	LONGER(2, R10)
+	LONGER(4, R11)
+	LONGER(8, R12)
+	MOVQ AX, BX
+	SHLQ $1, R13, BX
+	MOVQ AX, R13
+	NOTQ BX
+	ANDQ BX, AX
+	KMOVQ AX, K1
+	VPCOMPRESSB.Z Z0, K1, Z1
+	VPMOVZXBD X1, Z2
+	VPADDD Z4, Z2, Z2
+	VMOVDQU32 Z2, (DX)
+	POPCNTQ AX, AX
+	LEAQ (DX)(AX*4), DX
+	VPADDD Z5, Z3, Z3
+	VPADDD Z5, Z4, Z4
+
+next:
+	ADDQ $24, SI
+	DECQ CX
+	JNZ  block
+
+	VZEROUPPER
+	SUBQ numbers+32(FP), DI
+	SHRQ $2, DI
+	MOVQ DI, n+48(FP)
+	SUBQ runs+40(FP), DX
+	SHRQ $2, DX
+	MOVQ DX, m+56(FP)
+	RET
+
+many:
+	// A block can have thirty-two.
+	VEXTRACTI32X4 $1, Z1, X1
+	VPMOVZXBD X1, Z2
+	VPADDD Z3, Z2, Z2
+	VMOVDQU32 Z2, 64(DI)
+	JMP stored

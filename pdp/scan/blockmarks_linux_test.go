@@ -27,9 +27,37 @@ func TestBlockMarks_TouchNothingElse(t *testing.T) {
 			}
 			if n%blockBytes == 0 && n > 0 {
 				marks := fenced[blockMarks](t, len(want), behind)
+				if narrowerMarks(marks, text); !slices.Equal(marks, want) {
+					t.Fatalf("%d bytes, narrower: %x, want %x", n, marks, want)
+				}
+				clear(marks)
 				if markBlocks(marks, text); !slices.Equal(marks, want) {
 					t.Fatalf("%d bytes: %x, want %x", n, marks, want)
 				}
+			}
+		}
+	}
+}
+
+// TestStartVectors_TouchNothingElse than the marks and the places, however many there are.
+func TestStartVectors_TouchNothingElse(t *testing.T) {
+	if !hasVectors {
+		t.Skip("the processor has no such vectors")
+	}
+	const most = markBatch/blockBytes + 1
+	for _, behind := range []bool{true, false} {
+		marks := fenced[blockMarks](t, most, behind)
+		numbers, runs := &fenced[[markBatch]int32](t, 1, behind)[0], &fenced[[markBatch]int32](t, 1, behind)[0]
+		for i := range marks { // as many of either as there can be
+			marks[i] = blockMarks{0x5555555555555555, 0, ^(1 << (i * blockBytes % 17))}
+		}
+		for n := 1; n <= most; n++ {
+			part := marks[:n]
+			if behind {
+				part = marks[most-n:]
+			}
+			if got, _ := startVectors(part, 0, numbers, runs); got != (n-1)*blockBytes/2 {
+				t.Fatalf("%d blocks have %d numbers", n, got)
 			}
 		}
 	}

@@ -25,6 +25,14 @@ func plainMarks(text string) []blockMarks {
 	return marks
 }
 
+// narrowerMarks marks without the widest registers.
+func narrowerMarks(marks []blockMarks, text string) {
+	widest := hasVectors
+	defer func() { hasVectors = widest }()
+	hasVectors = false
+	markBlocks(marks, text)
+}
+
 // FuzzBlockMarks compares the ways to mark a text, from any place on.
 func FuzzBlockMarks(f *testing.F) {
 	f.Add(strings.Repeat("0x2a_B-7 (+49) z/Z@`[{^\x7f\x80\xff\n", 9), uint8(3))
@@ -32,7 +40,7 @@ func FuzzBlockMarks(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, from uint8) {
 		text = text[min(int(from), len(text)):]
 		want := plainMarks(text)
-		for name, mark := range map[string]func([]blockMarks, string){"portable": portableMarks, "wide": markBlocks} {
+		for name, mark := range map[string]func([]blockMarks, string){"portable": portableMarks, "wide": markBlocks, "narrower": narrowerMarks} {
 			got := slices.Repeat([]blockMarks{{1, 2, 3}}, len(want)+1)
 			if mark(got[:len(want)], text); !slices.Equal(got[:len(want)], want) || got[len(want)] != (blockMarks{1, 2, 3}) {
 				t.Errorf("%s marks of %q: %x, want %x", name, text, got, want)
@@ -53,6 +61,9 @@ func TestBlockMarks_KnowEachByteAtEachPlace(t *testing.T) {
 				got := make([]blockMarks, 2)
 				if markBlocks(got, string(text)); !slices.Equal(got, want) {
 					t.Fatalf("%#x at %d among %q: %x, want %x", c, at, around, got, want)
+				}
+				if narrowerMarks(got, string(text)); !slices.Equal(got, want) {
+					t.Fatalf("%#x at %d among %q, narrower: %x, want %x", c, at, around, got, want)
 				}
 				if portableMarks(got, string(text)); !slices.Equal(got, want) {
 					t.Fatalf("%#x at %d among %q, portable: %x, want %x", c, at, around, got, want)
@@ -90,6 +101,34 @@ func TestMarkWork_MarksBatchesAndTheirNeighbours(t *testing.T) {
 	}
 }
 
+// TestMarkWork_StartsAsBlockByBlock with marks of any density.
+func TestMarkWork_StartsAsBlockByBlock(t *testing.T) {
+	if !hasVectors {
+		t.Skip("the processor has no such vectors")
+	}
+	g := newGenerator(34)
+	var w, plain markWork
+	for round := range 3000 {
+		for i := range w.blocks {
+			some := g.Uint64()
+			w.blocks[i] = blockMarks{some & (some << (round % 5)), 0, some | ^uint64(0)<<g.IntN(64)>>g.IntN(64)}
+			if round%7 == 0 {
+				w.blocks[i] = blockMarks{0x5555555555555555 << (round & 1), 0, ^uint64(0)}
+			}
+		}
+		w.used = round % (markBatch/blockBytes + 1)
+		from := round / 2 * markBatch
+		plain.blocks, plain.used = w.blocks, w.used
+		numbers, runs := w.starts(from)
+		if want := plain.numbers[:plain.startNumbers(from)]; !slices.Equal(w.numbers[:numbers], want) {
+			t.Fatalf("%x: numbers at %v, want %v", w.blocks[:w.used+1], w.numbers[:numbers], want)
+		}
+		if want := plain.runs[:plain.startRuns(from)]; !slices.Equal(w.runs[:runs], want) {
+			t.Fatalf("%x: runs at %v, want %v", w.blocks[:w.used+1], w.runs[:runs], want)
+		}
+	}
+}
+
 // TestMarkWork_KnowsLongRuns wherever they begin and end: in a block, across blocks, across batches.
 func TestMarkWork_KnowsLongRuns(t *testing.T) {
 	var w markWork
@@ -103,7 +142,8 @@ func TestMarkWork_KnowsLongRuns(t *testing.T) {
 				}
 				for from := 0; from < len(text); from += markBatch {
 					w.mark(text, from)
-					for _, start := range w.long(from) {
+					_, n := w.starts(from)
+					for _, start := range w.runs[:n] {
 						starts = append(starts, start)
 						if end := w.end(text, from, int(start), wordMarks, &wordBytes); end != begin+length {
 							t.Fatalf("%d bytes from %d on end at %d", length, begin, end)

@@ -180,39 +180,23 @@ func (s *digitShapes) add(bit uint64, r *digitRoute, headroom int) {
 	}
 }
 
-// numbers looks at the numbers that begin in the batch at a place. As in the gram gate, no branch of the first stages depends on
-// what is frequent in texts.
-func (g *digitGate) numbers(f *Scratch, text string, from int) {
-	w := &f.marks
-	n := 0
-	for i := range w.used {
-		digits, at := w.blocks[i+1][digitMarks], from+i*blockBytes
-		starts := digits &^ (digits<<1 | w.blocks[i][digitMarks]>>63)
-		// Nearly all blocks have two at most.
-		for range 2 {
-			w.places[n&(markBatch-1)] = int32(at + bits.TrailingZeros64(starts))
-			n += int((starts | -starts) >> 63)
-			starts &= starts - 1
-		}
-		for ; starts != 0; starts &= starts - 1 {
-			w.places[n&(markBatch-1)] = int32(at + bits.TrailingZeros64(starts))
-			n++
-		}
-	}
+// numbers looks at the numbers that begin at some places, which it overwrites. No branch of the first stages depends on what is
+// frequent in texts.
+func (g *digitGate) numbers(f *Scratch, text string, places []int32) {
 	if len(f.zones) > 0 {
-		for _, d := range w.places[:n] {
+		for _, d := range places {
 			if rules := f.zones[d/zoneBytes]; rules != 0 {
 				g.near.number(f, text, int(d), rules)
 			}
 		}
 	}
 	some := 0
-	for _, d := range w.places[:n] {
-		w.places[some&(markBatch-1)] = d
+	for _, d := range places {
+		places[some] = d
 		may := g.shapes.of(text, int(d))
 		some += int((may | -may) >> 63)
 	}
-	for _, d := range w.places[:some] {
+	for _, d := range places[:some] {
 		g.number(f, text, int(d))
 	}
 }

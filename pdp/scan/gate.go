@@ -17,6 +17,8 @@ type gramGate struct {
 	checks  []routeCheck // by probe
 	sets    []byteset    // distinct ones; probes refer to them
 	tails   tails
+
+	mostHits int // that compare writes
 }
 
 const (
@@ -142,27 +144,33 @@ func (b *gateBuilder) addWords(r *plannedRoute, sets []byteset, at int, id int32
 	}
 }
 
-// finish sorts the slots by hash.
+// finish gives the gate.
 func (b *gateBuilder) finish() *gramGate {
 	g := &b.gate
 	g.tails.probes = len(g.probes)
-	for _, h := range b.hashes {
+	g.sortSlots(b.hashes)
+	b.planner, b.setIndex, b.hashes = nil, nil, nil // the gate is part of the builder, and would keep them alive
+	return g
+}
+
+// sortSlots sorts the slots by hash, of which these are, and tells the buckets.
+func (g *gramGate) sortSlots(hashes []uint32) {
+	for _, h := range hashes {
 		g.buckets[h>>(32-bucketBits)].first++
 	}
-	end := uint32(0)
+	end, most := uint32(0), uint32(0)
 	for i := range g.buckets {
+		most = max(most, g.buckets[i].first)
 		end += g.buckets[i].first
 		g.buckets[i].first = end
 	}
 	sorted := make([]gramSlot, len(g.slots))
-	for i, h := range b.hashes {
+	for i, h := range hashes {
 		at := &g.buckets[h>>(32-bucketBits)].first
 		*at--
 		sorted[*at] = g.slots[i]
 	}
-	g.slots = sorted
-	b.planner, b.setIndex, b.hashes = nil, nil, nil // the gate is part of the builder, and would keep them alive
-	return g
+	g.slots, g.mostHits = sorted, enoughHits+int(most)+vectorSlots
 }
 
 // gramBatch is how many bytes of a text go through the stages of the gate at a time. Each stage goes through all that the
@@ -183,6 +191,9 @@ type gramHit struct{ start, probe int32 }
 // enoughHits is how many hits go on to the next stage before more are looked for. It bounds what a text can make the stages
 // keep, what it can spend before anybody looks at its budget, and for how long no loop of assembly gives way to the collector.
 const enoughHits = 4096
+
+// vectorSlots is how many slots of a bucket are compared at a time where that is possible.
+const vectorSlots = 8
 
 // scan looks for grams, and for characters beyond ASCII, in all of a text.
 func (g *gramGate) scan(f *Scratch, leads *leadGate, text string) {
@@ -246,9 +257,27 @@ func markPlaces(m *[bitmapWords]uint64, text string, from, to, n int, places *[g
 
 // compare finds the slots of the grams at places[from:to], or at the first of these if there are many: it says where it stopped.
 func (g *gramGate) compare(w *gramWork, text string, from, to int) (stopped int) {
-	hits, found := w.hits[:cap(w.hits)], 0
+	if cap(w.hits) < g.mostHits {
+		w.hits = make([]gramHit, g.mostHits)
+	}
+	w.hits = w.hits[:g.mostHits]
+	stopped, found := from, 0
+	if hasVectors {
+		whole := to // without those at the end of the text
+		for whole > from && int(w.places[whole-1])+gramBytes > len(text) {
+			whole--
+		}
+		stopped, found = compareVectors(g.buckets, g.slots, text, &w.places, from, whole, w.hits)
+	}
+	stopped, found = g.comparePlaces(&w.places, text, stopped, to, w.hits, found)
+	w.hits = w.hits[:found]
+	return stopped
+}
+
+// comparePlaces is compare, place by place, where some hits are found already. What it finds is what compare means.
+func (g *gramGate) comparePlaces(places *[gramBatch]int32, text string, from, to int, hits []gramHit, found int) (stopped, all int) {
 	for ; from < to && found < enoughHits; from++ {
-		place := w.places[from]
+		place := places[from]
 		var word uint32
 		if at := int(place); at+gramBytes <= len(text) {
 			word = load32(text[at : at+gramBytes])
@@ -258,18 +287,13 @@ func (g *gramGate) compare(w *gramWork, text string, from, to int) (stopped int)
 		h := gramHash(word | foldWord)
 		b := h >> (32 - bucketBits)
 		slots := g.slots[g.buckets[b].first:g.buckets[b+1].first]
-		if found+len(slots) > len(hits) {
-			hits = append(hits[:found], make([]gramHit, 2*(found+len(slots)))...)
-			hits = hits[:cap(hits)]
-		}
 		for i := range slots {
 			s := &slots[i]
 			hits[found] = gramHit{place - int32(s.at), s.probe}
 			found += int((uint32(s.tag^uint16(h)) - 1) >> 31) // no branch: 1 if they are the same
 		}
 	}
-	w.hits = hits[:found]
-	return from
+	return from, found
 }
 
 // loadAcross is load64 where not all bytes are of the text: the others are zero.

@@ -9,8 +9,9 @@ const markBatch = 2048
 // there is no text, there are no marks.
 type markWork struct {
 	blocks [1 + markBatch/blockBytes + 1]blockMarks
-	used   int              // blocks of the batch
-	places [markBatch]int32 // half as many are ever used; the index never leaves it
+	used   int // blocks of the batch
+	// Where numbers and long runs begin. Half as many places are ever used; the index never leaves them.
+	numbers, runs [markBatch]int32
 }
 
 // longRunBytes is the length from which on a run is long.
@@ -26,11 +27,12 @@ func (s *Scanner) marks(f *Scratch, text string) {
 	s.runs.begin(f)
 	for from := 0; from < len(text) && f.budget >= 0; from += markBatch {
 		f.marks.mark(text, from)
+		numbers, runs := f.marks.starts(from)
 		if digits {
-			s.digits.numbers(f, text, from)
+			s.digits.numbers(f, text, f.marks.numbers[:numbers])
 		}
 		if words || others {
-			s.runs.look(f, text, from)
+			s.runs.look(f, text, from, f.marks.runs[:runs])
 		}
 	}
 }
@@ -62,10 +64,36 @@ func (w *markWork) mark(text string, from int) {
 	}
 }
 
-// long gives the places where a long run of what tokens are made of begins of which the last of longRunBytes is in the batch that
-// begins at a place.
-func (w *markWork) long(from int) []int32 {
-	n := 0
+// starts gathers the places of the batch that begins at from where a number begins, and those of which a long run is that has the
+// last of its first longRunBytes in the batch, and says how many there are.
+func (w *markWork) starts(from int) (numbers, runs int) {
+	if hasVectors {
+		return startVectors(w.blocks[:w.used+1], from, &w.numbers, &w.runs)
+	}
+	return w.startNumbers(from), w.startRuns(from)
+}
+
+// startNumbers is starts for numbers. As in the gram gate, no branch depends on what is frequent in texts.
+func (w *markWork) startNumbers(from int) (n int) {
+	for i := range w.used {
+		digits, at := w.blocks[i+1][digitMarks], from+i*blockBytes
+		starts := digits &^ (digits<<1 | w.blocks[i][digitMarks]>>63)
+		// Nearly all blocks have two at most.
+		for range 2 {
+			w.numbers[n&(markBatch-1)] = int32(at + bits.TrailingZeros64(starts))
+			n += int((starts | -starts) >> 63)
+			starts &= starts - 1
+		}
+		for ; starts != 0; starts &= starts - 1 {
+			w.numbers[n&(markBatch-1)] = int32(at + bits.TrailingZeros64(starts))
+			n++
+		}
+	}
+	return n
+}
+
+// startRuns is starts for long runs of what tokens are made of.
+func (w *markWork) startRuns(from int) (n int) {
 	// Of each byte: whether it ends 1, 2, 4, 8 and 16 bytes of a token, in this block and in the one before.
 	var one, two, four, eight, sixteen uint64
 	for i, marks := range w.blocks[:w.used+1] {
@@ -80,14 +108,14 @@ func (w *markWork) long(from int) []int32 {
 			continue // of the batch before
 		}
 		at := from + (i-1)*blockBytes - longRunBytes + 1
-		w.places[n&(markBatch-1)] = int32(at + bits.TrailingZeros64(first))
+		w.runs[n&(markBatch-1)] = int32(at + bits.TrailingZeros64(first))
 		n += int((first | -first) >> 63)
 		for first &= first - 1; first != 0; first &= first - 1 { // rarely
-			w.places[n&(markBatch-1)] = int32(at + bits.TrailingZeros64(first))
+			w.runs[n&(markBatch-1)] = int32(at + bits.TrailingZeros64(first))
 			n++
 		}
 	}
-	return w.places[:n]
+	return n
 }
 
 // from is the marks of the blockBytes bytes from a place on, which must be of the batch or of the block before it.

@@ -107,13 +107,13 @@ func (g *runGate) begin(f *Scratch) {
 	clear(f.runs)
 }
 
-// look looks at the long runs of the batch at a place. Nearly all of them are words that no rule wants, and no branch of the first
-// stage depends on which.
-func (g *runGate) look(f *Scratch, text string, batch int) {
+// look looks at the long runs that begin at some places, which it overwrites; they are of the batch at a place. Nearly all of them
+// are words that no rule wants, and no branch of the first stage depends on which.
+func (g *runGate) look(f *Scratch, text string, batch int, places []int32) {
 	w := &f.marks
 	whole, some := uint64(g.wholeFrom()), 0
-	for _, start := range w.long(batch) {
-		w.places[some&(markBatch-1)] = start
+	for _, start := range places {
+		places[some] = start
 		tokens, words := w.from(batch, int(start), tokenMarks), w.from(batch, int(start), wordMarks)
 		n, word := bits.TrailingZeros64(^tokens), bits.TrailingZeros64(^words)
 		// What is behind the first word of the run: has it a long one, too?
@@ -129,7 +129,7 @@ func (g *runGate) look(f *Scratch, text string, batch int) {
 		may := fit | more | (whole-1-uint64(n))>>63
 		some += int((may | -may) >> 63)
 	}
-	for _, start := range w.places[:some] {
+	for _, start := range places[:some] {
 		g.run(f, text, batch, int(start))
 	}
 }

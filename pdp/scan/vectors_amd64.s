@@ -217,6 +217,80 @@ done:
 	MOVQ R10, kept+56(FP)
 	RET
 
+// func compareVectors(buckets *[buckets + 1]gramBucket, slots []gramSlot, text string, places *[gramBatch]int32, from, to int, hits []gramHit) (stopped, found int)
+//
+// DI buckets, R8 slots, SI text, DX places, CX the next one, R13 eight; R10 where the next hit goes, R9 from where on
+// that is enough. Here registers are eight lanes of 64 bits (Q), a slot or a hit in each.
+TEXT ·compareVectors(SB), NOSPLIT, $0-112
+	MOVQ buckets+0(FP), DI
+	MOVQ slots_base+8(FP), R8
+	MOVQ text_base+32(FP), SI
+	MOVQ places+48(FP), DX
+	MOVQ from+56(FP), CX
+	MOVQ hits_base+72(FP), R10
+	LEAQ (4096*8)(R10), R9 // enoughHits
+	MOVL $0xFFFF, AX
+	VPBROADCASTQ AX, Z16 // the tag of a slot
+	MOVL $0xAAAA, AX
+	KMOVW AX, K7 // the upper halves of the lanes, as lanes of 32 bits
+	MOVL $8, R13
+	JMP enough
+
+place:
+	// The hash of the gram, and its bucket of sixteen bytes.
+	MOVL (DX)(CX*4), AX
+	VPBROADCASTD AX, Z0
+	MOVL (SI)(AX*1), AX
+	ORL $0x20202020, AX // foldWord
+	IMULL $0x9E3779B1, AX // hashFactor
+	MOVL AX, BX
+	SHRL $16, BX
+	SHLQ $4, BX
+	MOVL 12(DI)(BX*1), R11 // its first slot
+	MOVL 28(DI)(BX*1), R12 // that of the next bucket
+	MOVWLZX AX, AX
+	VPBROADCASTQ AX, Z1
+
+eight:
+	// Eight slots, or as many as there are, of which those are kept whose tag is the same.
+	MOVL R12, BX
+	SUBL R11, BX
+	CMPL BX, R13
+	CMOVLGT R13, BX
+	MOVL $-1, AX
+	BZHIL BX, AX, AX // as many bits as slots
+	KMOVW AX, K1
+	VMOVDQU64.Z (R8)(R11*8), K1, Z2
+	VPANDQ Z16, Z2, Z3
+	VPCMPEQQ Z1, Z3, K1, K2
+	// A hit: in the lower half of the lane the place less where in the route the gram begins, in the upper one the probe.
+	VPSRAD $16, Z2, Z3
+	VPSUBD Z3, Z0, Z3
+	VMOVDQA32 Z2, K7, Z3
+	VPCOMPRESSQ Z3, K2, Z3
+	VMOVDQU64 Z3, (R10) // what is behind them the next ones overwrite
+	KMOVW K2, AX
+	POPCNTL AX, AX
+	LEAQ (R10)(AX*8), R10
+	ADDL $8, R11
+	CMPL R11, R12
+	JLT eight
+	INCQ CX
+
+enough:
+	CMPQ R10, R9
+	JGE done
+	CMPQ CX, to+64(FP)
+	JLT place
+
+done:
+	VZEROUPPER
+	MOVQ CX, stopped+96(FP)
+	SUBQ hits_base+72(FP), R10
+	SHRQ $3, R10
+	MOVQ R10, found+104(FP)
+	RET
+
 // func checkVectors(checks *routeCheck, classes *[256]uint8, text string, hits *gramHit, n int) (kept int)
 //
 // DI checks, SI text, DX hits, CX how many, R10 the next one, R9 how many are kept, R8 the last place that is checked.

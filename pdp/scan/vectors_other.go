@@ -13,4 +13,8 @@ func siftVectors(_ *[buckets + 1]gramBucket, _ *siftKinds, _ string, _ *[gramBat
 	return 0
 }
 
+func compareVectors(_ *[buckets + 1]gramBucket, _ []gramSlot, _ string, _ *[gramBatch]int32, from, _ int, _ []gramHit) (stopped, found int) {
+	return from, 0
+}
+
 func checkVectors(_ *routeCheck, _ *[256]uint8, _ string, _ *gramHit, _ int) (kept int) { return 0 }

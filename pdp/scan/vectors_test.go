@@ -38,10 +38,18 @@ func FuzzVectors(f *testing.F) {
 			t.Fatalf("%q: sifted %v, want %v", text, got, want[:m])
 		}
 
+		hits := make([]gramHit, g.mostHits)
+		for at := 0; at < n; { // where a gram is that of very many patterns, in more than one round
+			stopped, found := g.comparePlaces(want, text, at, m, hits, 0)
+			if at = g.compare(&w, text, at, n); at != stopped || !slices.Equal(w.hits, hits[:found]) {
+				t.Fatalf("%q: compared to %d %v, want to %d %v", text, at, w.hits, stopped, hits[:found])
+			}
+		}
+		w.hits = w.hits[:0]
 		for i := range len(text) + 4 {
 			w.hits = append(w.hits, gramHit{int32(i - 2), int32(i % len(g.checks))})
 		}
-		hits := slices.Clone(w.hits)
+		hits = slices.Clone(w.hits)
 		hits = hits[:g.checkHits(hits, text)]
 		if g.check(&w, text); !slices.Equal(w.hits, hits) {
 			t.Errorf("%q: checked %v, want %v", text, w.hits, hits)
@@ -58,10 +66,25 @@ func (g *gramGate) knowWords(text string, factor uint32) {
 	clear(g.bitmap[:])
 	clear(g.buckets[:])
 	clear(g.checks)
+	g.slots = g.slots[:0]
+	var hashes []uint32
 	for i := range len(text) {
 		word := uint32(loadAcross(text, i)) | foldWord
 		if random := word * factor; random>>31 == 1 {
-			g.add(gramHash(word), [siftPairs]uint32{random & (random << 3), random >> 9 & random, random << 5 & random})
+			h := gramHash(word)
+			g.add(h, [siftPairs]uint32{random & (random << 3), random >> 9 & random, random << 5 & random})
+			copies := 1 + int(random>>4%4)
+			if random>>6%32 == 0 {
+				copies = 300
+			}
+			for j := range copies {
+				hashes = append(hashes, h)
+				g.slots = append(g.slots, gramSlot{tag: uint16(h), at: int16(random>>12%16) - 1, probe: int32(i*copies + j)})
+			}
+			if random>>11%4 == 0 { // another one of the bucket
+				hashes = append(hashes, h^1)
+				g.slots = append(g.slots, gramSlot{tag: uint16(h ^ 1), probe: -1})
+			}
 		}
 		if i%5 > 0 {
 			continue
@@ -71,6 +94,7 @@ func (g *gramGate) knowWords(text string, factor uint32) {
 			check[j] |= 1 << checkClass[byte(loadAcross(text, i+j-checkedBefore))]
 		}
 	}
+	g.sortSlots(hashes)
 }
 
 // TestVectors_MarkAsOneByOneDoes goes through all ways in which a batch and a text may end.
@@ -117,5 +141,36 @@ func TestVectors_SeeOneByteBeyondASCII(t *testing.T) {
 		if _, wide := g.mark(&w, string(text), 0, len(text)); !wide {
 			t.Errorf("not at %d", at)
 		}
+	}
+}
+
+// TestVectors_StopWhenThatIsEnough where a gram is that of many patterns, and go on from there.
+func TestVectors_StopWhenThatIsEnough(t *testing.T) {
+	if !hasVectors {
+		t.Skip("the processor has no such vectors")
+	}
+	text := strings.Repeat("abcd", 100)
+	g := emptyGate()
+	h := gramHash(uint32(loadAcross(text, 0)) | foldWord)
+	var hashes []uint32
+	for i := range 300 {
+		hashes = append(hashes, h)
+		g.slots = append(g.slots, gramSlot{tag: uint16(h), probe: int32(i)})
+	}
+	g.sortSlots(hashes)
+	var w gramWork
+	for i := range 100 {
+		w.places[i] = int32(4 * i)
+	}
+	want := make([]gramHit, g.mostHits)
+	rounds := 0
+	for at := 0; at < 100; rounds++ {
+		stopped, found := g.comparePlaces(&w.places, text, at, 100, want, 0)
+		if at = g.compare(&w, text, at, 100); at != stopped || !slices.Equal(w.hits, want[:found]) {
+			t.Fatalf("compared to %d, %d hits, want to %d, %d hits", at, len(w.hits), stopped, found)
+		}
+	}
+	if rounds != (100*300+enoughHits)/enoughHits {
+		t.Errorf("%d rounds", rounds)
 	}
 }
