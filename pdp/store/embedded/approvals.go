@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/v1"
@@ -28,12 +30,14 @@ var (
 	approvalChangesBucket  = []byte("approval_changes")  // cursor → sequence, id; the newest window of them
 )
 
-// Approvals implements approval.Store: every write is one synced transaction. It is safe for concurrent use; bbolt
-// lets one writer in at a time, and readers see the last committed state.
+// Approvals implements approval.Store: every write is one synced transaction, or one synced entry of the journal. It is safe for
+// concurrent use: one writer goes at a time, and readers see what was durable when they began.
 type Approvals struct {
 	db      *bbolt.DB
 	window  uint64
 	decoded decoded
+	writing sync.Mutex
+	journal *journal
 }
 
 var _ approval.Store = (*Approvals)(nil)
@@ -44,30 +48,45 @@ func (s *Store) OpenApprovals(window int) (*Approvals, error) {
 		return nil, fmt.Errorf("replay window of approvals is %d", window)
 	}
 	err := s.buckets(approvalsBucket, approvalContentsBucket, approvalGroupsBucket, approvalLiveBucket,
-		approvalDueBucket, approvalAskedBucket, approvalDigestsBucket, approvalCountsBucket, approvalChangesBucket, approvalRecentBucket)
+		approvalDueBucket, approvalAskedBucket, approvalDigestsBucket, approvalCountsBucket, approvalChangesBucket, approvalJournalBucket)
 	if err != nil {
 		return nil, err
 	}
-	a := &Approvals{db: s.db, window: uint64(window)}
-	err = a.write(context.Background(), func(tx approvalsTx) error {
-		overtaken, err := tx.overtaken()
-		if err != nil || !overtaken && !tx.formerIndex() {
+	j, found, err := openJournal(filepath.Dir(s.db.Path()))
+	if err != nil {
+		return nil, err
+	}
+	a := &Approvals{db: s.db, window: uint64(window), journal: j}
+	err = s.db.Update(func(tx *bbolt.Tx) error {
+		t := a.on(tx, nil)
+		if err := t.adoptRecent(); err != nil {
 			return err
 		}
-		return tx.index()
+		if t.formerIndex() {
+			if err := t.index(); err != nil {
+				return err
+			}
+		}
+		return t.recoverJournal(found, j.run)
 	})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, j.file.Close())
 	}
-	s.approvals.Store(true)
+	s.approvals.Store(a)
 	return a, nil
+}
+
+// close leaves nothing in the journal, so that a version of the program that knows none reads all there is.
+func (s *Approvals) close() error {
+	err := s.write(context.Background(), func(approvalsTx) error { return nil })
+	return errors.Join(err, s.journal.file.Close())
 }
 
 // Insert adds a pending record within the caps.
 func (s *Approvals) Insert(ctx context.Context, rec approval.Record, content []byte, caps approval.Caps) error {
 	return s.write(ctx, func(tx approvalsTx) error {
 		a := &rec.Approval
-		if tx.record([]byte(a.ID)) != nil {
+		if tx.bucket(approvalsBucket).Get([]byte(a.ID)) != nil {
 			return fmt.Errorf("approval %s is there already", a.ID)
 		}
 		switch {
@@ -83,32 +102,63 @@ func (s *Approvals) Insert(ctx context.Context, rec approval.Record, content []b
 		if err := tx.replace(nil, &rec); err != nil {
 			return err
 		}
-		if err := tx.settle(0); err != nil {
-			return err
-		}
 		return tx.forget(0)
 	})
 }
 
-// Update changes one record in one transaction.
+// Update changes one record.
 func (s *Approvals) Update(ctx context.Context, id string, change func(*approval.Record) approval.Effect) error {
-	return s.write(ctx, func(tx approvalsTx) error {
-		if err := tx.update(id, change); err != nil {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	var before approval.Record
+	var newest uint64
+	err := s.read(ctx, func(tx approvalsTx) (err error) {
+		newest = tx.newest()
+		before, err = tx.load([]byte(id))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	after := before
+	effect := change(&after)
+	if effect == approval.Keep || effect == approval.Write && waitedFor(&before, &after) && s.journal.append(&before, &after, newest+1) {
+		return nil
+	}
+	return s.commit(func(tx approvalsTx) error {
+		if err := tx.put(effect, &before, &after); err != nil {
 			return err
 		}
-		return tx.tidy()
+		return tx.forget(overdue)
 	})
+}
+
+// waitedFor says whether a change is one for the journal: a yes, in its own words. It leaves the record live and unused, and its
+// index rows and content as they are.
+func waitedFor(before, after *approval.Record) bool {
+	return after.Approval.Live() && after.Approval.RedeemedBy == "" && after.Content == nil && placeOf(before) == placeOf(after)
 }
 
 // UpdateAll changes many records in one transaction.
 func (s *Approvals) UpdateAll(ctx context.Context, ids []string, change func(*approval.Record) approval.Effect) error {
 	return s.write(ctx, func(tx approvalsTx) error {
 		for _, id := range ids {
-			if err := tx.update(id, change); err != nil && err != approval.ErrNotFound { //nolint:errorlint // the very value
+			before, err := tx.load([]byte(id))
+			if err == approval.ErrNotFound { //nolint:errorlint // the very value
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			after := before
+			if err := tx.put(change(&after), &before, &after); err != nil {
 				return err
 			}
 		}
-		return tx.tidy()
+		return tx.forget(overdue)
 	})
 }
 
@@ -280,14 +330,34 @@ func (s *Approvals) write(ctx context.Context, do func(approvalsTx) error) error
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.db.Update(func(tx *bbolt.Tx) error { return do(s.on(tx)) })
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.commit(do)
 }
 
+// commit makes one transaction of what is held in the journal and of what is to be done.
+func (s *Approvals) commit(do func(approvalsTx) error) error {
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		t := s.on(tx, s.journal.held())
+		if err := t.take(s.journal.last); err != nil {
+			return err
+		}
+		return do(t)
+	})
+	if err == nil {
+		s.journal.taken()
+	}
+	return err
+}
+
+// read shows what is durable now. What is held is looked up before the transaction begins: if the database gets it in between, the
+// transaction knows by its number.
 func (s *Approvals) read(ctx context.Context, do func(approvalsTx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.db.View(func(tx *bbolt.Tx) error { return do(s.on(tx)) })
+	held := s.journal.held()
+	return s.db.View(func(tx *bbolt.Tx) error { return do(s.on(tx, held)) })
 }
 
 // approvalsTx is one transaction on the buckets of approvals.
@@ -295,14 +365,22 @@ type approvalsTx struct {
 	tx      *bbolt.Tx
 	window  uint64
 	decoded *decoded
+	held    []entry // of the journal, what the database lacks
 }
 
-func (s *Approvals) on(tx *bbolt.Tx) approvalsTx { return approvalsTx{tx, s.window, &s.decoded} }
+func (s *Approvals) on(tx *bbolt.Tx, held []entry) approvalsTx {
+	t := approvalsTx{tx: tx, window: s.window, decoded: &s.decoded}
+	t.held = t.lacks(held)
+	return t
+}
 
 func (t approvalsTx) bucket(name []byte) *bbolt.Bucket { return t.tx.Bucket(name) }
 
 func (t approvalsTx) load(id []byte) (approval.Record, error) {
-	return t.decoded.read(id, t.record(id))
+	if rec, ok := t.heldRecord(id); ok {
+		return rec, nil
+	}
+	return t.decoded.read(id, t.bucket(approvalsBucket).Get(id))
 }
 
 // decode reads a record; no bytes are none.
@@ -323,22 +401,18 @@ func decode(id, raw []byte) (approval.Record, error) {
 	return rec, nil
 }
 
-func (t approvalsTx) update(id string, change func(*approval.Record) approval.Effect) error {
-	rec, err := t.load([]byte(id))
-	if err != nil {
-		return err
-	}
-	before := rec
-	switch change(&rec) {
+// put makes what a change has made of a record.
+func (t approvalsTx) put(effect approval.Effect, before, after *approval.Record) error {
+	switch effect {
 	case approval.Write:
-		if rec.Content != nil {
-			if err := t.bucket(approvalContentsBucket).Put([]byte(id), rec.Content); err != nil {
+		if after.Content != nil {
+			if err := t.bucket(approvalContentsBucket).Put([]byte(after.Approval.ID), after.Content); err != nil {
 				return fmt.Errorf("replace content: %w", err)
 			}
 		}
-		return t.replace(&before, &rec)
+		return t.replace(before, after)
 	case approval.Remove:
-		return t.replace(&before, nil)
+		return t.replace(before, nil)
 	default:
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json/v1"
+	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
@@ -16,6 +17,34 @@ import (
 
 // formerStatesBucket had a row for each state and id, with whether it is live.
 var formerStatesBucket = []byte("approval_states")
+
+// formerRecentBucket had what the journal holds now: records under 'r' and their ids, changes under 'c' and their cursors.
+var formerRecentBucket = []byte("approval_recent")
+
+// adoptRecent puts what an earlier version had kept apart to its place.
+func (t approvalsTx) adoptRecent() error {
+	recent, changes := t.bucket(formerRecentBucket), t.bucket(approvalChangesBucket)
+	if recent == nil {
+		return nil
+	}
+	places := map[byte]*bbolt.Bucket{'r': t.bucket(approvalsBucket), 'c': changes}
+	err := recent.ForEach(func(k, v []byte) error {
+		if place := places[k[0]]; place != nil && len(k) > 1 {
+			return place.Put(k[1:], v)
+		}
+		return nil // damaged
+	})
+	if err == nil {
+		err = changes.SetSequence(max(changes.Sequence(), recent.Sequence()))
+	}
+	if err == nil {
+		err = t.tx.DeleteBucket(formerRecentBucket)
+	}
+	if err != nil {
+		return fmt.Errorf("adopt what was recent: %w", err)
+	}
+	return nil
+}
 
 // row is one row of an index.
 type row struct{ bucket, key, value []byte }
@@ -146,27 +175,36 @@ func talliesOf(rec *approval.Record) []tally {
 	return out
 }
 
-// replace puts after where before was, with its index, counts, content and changes. before is nil for what is new, after for what
-// goes. It writes only what differs: each bucket that is touched is some pages more to sync before a verdict is answered.
-func (t approvalsTx) replace(before, after *approval.Record) error {
-	var was, shall place
+// difference is what the counts change by when after takes the place of before; nil is none.
+func difference(before, after *approval.Record) map[string]int64 {
 	tallies := map[string]int64{}
 	if before != nil {
-		was = placeOf(before)
 		for _, d := range talliesOf(before) {
 			tallies[string(d.scope)] -= d.n
 		}
 	}
 	if after != nil {
-		shall = placeOf(after)
 		for _, d := range talliesOf(after) {
 			tallies[string(d.scope)] += d.n
 		}
 	}
+	return tallies
+}
+
+// replace puts after where before was, with its index, counts, content and changes. before is nil for what is new, after for what
+// goes. It writes only what differs: each bucket that is touched is some pages more to sync before a verdict is answered.
+func (t approvalsTx) replace(before, after *approval.Record) error {
+	var was, shall place
+	if before != nil {
+		was = placeOf(before)
+	}
+	if after != nil {
+		shall = placeOf(after)
+	}
 	if err := t.move(was, shall); err != nil {
 		return err
 	}
-	if err := t.add(tallies); err != nil {
+	if err := t.add(difference(before, after)); err != nil {
 		return err
 	}
 	if after == nil || !after.Approval.Live() {
@@ -175,14 +213,14 @@ func (t approvalsTx) replace(before, after *approval.Record) error {
 		}
 	}
 	if after == nil {
-		return t.deleteRecord([]byte(was.id))
+		return t.bucket(approvalsBucket).Delete([]byte(was.id))
 	}
 	id, changes := []byte(shall.id), 0
 	if before != nil {
 		changes = len(before.Changes)
 	}
 	for n := changes + 1; n <= len(after.Changes); n++ {
-		if err := t.journal(id, uint64(n)); err != nil {
+		if err := t.note(id, uint64(n)); err != nil {
 			return err
 		}
 	}
@@ -190,8 +228,7 @@ func (t approvalsTx) replace(before, after *approval.Record) error {
 	if err != nil {
 		return fmt.Errorf("encode approval %s: %w", id, err)
 	}
-	// What has ended, and each use, is put where every version of the program looks, whatever becomes of this process.
-	return t.putRecord(id, raw, after.Approval.Live() && after.Approval.RedeemedBy == "")
+	return t.bucket(approvalsBucket).Put(id, raw)
 }
 
 // move changes the index rows of a record: from, if it has any, to those that it shall have, if any.
@@ -230,16 +267,65 @@ func (t approvalsTx) move(from, to place) error {
 	return nil
 }
 
+// newest is the newest cursor.
+func (t approvalsTx) newest() uint64 {
+	if n := len(t.held); n > 0 {
+		return t.held[n-1].next() - 1
+	}
+	return t.bucket(approvalChangesBucket).Sequence()
+}
+
+// note appends a change to the feed.
+func (t approvalsTx) note(id []byte, sequence uint64) error {
+	b := t.bucket(approvalChangesBucket)
+	b.FillPercent = .95 // nothing is put between two: full pages make a flatter tree
+	cursor, err := b.NextSequence()
+	if err != nil {
+		return fmt.Errorf("number the change: %w", err)
+	}
+	if err := b.Put(number(cursor), append(number(sequence), id...)); err != nil {
+		return fmt.Errorf("append the change: %w", err)
+	}
+	return nil
+}
+
+// refOf reads a change; false if the row was damaged.
+func refOf(key, v []byte) (ref approval.ChangeRef, whole bool) {
+	if len(key) != 8 || len(v) < 8 {
+		return ref, false
+	}
+	return approval.ChangeRef{Cursor: cursorOf(key), Sequence: binary.BigEndian.Uint64(v), ID: string(v[8:])}, true
+}
+
+// cursorOf is the cursor of a change's key; 0, and so older than all, of one that was damaged.
+func cursorOf(key []byte) uint64 {
+	if len(key) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(key)
+}
+
+// changes yields the changes from a cursor on. It leaves out what was damaged: the next one does not follow the last then.
+func (t approvalsTx) changes(from uint64) func(yield func(approval.ChangeRef) bool) {
+	return func(yield func(approval.ChangeRef) bool) {
+		c := t.bucket(approvalChangesBucket).Cursor()
+		for k, v := c.Seek(number(from)); k != nil; k, v = c.Next() {
+			if ref, whole := refOf(k, v); whole && !yield(ref) {
+				return
+			}
+		}
+		for _, e := range t.held {
+			for ref := range e.refs {
+				if ref.Cursor >= from && !yield(ref) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // overdue is how many changes may be kept beyond the window until some other write than an ask forgets them.
 const overdue = 128
-
-// tidy does what the next ask would do, once it has been long in coming.
-func (t approvalsTx) tidy() error {
-	if err := t.settle(mostRecent); err != nil {
-		return err
-	}
-	return t.forget(overdue)
-}
 
 // forget drops the changes that have left the window, if there are more than spare of them. The ask that comes does it, so
 // that a verdict need not touch the far end of the feed while an agent waits.
@@ -260,11 +346,14 @@ func (t approvalsTx) forget(spare uint64) error {
 
 func first(k, _ []byte) []byte { return k }
 
-func (t approvalsTx) count(scope []byte) int64 {
+func (t approvalsTx) count(scope []byte) (n int64) {
 	if v := t.bucket(approvalCountsBucket).Get(scope); len(v) == 8 {
-		return int64(binary.BigEndian.Uint64(v))
+		n = int64(binary.BigEndian.Uint64(v))
 	}
-	return 0
+	for _, e := range t.held {
+		n += difference(&e.before, &e.rec)[string(scope)]
+	}
+	return n
 }
 
 func (t approvalsTx) add(tallies map[string]int64) error {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"testing"
 
-	"go.etcd.io/bbolt"
 	"pgregory.net/rapid"
 
 	"github.com/portcullis-pdp/portcullis/pdp/approval"
@@ -97,7 +96,7 @@ func TestApprovalsOverRestarts(t *testing.T) {
 					rt.Fatalf("after %d come %v, %v, want %v", after, refs, err, feed[after:])
 				}
 			}
-			if err := s.db.View(func(tx *bbolt.Tx) error { return consistent(a.on(tx)) }); err != nil {
+			if err := a.read(t.Context(), consistent); err != nil {
 				rt.Fatal(err)
 			}
 		}

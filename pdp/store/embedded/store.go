@@ -25,9 +25,8 @@ var ErrInUse = errors.New("data directory is in use by another process")
 
 // Store is one open database. It is safe for concurrent use; bbolt admits one writer at a time.
 type Store struct {
-	db *bbolt.DB
-	// approvals says that they were opened, and so are to be settled.
-	approvals atomic.Bool
+	db        *bbolt.DB
+	approvals atomic.Pointer[Approvals] // nil if they were not opened
 
 	closing sync.Once
 	closed  error
@@ -56,8 +55,8 @@ func Open(dir string) (*Store, error) {
 // the same.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
-		if s.approvals.Load() {
-			s.closed = settleApprovals(s.db)
+		if a := s.approvals.Load(); a != nil {
+			s.closed = a.close()
 		}
 		s.closed = errors.Join(s.closed, s.db.Close())
 	})
