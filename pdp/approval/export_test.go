@@ -1,6 +1,9 @@
 package approval
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // MaxEdits is how often the arguments of one ask may be changed.
 const MaxEdits = maxEdits
@@ -27,8 +30,10 @@ func (q *Queue) Watching() int {
 // Committed tells of a record as a change does that has just been committed.
 func (q *Queue) Committed(rec Record) { q.committed(rec) }
 
-// OnGiveWay is called instead of letting others run.
-func (q *Queue) OnGiveWay(do func()) { q.giveWay = do }
+// OnStepBack is called before standing back.
+func (q *Queue) OnStepBack(do func(time.Duration)) {
+	q.after = func(d time.Duration) <-chan time.Time { do(d); return time.After(d) }
+}
 
 // Heard tells of changes by other processes.
 func (q *Queue) Heard(ids ...string) { q.heard(ids...) }

@@ -85,16 +85,12 @@ func (w *world) open(window int) {
 	}
 }
 
-// crash is another world on a copy of the file as it lies on disk at this moment, with nothing shut down: what a
+// crash is another world on a copy of the files as they lie on disk at this moment, with nothing shut down: what a
 // kill -9 leaves.
 func (w *world) crash() *world {
 	w.t.Helper()
-	raw, err := os.ReadFile(filepath.Join(w.dir, embedded.FileName))
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	after := &world{t: w.t, cfg: w.cfg, clock: &handClock{t: w.clock.now()}, keys: w.keys, dir: w.t.TempDir()}
-	if err := os.WriteFile(filepath.Join(after.dir, embedded.FileName), raw, 0o600); err != nil {
+	if err := os.CopyFS(after.dir, os.DirFS(w.dir)); err != nil {
 		w.t.Fatal(err)
 	}
 	after.open(approval.ReplayWindow)

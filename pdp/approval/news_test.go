@@ -153,42 +153,43 @@ func TestThreat_E18_NewsHideNothingThatCameAfter(t *testing.T) {
 	}
 }
 
-// TestOnlyWhoIsWaitedForGivesWay: a redemption, which is a decision's and has no stream, does not stand back for nobody.
-func TestOnlyWhoIsWaitedForGivesWay(t *testing.T) {
+// TestTheAgentGoesFirst: whoever voted stands back while an agent waits, and nobody else does: not a redemption, which is a
+// decision's and has no stream, nor who stops many agents at once.
+func TestTheAgentGoesFirst(t *testing.T) {
 	w := newWorld(t, approval.Config{})
 	steps := 0
-	w.OnGiveWay(func() { steps++ })
+	w.OnStepBack(func(d time.Duration) {
+		if steps++; d <= 0 || d > time.Millisecond {
+			t.Errorf("it stands back for %s", d)
+		}
+	})
+	want := func(what string, n int) {
+		t.Helper()
+		if steps != n {
+			t.Errorf("%s: stood back %d times, not %d", what, steps, n)
+		}
+		steps = 0
+	}
 	a := w.ask()
 	s := w.watch(a.ID, 0)
 	s.want(1, approval.Pending)
 	w.vote(a.ID, "ann", approval.Approve)
-	if steps == 0 {
-		t.Error("the voter's answer goes first")
-	}
+	want("a yes", 1)
 	s.want(2, approval.Approved)
 	s.wantEnd()
-	steps = 0
 	if err := w.Redeem(t.Context(), a.ID, redemption(), "d1"); err != nil {
 		t.Fatal(err)
 	}
-	if steps != 0 {
-		t.Errorf("a redemption gave way %d times", steps)
+	want("a use", 0)
+	w.vote(a.ID, "bob", approval.Approve)
+	want("a yes that nobody waits for", 0)
+	b := w.ask()
+	s = w.watch(b.ID, 0)
+	s.want(1, approval.Pending)
+	if _, err := w.CancelAll(t.Context(), "stop"); err != nil {
+		t.Fatal(err)
 	}
-}
-
-// TestNobodyGivesWayForLong: on a machine that is busy each step is a turn of all that runs.
-func TestNobodyGivesWayForLong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, approval.Config{})
-		steps := 0
-		w.OnGiveWay(func() { steps++; time.Sleep(time.Second) })
-		a := w.ask(quorum(2))
-		s := w.watch(a.ID, 0)
-		s.want(1, approval.Pending)
-		w.vote(a.ID, "ann", approval.Approve)
-		if steps != 1 {
-			t.Errorf("it gave way for %d s", steps)
-		}
-		s.want(2, approval.Pending)
-	})
+	want("the end of everything", 0)
+	s.want(2, approval.Cancelled)
+	s.wantEnd()
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -25,7 +24,7 @@ type Queue struct {
 	clock    func() time.Time
 	watchers watchers
 	sooner   chan struct{} // tells the sweeper of a new ask
-	giveWay  func()        // lets other goroutines run
+	after    func(time.Duration) <-chan time.Time
 	health   atomic.Pointer[error]
 }
 
@@ -39,7 +38,7 @@ func New(cfg Config, store Store, sealer Sealer, now func() time.Time) (*Queue, 
 	if store == nil || sealer == nil || now == nil {
 		return nil, errors.New("approvals: a store, a sealer and a clock are needed")
 	}
-	q := &Queue{cfg: cfg.withDefaults(), store: store, sealer: sealer, watchers: newWatchers(), sooner: make(chan struct{}, 1), giveWay: runtime.Gosched}
+	q := &Queue{cfg: cfg.withDefaults(), store: store, sealer: sealer, watchers: newWatchers(), sooner: make(chan struct{}, 1), after: time.After}
 	if shared, ok := store.(Clock); ok {
 		q.clock = shared.Now
 		return q, nil // the store need not be there yet

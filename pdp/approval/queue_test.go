@@ -207,12 +207,16 @@ func TestApprovedKeepsItsContentUntilItIsUsed(t *testing.T) {
 
 func (w *world) grep(text string, want bool) {
 	w.t.Helper()
-	raw, err := os.ReadFile(filepath.Join(w.dir, embedded.FileName))
-	if err != nil {
-		w.t.Fatal(err)
+	got := false
+	for _, name := range []string{embedded.FileName, embedded.JournalName} {
+		raw, err := os.ReadFile(filepath.Join(w.dir, name))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		got = got || bytes.Contains(raw, []byte(text))
 	}
-	if got := bytes.Contains(raw, []byte(text)); got != want {
-		w.t.Fatalf("%q in the database file: %v, want %v", text, got, want)
+	if got != want {
+		w.t.Fatalf("%q in the files: %v, want %v", text, got, want)
 	}
 }
 

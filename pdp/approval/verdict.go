@@ -67,6 +67,7 @@ func (q *Queue) SubmitVerdict(ctx context.Context, id string, voter Voter, b Bal
 		return Result{}, firstOf(err, refused)
 	}
 	result.Approval = rec.Approval
+	q.agentFirst(ctx, id)
 	return result, nil
 }
 

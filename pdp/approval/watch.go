@@ -97,27 +97,29 @@ func (w *watchers) leave(id string, self *watcher) {
 	}
 }
 
-// stepsBack is how often whoever has committed lets others run before it goes on: the agent's stream, what writes it to the
-// connection, and that once more, because it gathers what else there is first. On a busy machine each step is a turn of
-// all that runs: after stepsBackFor it takes no other.
-const (
-	stepsBack    = 4
-	stepsBackFor = time.Millisecond
-)
+// stepBack is how long whoever voted stands back while an agent waits for the verdict: its stream, what writes that to the
+// connection, and the agent itself, if it runs on this machine, would else share two processors with the voter's answer. The
+// runtime makes a millisecond of it where nothing else goes on.
+const stepBack = 500 * time.Microsecond
 
-// committed hands what was just committed to whoever waits for it, and wakes them. They go first: an agent stands still, and
-// whoever voted can hear of it a little later.
-func (q *Queue) committed(rec Record) {
-	rec.Content = nil
-	if !q.tell(&rec, rec.Approval.ID) {
+// agentFirst stands back if an agent waits for this approval.
+func (q *Queue) agentFirst(ctx context.Context, id string) {
+	q.watchers.mu.Lock()
+	waits := len(q.watchers.one[id]) > 0
+	q.watchers.mu.Unlock()
+	if !waits {
 		return
 	}
-	began := time.Now()
-	for range stepsBack {
-		if q.giveWay(); time.Since(began) > stepsBackFor {
-			return
-		}
+	select {
+	case <-ctx.Done():
+	case <-q.after(stepBack):
 	}
+}
+
+// committed hands what was just committed to whoever waits for it, and wakes them.
+func (q *Queue) committed(rec Record) {
+	rec.Content = nil
+	q.tell(&rec, rec.Approval.ID)
 }
 
 // hand leaves a record, unless a later one is there: two commits may be told of in either order. It is called under
@@ -136,8 +138,8 @@ func (q *Queue) changed(ids ...string) {
 }
 
 // tell wakes whoever waits for these approvals with what is in the writer's hands, if anything is. Those who wait for one
-// come first: an agent stands still. It says whether anybody does. It never blocks.
-func (q *Queue) tell(rec *Record, ids ...string) (awaited bool) {
+// come first: an agent stands still. It never blocks.
+func (q *Queue) tell(rec *Record, ids ...string) {
 	w := &q.watchers
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -149,14 +151,12 @@ func (q *Queue) tell(rec *Record, ids ...string) (awaited bool) {
 				one.unread.Store(true)
 			}
 			poke(one.wake)
-			awaited = true
 		}
 	}
 	for all := range w.all {
 		poke(all.wake)
 	}
 	poke(q.sooner)
-	return awaited
 }
 
 // heard wakes whoever waits for what another process has changed; all of them where nobody knows what that was.
