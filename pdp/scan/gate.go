@@ -15,7 +15,10 @@ type gramGate struct {
 	slots   []gramSlot
 	probes  []probe
 	checks  []routeCheck // by probe
-	sets    []byteset    // distinct ones; probes refer to them
+	// letters has, by probe, how many bytes the route begins with that folding leaves no choice about. It is apart from the probes,
+	// for all that a gate needs of most of them.
+	letters []uint8
+	sets    []byteset // distinct ones; probes refer to them
 	tails   tails
 
 	mostHits int // that compare writes
@@ -50,7 +53,6 @@ type probe struct {
 	sets        []uint32 // index of each byte's set
 	prefix      uint32   // index of the set of what may stand between
 	alone       bool     // no word character may stand before it
-	letters     uint8    // how many bytes the route begins with that folding leaves no choice about
 }
 
 func gramHash(word uint32) uint32 { return word * hashFactor }
@@ -74,8 +76,12 @@ func (b *gateBuilder) probeOf(rule int32, p *plan, r *plannedRoute, tail int32) 
 	}
 	b.gate.probes = append(b.gate.probes, probe{
 		rule: rule, tail: tail, least: int32(p.least), most: int32(p.most), sets: ids, prefix: b.setID(p.prefix), alone: r.alone,
-		letters: b.letters(r.sets),
 	})
+	letters := untold
+	if tail != noTail {
+		letters = b.letters(r.sets)
+	}
+	b.gate.letters = append(b.gate.letters, letters)
 	b.gate.checks = append(b.gate.checks, routeCheck{})
 	return int32(len(b.gate.probes) - 1)
 }
@@ -90,8 +96,11 @@ func (b *gateBuilder) letters(sets []byteset) uint8 {
 	return uint8(min(len(sets), maxLetters))
 }
 
-// maxLetters is so small that a check of the route compares them all.
-const maxLetters = 6
+const (
+	// maxLetters is so small that a check of the route compares them all.
+	maxLetters = 6
+	untold     = uint8(255) // there is no tail behind them
+)
 
 func (b *gateBuilder) setID(s byteset) uint32 {
 	id, known := b.setIndex[s]
@@ -176,13 +185,13 @@ func (g *gramGate) sortSlots(hashes []uint32) {
 // gramBatch is how many bytes of a text go through the stages of the gate at a time. Each stage goes through all that the
 // one before it let through: a processor that waits for memory on behalf of one place, or has guessed wrong whether it
 // gets through, is at work on the next ones by then.
-const gramBatch = 4096
+const gramBatch = 8192
 
 // gramWork is what is between the stages.
 type gramWork struct {
 	places [gramBatch]int32 // half as many are ever used; the index never leaves it
 	hits   []gramHit
-	runs   []tailRun
+	runs   tailRuns
 }
 
 // gramHit is a place where the route of a probe may begin. The assembly knows how it lies in memory.

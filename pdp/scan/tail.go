@@ -126,11 +126,10 @@ func (t *tails) add(nodes []*syntax.Regexp) int32 {
 // probe are there.
 func (t *tails) fits(f *Scratch, gate *gramGate, text string, start int, id int32, compared bool) bool {
 	table := t.current()
-	p := &gate.probes[id]
 	pos := start
 	s := uint32(tailUnknown)
 	if compared {
-		pos += int(p.letters)
+		pos += int(gate.letters[id])
 		s = table.entries[id].Load()
 	}
 	if s == tailUnknown {
@@ -176,7 +175,7 @@ func (t *tails) renew(full *tailTable) *tailTable {
 	}
 	most := min(maxTailStates, 64*len(t.nodes)+256)
 	table := &tailTable{
-		next:    make([]atomic.Uint32, most*tailClasses/2),
+		next:    make([]atomic.Uint32, most*tailClasses/2+1), // the assembly reads two bytes too many
 		entries: make([]atomic.Uint32, t.probes+len(t.nodes)),
 		states:  make(map[string]uint32),
 		threads: make([][]uint32, tailStates, most),
@@ -206,7 +205,7 @@ func (t *tails) enter(table *tailTable, gate *gramGate, id int32, compared bool,
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.intern(table, []uint32{t.start(p.tail)}, beforeAny, budget)
-	for i := 0; compared && i < int(p.letters) && s >= tailStates; i++ {
+	for i := 0; compared && i < int(gate.letters[id]) && s >= tailStates; i++ {
 		s = t.stepLocked(table, s, uint32(tailClass[gate.sets[p.sets[i]].least()]), budget)
 	}
 	entry.Store(s)

@@ -1,11 +1,28 @@
 package scan
 
-// tailRun is a tail on its way.
-type tailRun struct {
-	start, pos int32
-	probe      int32
-	state      uint32
+import "slices"
+
+// tailRuns are tails on their way. The assembly knows them.
+type tailRuns struct {
+	hits   []int32 // which of the hits each is of
+	places []int32 // how far it came
+	states []uint32
 }
+
+// begin makes room for some more than n runs, for the assembly stores sixteen at a time.
+func (r *tailRuns) begin(n int) {
+	n += vectorRuns
+	r.hits, r.places, r.states = slices.Grow(r.hits[:0], n), slices.Grow(r.places[:0], n), slices.Grow(r.states[:0], n)
+}
+
+func (r *tailRuns) add(hit int, place int32, state uint32) {
+	r.hits, r.places, r.states = append(r.hits, int32(hit)), append(r.places, place), append(r.states, state)
+}
+
+func (r *tailRuns) cut(n int) { r.hits, r.places, r.states = r.hits[:n], r.places[:n], r.states[:n] }
+
+// vectorRuns is how many runs take a step at the same time where that is possible.
+const vectorRuns = 16
 
 const (
 	// tailAtOnce is how many bytes a tail is followed for without asking what became of it. Most are dead by then.
@@ -96,49 +113,60 @@ func (g *gramGate) checkHits(hits []gramHit, text string) (kept int) {
 // probeAll probes all hits.
 func (g *gramGate) probeAll(f *Scratch, text string) {
 	table := g.tails.current()
-	w := &f.grams
-	w.runs = w.runs[:0]
-	for _, h := range w.hits {
-		p := &g.probes[h.probe]
-		pos := int(h.start) + int(p.letters)
-		if p.tail == noTail || int(h.start) < checkedBefore || pos+tailRounds*tailAtOnce > len(text) {
-			g.probe(f, text, int(h.start), h.probe)
-			continue
+	hits, runs := f.grams.hits, &f.grams.runs
+	runs.begin(len(hits))
+	for i, h := range hits {
+		start, letters := int(h.start), g.letters[h.probe]
+		switch pos := start + int(letters); {
+		case start < checkedBefore || pos+tailRounds*tailAtOnce > len(text):
+			g.probe(f, text, start, h.probe)
+		case letters == untold: // a word to watch for, which is there but for a letter perhaps
+			g.found(f, text, start, &g.probes[h.probe])
+		default:
+			runs.add(i, int32(pos), table.entries[h.probe].Load())
 		}
-		w.runs = append(w.runs, tailRun{h.start, int32(pos), h.probe, table.entries[h.probe].Load()})
 	}
-	runs := w.runs
 	for range tailRounds {
-		f.budget -= tailAtOnce * len(runs)
-		runs = runs[:table.advance(text, runs)]
+		f.budget -= tailAtOnce * len(runs.hits)
+		runs.cut(table.advance(text, runs))
 	}
-	for _, r := range runs {
-		start := int(r.start)
-		switch {
-		case r.state == tailUnknown: // or on the way there
-			if !g.tails.fits(f, g, text, start, r.probe, true) {
+	for i, hit := range runs.hits {
+		h := &hits[hit]
+		switch state := runs.states[i]; {
+		case state == tailUnknown: // or on the way there
+			if !g.tails.fits(f, g, text, int(h.start), h.probe, true) {
 				continue
 			}
-		case r.state != tailMaybe && !g.tails.goesOn(f, table, text, start, int(r.pos), r.state):
+		case state != tailMaybe && !g.tails.goesOn(f, table, text, int(h.start), int(runs.places[i]), state):
 			continue
 		}
-		g.found(f, text, start, &g.probes[r.probe])
+		g.found(f, text, int(h.start), &g.probes[h.probe])
 	}
 }
 
-// advance follows all runs for tailAtOnce bytes and keeps those that are not dead. It goes from run to run and not from byte to
-// byte, for each step waits for memory, and for that of several runs a processor waits at the same time.
-func (t *tailTable) advance(text string, runs []tailRun) (kept int) {
+// advance follows all runs for tailAtOnce bytes, which the text must have, and keeps those that are not dead: it says how many.
+func (t *tailTable) advance(text string, r *tailRuns) (kept int) {
+	switch {
+	case len(r.hits) == 0:
+		return 0
+	case hasVectors:
+		return advanceVectors(&t.next[0], &tailClass, text, &r.hits[0], &r.places[0], &r.states[0], len(r.hits))
+	}
+	return t.advanceEach(text, r)
+}
+
+// advanceEach is advance, run by run. What it does is what advance means. It goes from run to run and not from byte to byte, for
+// each step waits for memory, and for that of several runs a processor waits at the same time.
+func (t *tailTable) advanceEach(text string, r *tailRuns) (kept int) {
 	for range tailAtOnce {
-		for i := range runs {
-			r := &runs[i]
-			r.state = t.to(r.state, uint32(tailClass[text[r.pos]]))
-			r.pos++
+		for i, pos := range r.places {
+			r.states[i] = t.to(r.states[i], uint32(tailClass[text[pos]]))
+			r.places[i]++
 		}
 	}
-	for _, r := range runs {
-		runs[kept] = r
-		kept += int(-(r.state ^ tailDead) >> 31) // no branch
+	for i, state := range r.states {
+		r.hits[kept], r.places[kept], r.states[kept] = r.hits[i], r.places[i], state
+		kept += int(-(state ^ tailDead) >> 31) // no branch
 	}
 	return kept
 }

@@ -1,6 +1,10 @@
 package scan
 
-import "golang.org/x/sys/cpu"
+import (
+	"sync/atomic"
+
+	"golang.org/x/sys/cpu"
+)
 
 // hasVectors says whether the processor has what the assembly is made of: Intel's from Ice Lake on, and AMD's from Zen 4.
 // cpu asks the operating system too, which must keep the registers of each thread. Tests set it to have all else tried by either.
@@ -29,3 +33,8 @@ func compareVectors(buckets *[buckets + 1]gramBucket, slots []gramSlot, text str
 //
 //go:noescape
 func checkVectors(checks *routeCheck, classes *[256]uint8, text string, hits *gramHit, n int) (kept int)
+
+// advanceVectors is tailTable.advanceEach for n runs. It reads and writes up to fifteen runs behind the last.
+//
+//go:noescape
+func advanceVectors(next *atomic.Uint32, classes *[256]uint8, text string, hits, places *int32, states *uint32, n int) (kept int)

@@ -344,3 +344,89 @@ enough:
 	VZEROUPPER
 	MOVQ R9, kept+48(FP)
 	RET
+
+// STEP lets sixteen runs take the byte of each that is so many bits up in Z2: their states in Z1 become those that they lead to by
+// its class. A state has 64 numbers of sixteen bits, and what is loaded with one of them goes.
+#define STEP(up) \
+	VPSRLD $up, Z2, Z3                 \
+	VPSLLD $6, Z1, Z1                  \
+	VPTERNLOGD $0xF8, Z24, Z3, Z1      \ // the first, or what both others have
+	KMOVW K7, K1                       \
+	VPXORD Z4, Z4, Z4                  \
+	VPGATHERDD (DI)(Z1*2), K1, Z4      \
+	VPANDD Z25, Z4, Z1
+
+// FOUR lets them take the four bytes at an address.
+#define FOUR(text) \
+	KMOVW K7, K1                       \
+	VPXORD Z2, Z2, Z2                  \
+	VPGATHERDD text, K1, Z2            \
+	VPTESTMB Z22, Z2, K2               \
+	VPERMI2B Z17, Z16, Z2              \ // their classes, but for those beyond ASCII
+	VMOVDQU8 Z26, K2, Z2               \
+	STEP(0) STEP(8) STEP(16) STEP(24)
+
+// func advanceVectors(next *atomic.Uint32, classes *[256]uint8, text string, hits, places *int32, states *uint32, n int) (kept int)
+//
+// DI next, SI text, DX hits, R8 places, R9 states, R10 the next run, R11 the next that is kept, CX how many there are.
+TEXT ·advanceVectors(SB), NOSPLIT, $0-72
+	MOVQ next+0(FP), DI
+	MOVQ classes+8(FP), BX
+	MOVQ text_base+16(FP), SI
+	MOVQ hits+32(FP), DX
+	MOVQ places+40(FP), R8
+	MOVQ states+48(FP), R9
+	MOVQ n+56(FP), CX
+	XORL R10, R10
+	XORL R11, R11
+	VMOVDQU32 0(BX), Z16 // the classes of ASCII
+	VMOVDQU32 64(BX), Z17
+	MOVL $0x80808080, AX
+	VPBROADCASTD AX, Z22 // what only bytes beyond ASCII have
+	MOVL $0xFF, AX
+	VPBROADCASTD AX, Z24
+	MOVL $0xFFFF, AX
+	VPBROADCASTD AX, Z25
+	KMOVW AX, K7 // the lanes that have a run
+	MOVL $0x3F3F3F3F, AX
+	VPBROADCASTD AX, Z26 // tailBeyond
+	MOVL $1, AX
+	VPBROADCASTD AX, Z27 // tailDead
+	MOVL $8, AX
+	VPBROADCASTD AX, Z28 // tailAtOnce
+	JMP left
+
+runs:
+	VMOVDQU32 (R8)(R10*4), Z0
+	VMOVDQU32 (R9)(R10*4), Z1
+	FOUR((SI)(Z0*1))
+	FOUR(4(SI)(Z0*1))
+	VPCMPUD $4, Z27, Z1, K7, K2 // those that are not dead
+	VPADDD Z28, Z0, Z0
+	VMOVDQU32 (DX)(R10*4), Z3
+	VPCOMPRESSD Z3, K2, Z3
+	VPCOMPRESSD Z0, K2, Z0
+	VPCOMPRESSD Z1, K2, Z1
+	VMOVDQU32 Z3, (DX)(R11*4) // over runs that were read, or lie behind the last
+	VMOVDQU32 Z0, (R8)(R11*4)
+	VMOVDQU32 Z1, (R9)(R11*4)
+	KMOVW K2, AX
+	POPCNTL AX, AX
+	ADDQ AX, R11
+	ADDQ $16, R10
+
+left:
+	MOVQ CX, BX
+	SUBQ R10, BX
+	JLE over
+	CMPQ BX, $16
+	JGE runs
+	MOVL $-1, AX
+	BZHIL BX, AX, AX // as many bits as runs
+	KMOVW AX, K7
+	JMP runs
+
+over:
+	VZEROUPPER
+	MOVQ R11, kept+64(FP)
+	RET

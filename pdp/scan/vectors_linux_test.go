@@ -2,6 +2,7 @@ package scan
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 )
@@ -96,5 +97,36 @@ func tryFenced(t *testing.T, g *gramGate, kinds *siftKinds, classes *[256]uint8,
 	w.hits = hits
 	if g.check(&w, text); !slices.Equal(w.hits, wanted) {
 		t.Fatalf("%d bytes: checked %v, want %v", len(text), w.hits, wanted)
+	}
+}
+
+// TestVectors_FollowTailsInTheTextAlone and in the table and the runs, wherever they end.
+func TestVectors_FollowTailsInTheTextAlone(t *testing.T) {
+	if !hasVectors {
+		t.Skip("the processor has no such vectors")
+	}
+	g := newGenerator(65)
+	const most = 40
+	for _, behind := range []bool{true, false} {
+		next := fenced[atomic.Uint32](t, 20*tailClasses/2+1, behind)
+		text := fenced[byte](t, tailAtOnce, behind)
+		hits, places, states := fenced[int32](t, most+vectorRuns-1, behind), fenced[int32](t, most+vectorRuns-1, behind), fenced[uint32](t, most+vectorRuns-1, behind)
+		for round := range 100 * most {
+			for i := range text {
+				text[i] = byte(g.IntN(256))
+			}
+			table, runs := someTails(g, next, len(text), round%most)
+			at := 0 // where the arrays begin, so that all that may be touched behind the last run is theirs
+			if behind {
+				at = most - len(runs.hits)
+			}
+			plain := tailRuns{slices.Clone(runs.hits), slices.Clone(runs.places), slices.Clone(runs.states)}
+			runs = &tailRuns{append(hits[at:at], runs.hits...), append(places[at:at], runs.places...), append(states[at:at], runs.states...)}
+			runs.cut(table.advance(unsafe.String(&text[0], len(text)), runs))
+			plain.cut(table.advanceEach(string(text), &plain))
+			if !slices.Equal(runs.hits, plain.hits) || !slices.Equal(runs.states, plain.states) {
+				t.Fatalf("%v, want %v", *runs, plain)
+			}
+		}
 	}
 }

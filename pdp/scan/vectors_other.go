@@ -2,6 +2,8 @@
 
 package scan
 
+import "sync/atomic"
+
 // hasVectors is for the processors that there is assembly for. It is a variable for the sake of tests.
 var hasVectors = false
 
@@ -18,3 +20,7 @@ func compareVectors(_ *[buckets + 1]gramBucket, _ []gramSlot, _ string, _ *[gram
 }
 
 func checkVectors(_ *routeCheck, _ *[256]uint8, _ string, _ *gramHit, _ int) (kept int) { return 0 }
+
+func advanceVectors(_ *atomic.Uint32, _ *[256]uint8, _ string, _, _ *int32, _ *uint32, _ int) (kept int) {
+	return 0
+}

@@ -3,6 +3,7 @@ package scan
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -141,6 +142,54 @@ func TestVectors_SeeOneByteBeyondASCII(t *testing.T) {
 		if _, wide := g.mark(&w, string(text), 0, len(text)); !wide {
 			t.Errorf("not at %d", at)
 		}
+	}
+}
+
+// someTails is a table of tails in which they are lost sooner or later, and runs of it over a text.
+func someTails(g generator, next []atomic.Uint32, length, n int) (table *tailTable, runs *tailRuns) {
+	table, runs = &tailTable{next: next}, &tailRuns{}
+	for s := range uint32(len(next) / (tailClasses / 2)) {
+		for class := range uint32(tailClasses) {
+			switch to := uint32(g.IntN(len(next) / (tailClasses / 2))); {
+			case s < tailStates:
+				table.set(s, class, s)
+			case to < tailStates && g.IntN(2) == 0: // so that some go on for long
+				table.set(s, class, s)
+			default:
+				table.set(s, class, to)
+			}
+		}
+	}
+	runs.begin(n)
+	for i := range n {
+		runs.add(i, int32(g.IntN(length-tailAtOnce+1)), uint32(g.IntN(len(next)/(tailClasses/2))))
+	}
+	return table, runs
+}
+
+// TestVectors_FollowTailsAsOneByOneDoes, however many there are.
+func TestVectors_FollowTailsAsOneByOneDoes(t *testing.T) {
+	if !hasVectors {
+		t.Skip("the processor has no such vectors")
+	}
+	g := newGenerator(64)
+	kept := 0
+	for round := range 2000 {
+		text := make([]byte, tailAtOnce+g.IntN(200))
+		for i := range text {
+			text[i] = byte(g.IntN(256)) >> (round % 2)
+		}
+		table, runs := someTails(g, make([]atomic.Uint32, 40*tailClasses/2+1), len(text), round%70)
+		plain := tailRuns{slices.Clone(runs.hits), slices.Clone(runs.places), slices.Clone(runs.states)}
+		runs.cut(table.advance(string(text), runs))
+		plain.cut(table.advanceEach(string(text), &plain))
+		if !slices.Equal(runs.hits, plain.hits) || !slices.Equal(runs.places, plain.places) || !slices.Equal(runs.states, plain.states) {
+			t.Fatalf("%q: %v, want %v", text, *runs, plain)
+		}
+		kept += len(runs.hits)
+	}
+	if kept < 2000 {
+		t.Errorf("only %d are left", kept)
 	}
 }
 
