@@ -61,16 +61,20 @@ func (a *automaton) before() byteset {
 }
 
 // next is the first place from one on, and before another, where a match may begin as far as the opening says, or the latter.
+// The bits of seen say which of the places just before are still those of a begin, each with as many bytes as its bit says.
 func (o *opening) next(text string, from, to int) int {
-	for ; from < to; from++ {
-		if from == 0 || from+openingBytes > len(text) {
-			return from
-		}
-		t := text[from-1 : from+openingBytes]
-		first := o[t[1]]
-		if (o[t[0]]|first>>openingWide)&(first>>1)&(o[t[2]]>>2)&(o[t[3]]>>3)&(o[t[4]]>>4)&1 != 0 {
-			return from
+	if from >= to {
+		return to
+	}
+	if from == 0 {
+		return 0
+	}
+	seen := o[text[from-1]] & 1
+	for at, b := range []byte(text[from:min(to-1+openingBytes, len(text))]) {
+		may := o[b]
+		if seen = (seen<<1 | may>>openingWide<<1 | 1) & may; seen>>openingBytes&1 != 0 {
+			return from + at - openingBytes + 1
 		}
 	}
-	return to
+	return min(max(from, len(text)-openingBytes+1), to) // at the end of the text, whatever is there
 }

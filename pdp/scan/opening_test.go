@@ -38,6 +38,38 @@ func TestOpening_TellsPlacesFromBegins(t *testing.T) {
 	}
 }
 
+// TestOpening_FindsTheFirstPlace of some, from any place on and up to any other.
+func TestOpening_FindsTheFirstPlace(t *testing.T) {
+	o := scannerOf(t, []Pattern{{Regex: `(?i)\b(?:server|uid) ?=[^;\n]{1,100};password=[a-z]{3,}`}}).rules[0].opening
+	may := func(text string, p int) bool { // each by itself, as far as there is anything to tell
+		if p == 0 || p+openingBytes > len(text) {
+			return true
+		}
+		before := o[text[p-1]]&1 != 0 || o[text[p]]>>openingWide&1 != 0
+		for i := range openingBytes {
+			before = before && o[text[p+i]]>>(1+i)&1 != 0
+		}
+		return before
+	}
+	g := newGenerator(77)
+	for range 3000 {
+		var b strings.Builder
+		for range g.IntN(12) {
+			b.WriteString(g.pick(" ", "server", "SER", "uid", "u", "=", "é", "\u017f", "\xff", "_", "serve", "i"))
+		}
+		text := b.String()
+		from := g.IntN(len(text) + 1)
+		to := from + g.IntN(len(text)-from+1)
+		want := from
+		for want < to && !may(text, want) {
+			want++
+		}
+		if got := o.next(text, from, to); got != want {
+			t.Fatalf("%q from %d to %d: %d, want %d", text, from, to, got, want)
+		}
+	}
+}
+
 // TestKeywords_AreSeenNearAMatchAndFarFromIt, at its ends and at those of the text.
 func TestKeywords_AreSeenNearAMatchAndFarFromIt(t *testing.T) {
 	s := scannerOf(t, []Pattern{{Regex: `\b\d{4}-\d{5}\b`, Keywords: []string{"bank"}}})
