@@ -356,6 +356,8 @@ func (t approvalsTx) count(scope []byte) (n int64) {
 	return n
 }
 
+var errCount = errors.New("a count fell below zero")
+
 func (t approvalsTx) add(tallies map[string]int64) error {
 	b := t.bucket(approvalCountsBucket)
 	for scope, d := range tallies {
@@ -364,7 +366,7 @@ func (t approvalsTx) add(tallies map[string]int64) error {
 		}
 		n := t.count([]byte(scope)) + d
 		if n < 0 {
-			return fmt.Errorf("count of %q fell below zero", scope)
+			return fmt.Errorf("%w: that of %q", errCount, scope)
 		}
 		var err error
 		if n == 0 { // no row for agents that ask for nothing

@@ -208,7 +208,7 @@ func (t *approvalsTx) take(last uint64) error {
 	held := t.held
 	t.held = nil
 	for _, e := range held {
-		if err := t.replace(&e.before, &e.rec); err != nil {
+		if err := t.keep(&e); err != nil {
 			return fmt.Errorf("take in the journal of approvals: %w", err)
 		}
 	}
@@ -216,6 +216,18 @@ func (t *approvalsTx) take(last uint64) error {
 		return b.SetSequence(last)
 	}
 	return nil
+}
+
+// keep puts an entry into the database. It was promised, and everything that comes later waits behind it: where the disk has damaged
+// a count, all are made anew.
+func (t approvalsTx) keep(e *entry) error {
+	err := t.replace(&e.before, &e.rec)
+	if errors.Is(err, errCount) {
+		if err = t.index(); err == nil {
+			err = t.replace(&e.before, &e.rec)
+		}
+	}
+	return err
 }
 
 // recoverJournal takes in what a run that crashed has left in its journal, and begins that of another.
@@ -248,7 +260,7 @@ func (t approvalsTx) recoverJournal(found []entry, run uint64) error {
 		}
 	}
 	for _, e := range left {
-		if err := t.replace(&e.before, &e.rec); err != nil {
+		if err := t.keep(&e); err != nil {
 			return fmt.Errorf("recover the journal of approvals: %w", err)
 		}
 	}

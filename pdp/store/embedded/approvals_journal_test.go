@@ -378,20 +378,19 @@ func TestAYesAfterOneThatNothingTook(t *testing.T) {
 		insertPending(t, a, id)
 	}
 	approve(t, a, "id1")
-	setCount := func(n uint64) {
+	inTheWay := func(do func(*bbolt.Bucket) error) {
 		t.Helper()
-		err := s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(approvalCountsBucket).Put(pendingScope, number(n)) })
-		if err != nil {
+		if err := s.db.Update(func(tx *bbolt.Tx) error { return do(tx.Bucket(approvalChangesBucket)) }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	setCount(0) // no transaction takes in a yes now
+	inTheWay(func(b *bbolt.Bucket) error { _, err := b.CreateBucket(number(4)); return err }) // no transaction takes in a yes now
 	a.journal.sync = func(*os.File) error { return errors.New("no") }
 	err := a.Update(t.Context(), "id2", func(rec *approval.Record) approval.Effect { yes(rec); return approval.Write })
 	if err == nil {
 		t.Fatal("it was given")
 	}
-	setCount(3)
+	inTheWay(func(b *bbolt.Bucket) error { return b.DeleteBucket(number(4)) })
 	a.journal.sync = datasync
 	approve(t, a, "id3")
 	crash(t, s)
