@@ -72,6 +72,7 @@ func (s *Store) OpenApprovals(window int) (*Approvals, error) {
 	if err != nil {
 		return nil, errors.Join(err, j.file.Close())
 	}
+	j.clear() // the database has it
 	s.approvals.Store(a)
 	return a, nil
 }

@@ -165,11 +165,19 @@ func (j *journal) append(before, after *approval.Record, cursor uint64) bool {
 	return true
 }
 
-// taken says that the database has all that is held, and has gone beyond what could not be written.
+// taken says that the database has all that is held, and has gone beyond what could not be written. What it has is not left in the
+// file: an older copy of the database of this run would take it for new, also a yes that was used or withdrawn since. The next
+// sync makes that durable; until then, the database itself knows better.
 func (j *journal) taken() {
+	if j.end > 0 {
+		j.clear()
+	}
 	j.end = 0
 	j.now.Store(nil)
 }
+
+// clear leaves nothing in the file that can be read: entries count only behind a first one.
+func (j *journal) clear() { _, _ = j.file.WriteAt(make([]byte, journalHead), 0) }
 
 // lacks are the entries that the database does not have.
 func (t approvalsTx) lacks(held []entry) []entry {

@@ -2,6 +2,8 @@ package embedded
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -10,6 +12,42 @@ import (
 )
 
 // These are about what may stand beside the journal, and who has it open.
+
+// The database is put back to an earlier moment of the run, and the journal is left where it is: it says nothing of what was used or
+// withdrawn since.
+func TestAnOlderDatabaseBringsBackNoYes(t *testing.T) {
+	for name, end := range map[string]func(*approval.Record){"used": isUsed, "withdrawn": step(approval.Approved, approval.Revoked)} {
+		for _, stopped := range []string{"by a crash", "by a close", "after a restart"} {
+			t.Run(name+", "+stopped, func(t *testing.T) {
+				dir := t.TempDir()
+				s, a := openBoth(t, dir)
+				insertPending(t, a, "id1")
+				older, err := os.ReadFile(filepath.Join(dir, FileName))
+				if err != nil {
+					t.Fatal(err)
+				}
+				approve(t, a, "id1")
+				if stopped == "after a restart" { // which takes it in, and sees what ends it
+					crash(t, s)
+					s, a = openBoth(t, dir)
+				}
+				change(t, a, "id1", end)
+				if stopped == "by a close" {
+					err = s.Close()
+				} else {
+					crash(t, s)
+				}
+				if err = errors.Join(err, os.WriteFile(filepath.Join(dir, FileName), older, 0o600)); err != nil {
+					t.Fatal(err)
+				}
+				_, a = openBoth(t, dir)
+				if got := stateOf(t, a, "id1"); got != approval.Pending {
+					t.Errorf("it is %q", got)
+				}
+			})
+		}
+	}
+}
 
 // A count that the disk has damaged stops neither what comes after a yes that was given, nor the next start.
 func TestADamagedCountHoldsBackNoYes(t *testing.T) {
