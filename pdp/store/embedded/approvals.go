@@ -42,10 +42,14 @@ type Approvals struct {
 
 var _ approval.Store = (*Approvals)(nil)
 
-// OpenApprovals returns the approvals of this database. window is how many changes are kept to resume from.
+// OpenApprovals returns the approvals of this database. window is how many changes are kept to resume from. They can be opened
+// once: there is one journal.
 func (s *Store) OpenApprovals(window int) (*Approvals, error) {
 	if window < 1 {
 		return nil, fmt.Errorf("replay window of approvals is %d", window)
+	}
+	if s.approvals.Load() != nil {
+		return nil, errors.New("the approvals are open already")
 	}
 	err := s.buckets(approvalsBucket, approvalContentsBucket, approvalGroupsBucket, approvalLiveBucket,
 		approvalDueBucket, approvalAskedBucket, approvalDigestsBucket, approvalCountsBucket, approvalChangesBucket, approvalJournalBucket)
@@ -77,9 +81,12 @@ func (s *Store) OpenApprovals(window int) (*Approvals, error) {
 	return a, nil
 }
 
-// close leaves nothing in the journal, so that a version of the program that knows none reads all there is.
+// close leaves nothing in the journal, so that a version of the program that knows none reads all there is. A yes that comes
+// meanwhile waits, and finds the file closed.
 func (s *Approvals) close() error {
-	err := s.write(context.Background(), func(approvalsTx) error { return nil })
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	err := s.commit(func(approvalsTx) error { return nil })
 	return errors.Join(err, s.journal.file.Close())
 }
 

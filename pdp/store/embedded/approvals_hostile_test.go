@@ -89,24 +89,19 @@ func TestARecordOfAnotherIsUnreadable(t *testing.T) {
 
 // The index is made anew around a record that cannot be read; the sweeper, which says what is wrong with it, looks at it at once.
 func TestADamagedRecordStopsNoIndex(t *testing.T) {
-	store := openStore(t, t.TempDir())
-	t.Cleanup(func() { _ = store.Close() })
-	s, err := store.OpenApprovals(20)
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := t.TempDir()
+	store, s := openBoth(t, dir)
 	insertPending(t, s, "id1")
 	insertPending(t, s, "id2")
-	err = store.db.Update(func(tx *bbolt.Tx) error {
+	err := store.db.Update(func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucket(formerStatesBucket)
 		return errors.Join(err, tx.Bucket(approvalsBucket).Put([]byte("id2"), []byte("{")))
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err = store.OpenApprovals(20); err != nil {
-		t.Fatal(err)
-	}
+	crash(t, store)
+	_, s = openBoth(t, dir)
 	if recs, _, err := s.Snapshot(t.Context()); err != nil || len(recs) != 1 {
 		t.Errorf("%d are pending, %v", len(recs), err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -46,6 +47,46 @@ func TestAnOlderDatabaseBringsBackNoYes(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A store that is closed while yeses come in has all that were given in the database.
+func TestAStoreIsClosedWhileYesesComeIn(t *testing.T) {
+	for range 40 {
+		dir := t.TempDir()
+		s, a := openBoth(t, dir)
+		insertPending(t, a, "id1")
+		given := 0
+		begun := make(chan struct{})
+		var voter sync.WaitGroup
+		voter.Go(func() {
+			for a.Update(t.Context(), "id1", func(rec *approval.Record) approval.Effect { joins(rec); return approval.Write }) == nil {
+				if given++; given == 3 {
+					close(begun)
+				}
+			}
+		})
+		<-begun
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		voter.Wait()
+		if err := os.Remove(filepath.Join(dir, JournalName)); err != nil {
+			t.Fatal(err)
+		}
+		s, a = openBoth(t, dir)
+		if rec, err := a.Load(t.Context(), "id1"); err != nil || rec.Approval.Sequence != uint64(1+given) {
+			t.Fatalf("%d were given, the record is at change %d, %v", given, rec.Approval.Sequence, err)
+		}
+		_ = s.Close()
+	}
+}
+
+// Two that write the one journal would write over each other.
+func TestApprovalsAreOpenedOnce(t *testing.T) {
+	s, _ := openBoth(t, t.TempDir())
+	if _, err := s.OpenApprovals(10); err == nil {
+		t.Error("they were opened twice")
 	}
 }
 

@@ -297,26 +297,21 @@ func TestApprovalsByDigest(t *testing.T) {
 
 // TestApprovalsOfAnEarlierVersion: records without the newer indexes get them.
 func TestApprovalsOfAnEarlierVersion(t *testing.T) {
-	store := openStore(t, t.TempDir())
-	t.Cleanup(func() { _ = store.Close() })
-	s, err := store.OpenApprovals(20)
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := t.TempDir()
+	store, s := openBoth(t, dir)
 	rec := pendingRecord("id1", "t", "a")
 	rec.Approval.Digest = "d"
 	if err := s.Insert(t.Context(), rec, []byte("abc"), wideCaps); err != nil {
 		t.Fatal(err)
 	}
-	err = store.db.Update(func(tx *bbolt.Tx) error {
+	err := store.db.Update(func(tx *bbolt.Tx) error {
 		return errors.Join(tx.DeleteBucket(approvalAskedBucket), tx.DeleteBucket(approvalDigestsBucket))
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err = store.OpenApprovals(20); err != nil {
-		t.Fatal(err)
-	}
+	crash(t, store)
+	_, s = openBoth(t, dir)
 	if recs, err := s.ByDigest(t.Context(), "t", "a", "d", 1); err != nil || len(recs) != 1 {
 		t.Errorf("%d records, %v", len(recs), err)
 	}
@@ -325,12 +320,8 @@ func TestApprovalsOfAnEarlierVersion(t *testing.T) {
 // TestApprovalsOfTheFormerGroups: a directory in which the index of states is that of an earlier version, also one in which
 // that version has worked again since, has all of its records in the lists.
 func TestApprovalsOfTheFormerGroups(t *testing.T) {
-	store := openStore(t, t.TempDir())
-	t.Cleanup(func() { _ = store.Close() })
-	s, err := store.OpenApprovals(20)
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := t.TempDir()
+	store, s := openBoth(t, dir)
 	for id, state := range map[string]approval.State{"id1": approval.Pending, "id2": approval.Approved, "id3": approval.Rejected} {
 		if err := s.Insert(t.Context(), pendingRecord(id, "t", "a"), []byte("abc"), wideCaps); err != nil {
 			t.Fatal(err)
@@ -351,7 +342,7 @@ func TestApprovalsOfTheFormerGroups(t *testing.T) {
 		return out
 	}
 	for _, stale := range []bool{false, true} {
-		err = store.db.Update(func(tx *bbolt.Tx) error {
+		err := store.db.Update(func(tx *bbolt.Tx) error {
 			b, err := tx.CreateBucketIfNotExists(formerStatesBucket)
 			if err != nil {
 				return err
@@ -365,9 +356,8 @@ func TestApprovalsOfTheFormerGroups(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s, err = store.OpenApprovals(20); err != nil {
-			t.Fatal(err)
-		}
+		crash(t, store)
+		store, s = openBoth(t, dir)
 		for want, got := range map[string]string{
 			"id3 id2 id1 ": ids(approval.States...), "id1 ": ids(approval.Pending), "id2 ": ids(approval.Approved),
 			"id3 ": ids(approval.Rejected), "": ids(approval.Expired, approval.Cancelled),
