@@ -72,7 +72,10 @@ func openJournal(dir string) (*journal, []entry, error) {
 		return nil, nil, fmt.Errorf("open the journal of approvals: %w", err)
 	}
 	raw := make([]byte, journalSize)
-	n, err := io.ReadFull(f, raw)
+	n, err := 0, regular(f)
+	if err == nil {
+		n, err = io.ReadFull(f, raw)
+	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		// Written in full once, so that no later write has to find room or changes what the file system knows of it.
 		_, err = f.WriteAt(raw[n:], int64(n))
@@ -82,6 +85,15 @@ func openJournal(dir string) (*journal, []entry, error) {
 		return nil, nil, errors.Join(fmt.Errorf("%s cannot be used; without it, the last approvals may be pending again: %w", path, err), f.Close())
 	}
 	return &journal{file: f, sync: datasync, run: random()}, entries(raw), nil
+}
+
+// regular refuses what would be waited for, such as a pipe.
+func regular(f *os.File) error {
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no file")
+	}
+	return err
 }
 
 // entries are those at the begin of a journal that are whole and follow each other.

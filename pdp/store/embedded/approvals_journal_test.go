@@ -302,16 +302,23 @@ func TestAJournalOfAnotherRunSaysNothing(t *testing.T) {
 	}
 }
 
-// The file is a folder, or cannot be made: nothing is served, and the error says which file it is.
+// The file is a folder or a device, or cannot be made: nothing is served, and the error says which file it is.
 func TestAJournalThatCannotBeUsed(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, JournalName), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	s := openStore(t, dir)
-	defer s.Close()
-	if _, err := s.OpenApprovals(10); err == nil || !strings.Contains(err.Error(), JournalName) {
-		t.Errorf("it was opened: %v", err)
+	for name, place := range map[string]func(path string) error{
+		"a folder": func(path string) error { return os.Mkdir(path, 0o700) },
+		"a device": func(path string) error { return os.Symlink("/dev/zero", path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := place(filepath.Join(dir, JournalName)); err != nil {
+				t.Fatal(err)
+			}
+			s := openStore(t, dir)
+			defer s.Close()
+			if _, err := s.OpenApprovals(10); err == nil || !strings.Contains(err.Error(), JournalName) {
+				t.Errorf("it was opened: %v", err)
+			}
+		})
 	}
 }
 
