@@ -268,7 +268,7 @@ func (t approvalsTx) recoverJournal(found []entry, run uint64) error {
 		if !ok {
 			before, _ = t.load([]byte(id)) // what was removed, or is damaged, has no history
 		}
-		if follows(&before, &e.rec) {
+		if follows(&before, &e.rec) && waitedFor(&before, &e.rec) { // nothing else is ever put there
 			e.before, latest[id] = before, e.rec
 			left = append(left, e)
 		}

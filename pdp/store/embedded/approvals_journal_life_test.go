@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -115,6 +116,49 @@ func TestADamagedCountHoldsBackNoYes(t *testing.T) {
 				}
 			}
 			if err := errors.Join(a.read(t.Context(), consistent), drain(t, a, 0)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// An entry changes nothing but what a yes changes, whatever it says and although its history goes on from that of the record.
+func TestAnEntryIsNoMoreThanAYes(t *testing.T) {
+	for name, c := range map[string]struct {
+		edit func(rec *approval.Record)
+		want approval.State
+	}{
+		"as it was given":       {func(*approval.Record) {}, approval.Approved},
+		"of another tenant":     {func(rec *approval.Record) { rec.Approval.Tenant = "other" }, approval.Pending},
+		"of another agent":      {func(rec *approval.Record) { rec.Approval.Agent = "other" }, approval.Pending},
+		"of another session":    {func(rec *approval.Record) { rec.Approval.Session = "other" }, approval.Pending},
+		"for another action":    {func(rec *approval.Record) { rec.Approval.Digest = "other" }, approval.Pending},
+		"for longer":            {func(rec *approval.Record) { rec.Due = rec.Due.AddDate(1, 0, 0) }, approval.Pending},
+		"a no":                  {no, approval.Pending},
+		"a use":                 {usesGrant, approval.Pending},
+		"too long for an index": {func(rec *approval.Record) { rec.Approval.Tenant = strings.Repeat("t", 40000) }, approval.Pending},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s, a := openBoth(t, dir)
+			insertPending(t, a, "id1")
+			before, err := a.Load(t.Context(), "id1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			after := before
+			yes(&after)
+			c.edit(&after)
+			if !a.journal.append(&before, &after, 2) {
+				t.Fatal("it was not written")
+			}
+			crash(t, s)
+			_, a = openBoth(t, dir)
+			rec, err := a.Load(t.Context(), "id1")
+			if err != nil || rec.Approval.State != c.want || rec.Approval.Tenant != "t" {
+				t.Errorf("it is %q of %q, %v", rec.Approval.State, rec.Approval.Tenant, err)
+			}
+			if err := a.read(t.Context(), consistent); err != nil {
 				t.Error(err)
 			}
 		})
