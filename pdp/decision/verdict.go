@@ -96,7 +96,7 @@ var approverPolicyFailed = &approval.Error{
 func (e *Engine) mayVote(ctx context.Context, s *policy.Snapshot, a *approval.Approval, act *action.Action, voter approval.Voter, verdict approval.Verdict) ([]int, error) {
 	limited, cancel := context.WithTimeout(ctx, e.cfg.EvalTimeout)
 	defer cancel()
-	ruling, err := s.Vote(limited, voteInput(s, a, act, voter, verdict, e.Approvals.Now()))
+	ruling, err := e.Evaluator.Vote(limited, s, voteInput(s, a, act, voter, verdict, e.Approvals.Now()))
 	if err != nil {
 		e.Logger.Error("policy does not say who may approve; the verdict is refused", "approval_id", a.ID, "revision", s.Revision, "error", err.Error())
 		return nil, approverPolicyFailed

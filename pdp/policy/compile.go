@@ -137,9 +137,14 @@ func used(c *ast.Compiler, rule *ast.Rule, pkg string, isControl bool) bool {
 // inputPaths lists what the compiled policy can read of `input` to decide, as dotted paths with `*` for a list element or
 // an unknown key; `input.findings` stands for all below it. Sorted, without those that another one covers.
 func inputPaths(c *ast.Compiler) [][]string {
+	return pathsOfAll(c, func(pkg string) bool { return pkg != approverPackage }) // which is evaluated by itself
+}
+
+// pathsOfAll lists what the modules of some packages read.
+func pathsOfAll(c *ast.Compiler, of func(pkg string) bool) [][]string {
 	var found [][]string
 	for _, module := range c.Modules {
-		if module.Package.Path.String() != approverPackage { // evaluated by itself
+		if of(module.Package.Path.String()) {
 			found = append(found, pathsOf(module)...)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"hash/maphash"
 
 	"github.com/dgraph-io/ristretto/v2"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	policyv1 "github.com/portcullis-pdp/portcullis/gen/go/portcullis/policy/v1"
@@ -28,8 +29,8 @@ type Evaluator struct {
 }
 
 type remembered struct {
-	key      []byte // the whole key, compared on a hit: a collision of hashes is a miss, never a wrong answer
-	decision *policyv1.Decision
+	key    []byte // the whole key, compared on a hit: a collision of hashes is a miss, never a wrong answer
+	answer proto.Message
 }
 
 // NewEvaluator makes an evaluator that remembers up to entries answers; 0 remembers none.
@@ -65,23 +66,39 @@ func (e *Evaluator) MemoStats() (hits, misses uint64) {
 
 // Evaluate gives the decision of s on in, or a *Failure. The result must not be changed.
 func (e *Evaluator) Evaluate(ctx context.Context, s *Snapshot, in Input) (*policyv1.Decision, error) {
+	anew := func() (*policyv1.Decision, error) { return s.evaluate(ctx, in) }
 	if e.memo == nil || s.readsArgs {
-		return s.evaluate(ctx, in)
+		return anew()
 	}
-	key := s.paths.key(s.generation, in.Input)
+	return recall(e, s.paths.key(s.generation, in.Input), anew)
+}
+
+// Vote says what Snapshot.Vote does. The result must not be changed.
+func (e *Evaluator) Vote(ctx context.Context, s *Snapshot, in *policyv1.Input) (*policyv1.VoteRuling, error) {
+	anew := func() (*policyv1.VoteRuling, error) { return s.Vote(ctx, in) }
+	if e.memo == nil {
+		return anew()
+	}
+	return recall(e, s.voteKey(in), anew)
+}
+
+// recall returns the answer that is remembered under a key, or finds and remembers it.
+func recall[T proto.Message](e *Evaluator, key []byte, anew func() (T, error)) (T, error) {
 	if len(key) > maxKeyBytes {
-		return s.evaluate(ctx, in)
+		return anew()
 	}
 	hash := maphash.Bytes(e.seed, key)
 	if r, hit := e.memo.Get(hash); hit && bytes.Equal(r.key, key) {
-		return r.decision, nil
+		if answer, ok := r.answer.(T); ok {
+			return answer, nil
+		}
 	}
-	decision, err := s.evaluate(ctx, in)
+	answer, err := anew()
 	if err != nil {
-		return nil, err // failures are not remembered: a deadline may hold next time
+		return answer, err // failures are not remembered: a deadline may hold next time
 	}
-	e.memo.Set(hash, &remembered{key: key, decision: decision}, 1)
-	return decision, nil
+	e.memo.Set(hash, &remembered{key: key, answer: answer}, 1)
+	return answer, nil
 }
 
 // projection is a tree of the fields of `input` that a policy can read.
@@ -137,6 +154,14 @@ func belowElements(paths [][]string) [][]string {
 		}
 	}
 	return out
+}
+
+// voteKey is the projection of in on what any module can read: the approver policy leans on others. No snapshot has the
+// generation 0, with which it begins: it is the key of no decision.
+func (s *Snapshot) voteKey(in *policyv1.Input) []byte {
+	key := binary.AppendUvarint(make([]byte, 0, 512), 0)
+	key = binary.AppendUvarint(key, s.generation)
+	return s.votePaths.appendMessage(key, in.ProtoReflect())
 }
 
 // key is the projection of in, every part with its length, so that no two inputs share one.

@@ -329,6 +329,86 @@ func TestProveTheMemoChangesNothing(t *testing.T) {
 	}
 }
 
+// A vote is remembered, and by no other: whatever the approver policy can read is in its key.
+func TestVotesAreRemembered(t *testing.T) {
+	ballot := func() *policyv1.Input {
+		return &policyv1.Input{
+			Principal: &policyv1.Principal{Tenant: "t", Agent: "a", Session: "s1", Profile: "p"},
+			Action:    &policyv1.Action{Kind: "tool_call", Tool: "send_email", Digest: "pc1:aa", Estimate: &policyv1.Usage{}},
+			Review: &policyv1.Review{
+				RequestedBy: "gateway", RequestedByPerson: "gina", Owner: "olaf", Verdict: "approve", ElapsedSeconds: 5, Amount: 7,
+				Reasons: []*policyv1.Reason{{Code: "X", Rule: "risk.high"}},
+				Stages:  []*policyv1.Stage{{Quorum: 1}, {AfterSeconds: 60, Groups: []string{"second"}}},
+				Voter:   &policyv1.Voter{Person: "ann", Subject: "ann-key", Roles: []string{"approver"}, Groups: []string{"first"}, Tenant: "t"},
+			},
+		}
+	}
+	e, s := evaluator(t, 1000), builtIn()
+	vote := func(in *policyv1.Input) *policyv1.VoteRuling {
+		t.Helper()
+		got, err := e.Vote(t.Context(), s, in)
+		want, wantErr := s.Vote(t.Context(), in)
+		if err != nil || wantErr != nil || !proto.Equal(got, want) {
+			t.Fatalf("%v, %v; want %v, %v", got, err, want, wantErr)
+		}
+		e.memoWait()
+		return got
+	}
+	first := vote(ballot())
+	if !first.GetMayVote() {
+		t.Fatal("ann may not vote")
+	}
+	for what, change := range map[string]func(*policyv1.Input){
+		"nothing":         func(*policyv1.Input) {},
+		"the session":     func(in *policyv1.Input) { in.Principal.Session = "s2" },
+		"the very action": func(in *policyv1.Input) { in.Action.Digest = "pc1:bb" },
+	} {
+		in := ballot()
+		change(in)
+		if vote(in) != first {
+			t.Errorf("another %s: not remembered", what)
+		}
+	}
+	if in := ballot(); true {
+		in.Review.Voter.Roles = []string{"auditor"}
+		if vote(in).GetMayVote() {
+			t.Error("an auditor may vote")
+		}
+		in.Review.Voter = ballot().GetReview().GetVoter()
+		in.Review.Owner = "ann"
+		if vote(in).GetMayVote() {
+			t.Error("who runs the agent may vote")
+		}
+	}
+	// Every field of the review that any rule of the approver policy reads, and perhaps others.
+	in := ballot()
+	before := s.voteKey(in)
+	n := 0
+	leaves(in.Review.ProtoReflect(), nil, func(path []string, set func(protoreflect.Value), old protoreflect.Value, kind protoreflect.Kind) {
+		set(another(old, kind))
+		read := slices.ContainsFunc(reviewReads, func(p string) bool { return p == strings.Join(path, ".") })
+		if read && bytes.Equal(s.voteKey(in), before) {
+			t.Errorf("input.review.%s is read by the policy and not in the key", strings.Join(path, "."))
+		}
+		set(old)
+		if read {
+			n++
+		}
+	})
+	if n != len(reviewReads) {
+		t.Errorf("only %d fields were tried", n)
+	}
+	if one, two := load(t, small(t)), load(t, small(t)); bytes.Equal(one.voteKey(in), two.voteKey(in)) {
+		t.Error("two snapshots of one revision share a key")
+	}
+}
+
+// reviewReads are the fields of `input.review` that the default approver policy reads.
+var reviewReads = []string{
+	"reasons.*.rule", "requested_by", "requested_by_person", "owner", "amount", "amount_unclear", "elapsed_seconds", "verdict",
+	"stages.*.after_seconds", "stages.*.groups.*", "stages.*.roles.*", "voter.person", "voter.roles.*", "voter.groups.*",
+}
+
 // defaultReads are the fields of `input` that the default policies read.
 var defaultReads = []string{
 	"principal.tenant", "principal.profile", "principal.trust",

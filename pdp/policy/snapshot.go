@@ -28,6 +28,7 @@ type Snapshot struct {
 	query         rego.PreparedEvalQuery
 	terms, vote   *rego.PreparedEvalQuery // nil if the bundle does not say
 	paths         projection
+	votePaths     projection
 	readsArgs     bool
 	generation    uint64
 	modulesByPath map[string]string // sources, to find what a reload changed
@@ -94,6 +95,7 @@ func Load(ctx context.Context, b *Bundle, opt LoadOptions) (*Snapshot, error) {
 		modulesByPath: b.Modules, testsByPath: b.Tests,
 	}
 	s.paths = newProjection(paths)
+	s.votePaths = newProjection(pathsOfAll(compiler, func(string) bool { return true }))
 	if err := s.prepareApprover(ctx, compiler, slices.Clip(options)...); err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", b.Source, err)
 	}
