@@ -8,10 +8,8 @@ func (f *Scratch) accepts(c *compiled, text string, start, end int) bool {
 			return false
 		}
 	}
-	for _, a := range c.filter.allow {
-		if f.budget -= allowCall + allowSteps*len(match); f.budget < 0 || a.MatchString(match) {
-			return false
-		}
+	if c.filter.allow != nil && f.allowed(c.filter.allow, match) {
+		return false
 	}
 	if len(c.filter.words) == 0 {
 		return f.budget >= 0
@@ -19,12 +17,6 @@ func (f *Scratch) accepts(c *compiled, text string, start, end int) bool {
 	f.budget -= plainCall + len(match) + 3*c.filter.within
 	return f.budget >= 0 && c.filter.inContext(text, start, end, &f.window)
 }
-
-// allowCall and allowSteps are what an allowlist's regex costs: less than others, for it is anchored and most fail at once.
-const (
-	allowCall  = 25
-	allowSteps = 8
-)
 
 type keywordState int
 

@@ -144,6 +144,9 @@ func newScanner(rules []*compiled, pool *statePool) *Scanner {
 		if c.rough != nil {
 			pool.register(c.rough)
 		}
+		if l := c.filter.allow; l != nil && l.dfa != nil {
+			pool.register(l.dfa)
+		}
 		rule := int32(i)
 		for j := range c.plans {
 			switch p := &c.plans[j]; p.kind {

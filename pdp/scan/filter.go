@@ -1,8 +1,6 @@
 package scan
 
 import (
-	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -22,7 +20,7 @@ type filter struct {
 	minMilli  int64
 	// validatorCost is what a validator costs beside its bytes, in steps.
 	validatorCost int
-	allow         []*regexp.Regexp // anchored at both ends
+	allow         *allowlist
 	words         []contextWord
 	begins        byteset // what the words begin with
 	within        int
@@ -40,10 +38,8 @@ func (f *filter) accepts(text string, start, end int, window *[]byte) bool {
 	if !f.valid(match) {
 		return false
 	}
-	for _, a := range f.allow {
-		if a.MatchString(match) {
-			return false
-		}
+	if f.allow != nil && f.allow.allowed(match) {
+		return false
 	}
 	return len(f.words) == 0 || f.inContext(text, start, end, window)
 }
@@ -157,28 +153,12 @@ func (c *compiled) setFilter(p Pattern, bad func(field string, reason Reason, fo
 	if n := len(p.Allow); n > maxAllow {
 		bad("allow", ReasonBadAllow, "%d regexes, at most %d", n, maxAllow)
 	}
-	for i, expr := range p.Allow {
-		re, detail := compileAllow(expr)
-		if detail != "" {
-			bad("allow", ReasonBadAllow, "allow[%d]: %s", i, detail)
-		}
-		c.filter.allow = append(c.filter.allow, re)
-	}
+	c.filter.allow = newAllowlist(p.Allow, func(i int, detail string) {
+		bad("allow", ReasonBadAllow, "allow[%d]: %s", i, detail)
+	})
 	if len(p.Source) > maxSourceBytes || !utf8.ValidString(p.Source) || strings.ContainsFunc(p.Source, func(r rune) bool { return r < ' ' }) {
 		bad("source", ReasonBadSource, "one line of at most %d bytes", maxSourceBytes)
 	}
-}
-
-// compileAllow compiles a regex that must match the whole of a match.
-func compileAllow(expr string) (*regexp.Regexp, string) {
-	if _, reason, detail := parseRegex(expr); reason != "" && reason != ReasonMatchesEmpty {
-		return nil, detail
-	}
-	re, err := regexp.Compile(`^(?:` + expr + `)$`)
-	if err != nil {
-		return nil, fmt.Sprintf("cannot be anchored: %v", err)
-	}
-	return re, ""
 }
 
 func isContextWord(w string) bool {
