@@ -56,7 +56,7 @@ func (s *Store) OpenApprovals(window int) (*Approvals, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, found, err := openJournal(filepath.Dir(s.db.Path()))
+	j, left, err := openJournal(filepath.Dir(s.db.Path()))
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (s *Store) OpenApprovals(window int) (*Approvals, error) {
 				return err
 			}
 		}
-		return t.recoverJournal(found, j.run)
+		return t.recoverJournal(left, j.run)
 	})
 	if err != nil {
 		return nil, errors.Join(err, j.file.Close())
@@ -86,7 +86,7 @@ func (s *Store) OpenApprovals(window int) (*Approvals, error) {
 func (s *Approvals) close() error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	err := s.commit(func(approvalsTx) error { return nil })
+	err := s.commit(func(tx approvalsTx) error { return tx.bucket(approvalJournalBucket).Delete(journalRun) })
 	return errors.Join(err, s.journal.file.Close())
 }
 

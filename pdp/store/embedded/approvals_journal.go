@@ -33,6 +33,8 @@ const (
 	// journalPage is what an entry begins at a multiple of, so that writing one never writes what stands before it again.
 	journalPage = 4096
 	journalSize = 32 * journalPage
+	// mostGivenOut is more cursors than what is held can have: an entry has one, or two where time changed the record as well.
+	mostGivenOut = 4 * journalSize / journalPage
 	// An entry is this head, then the record as JSON.
 	//
 	//	0 magic, version   4 length of the JSON   8 run   16 number   24 first cursor   32 CRC-32C of all before and of the JSON
@@ -40,7 +42,8 @@ const (
 	journalMagic = "pcj\x01"
 )
 
-// approvalJournalBucket says, under journalRun, whose journal belongs to the database: a random number for each time it is opened.
+// approvalJournalBucket says, under journalRun, whose journal belongs to the database: a random number for each time it is opened,
+// and none once it was closed.
 // The bucket's sequence is the last of its entries that the database holds, or has gone beyond.
 var (
 	approvalJournalBucket = []byte("approval_journal")
@@ -65,11 +68,11 @@ type entry struct {
 }
 
 // openJournal opens the file in dir, makes it if it is not there, and returns what it holds. That may be of another run.
-func openJournal(dir string) (*journal, []entry, error) {
+func openJournal(dir string) (j *journal, left leftover, err error) {
 	path := filepath.Join(dir, JournalName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open the journal of approvals: %w", err)
+		return nil, left, fmt.Errorf("open the journal of approvals: %w", err)
 	}
 	raw := make([]byte, journalSize)
 	n, err := 0, regular(f)
@@ -79,12 +82,20 @@ func openJournal(dir string) (*journal, []entry, error) {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		// Written in full once, so that no later write has to find room or changes what the file system knows of it.
 		_, err = f.WriteAt(raw[n:], int64(n))
-		err = errors.Join(err, f.Sync(), syncFolder(dir))
+	}
+	if err == nil {
+		err = errors.Join(f.Sync(), syncFolder(dir)) // also what a start before was killed over
 	}
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("%s cannot be used; without it, the last approvals may be pending again: %w", path, err), f.Close())
+		return nil, left, errors.Join(fmt.Errorf("%s cannot be used; without it, the last approvals may be pending again: %w", path, err), f.Close())
 	}
-	return &journal{file: f, sync: datasync, run: random()}, entries(raw), nil
+	return &journal{file: f, sync: datasync, run: random()}, leftover{entries(raw), n == 0}, nil
+}
+
+// leftover is what a journal held when it was opened.
+type leftover struct {
+	entries []entry
+	none    bool // there was no such file
 }
 
 // regular refuses what would be waited for, such as a pipe.
@@ -254,12 +265,22 @@ func (t approvalsTx) keep(e *entry) error {
 //
 // In between, an earlier version of the program, which knows no journal, may have used the directory. What it has gone on with
 // has another history then, and stays as it left it. It has given out cursors that the journal had given out, too. One is left
-// out, so that whoever watches lists anew.
-func (t approvalsTx) recoverJournal(found []entry, run uint64) error {
+// out, so that whoever watches lists anew. So are those that a journal may have given out which is not there any more.
+func (t approvalsTx) recoverJournal(of leftover, run uint64) error {
 	b, changes := t.bucket(approvalJournalBucket), t.bucket(approvalChangesBucket)
-	found = slices.DeleteFunc(found, func(e entry) bool {
-		return string(b.Get(journalRun)) != string(number(e.run)) || e.number <= b.Sequence()
+	former := b.Get(journalRun)
+	found := slices.DeleteFunc(of.entries, func(e entry) bool {
+		return string(former) != string(number(e.run)) || e.number <= b.Sequence()
 	})
+	older := len(found) > 0 && found[0].number != b.Sequence()+1 // the database is, of the same run
+	if older {
+		found = nil
+	}
+	if older || of.none && former != nil {
+		if err := changes.SetSequence(changes.Sequence() + mostGivenOut); err != nil {
+			return fmt.Errorf("go beyond a journal of approvals: %w", err)
+		}
+	}
 	var left []entry
 	latest := map[string]approval.Record{}
 	for _, e := range found {

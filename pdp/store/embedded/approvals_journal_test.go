@@ -243,7 +243,7 @@ func TestADamagedJournalIsABegin(t *testing.T) {
 		}), 0},
 		"the first page twice":      {with(func(raw []byte) []byte { copy(raw[journalPage:], raw[:journalPage]); return raw }), 1},
 		"the second page was lost":  {with(func(raw []byte) []byte { return append(raw[:journalPage:journalPage], raw[2*journalPage:]...) }), 1},
-		"the first pages were lost": {whole[journalPage:], 4}, // the numbers follow each other, and each yes was given
+		"the first pages were lost": {whole[journalPage:], 0}, // what came before them is not in the database
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -272,6 +272,36 @@ func TestADamagedJournalIsABegin(t *testing.T) {
 				t.Error("the journal was not good for another yes")
 			}
 		})
+	}
+}
+
+// The file was lost. What it held is pending again, and the cursors that it had given out are not given out twice.
+func TestALostJournal(t *testing.T) {
+	dir := t.TempDir()
+	s, a := openBoth(t, dir)
+	insertPending(t, a, "id1")
+	insertPending(t, a, "id2")
+	approve(t, a, "id1")
+	approve(t, a, "id2") // cursor 4
+	crash(t, s)
+	if err := os.Remove(filepath.Join(dir, JournalName)); err != nil {
+		t.Fatal(err)
+	}
+	_, a = openBoth(t, dir)
+	for _, id := range []string{"id3", "id4", "id5"} {
+		insertPending(t, a, id)
+	}
+	if got := stateOf(t, a, "id1"); got != approval.Pending {
+		t.Errorf("it is %q", got)
+	}
+	for after := range uint64(5) {
+		if err := drain(t, a, after); !errors.Is(err, approval.ErrCursor) {
+			t.Errorf("whoever was at %d reads on: %v", after, err)
+		}
+	}
+	_, newest, err := a.Snapshot(t.Context())
+	if err := errors.Join(err, a.read(t.Context(), consistent), drain(t, a, newest)); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -377,7 +407,7 @@ func TestAYesThatCannotBeSynced(t *testing.T) {
 	}
 }
 
-// Where the database fails, too, that yes was not given; and one that comes later is not lost behind it.
+// Where the database fails, too, that yes is an error, and may count after a crash; one that comes later is not lost behind it.
 func TestAYesAfterOneThatNothingTook(t *testing.T) {
 	dir := t.TempDir()
 	s, a := openBoth(t, dir)
