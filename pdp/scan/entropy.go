@@ -1,6 +1,9 @@
 package scan
 
-import "math"
+import (
+	"math"
+	"unicode/utf8"
+)
 
 const (
 	// entropyRunes is how much of a match the entropy is taken from, and the size of the table.
@@ -23,17 +26,28 @@ var clog2 = func() [entropyRunes + 1]int64 {
 // exceedsEntropy says whether Shannon's entropy of the match's characters is above milli thousandths of a bit:
 // with H·n = clog2[n] − Σ clog2[count], compare 1000·milli·n < H·n. Of a longer match the first 4096 count.
 func exceedsEntropy(match string, milli int64) bool {
-	counts := make(map[rune]int)
+	var ascii [utf8.RuneSelf]int
+	var others map[rune]int // nearly never any
 	n := 0
 	for _, r := range match {
 		if n == entropyRunes {
 			break
 		}
-		counts[r]++
 		n++
+		switch {
+		case r < utf8.RuneSelf:
+			ascii[r]++
+		case others == nil:
+			others = map[rune]int{r: 1}
+		default:
+			others[r]++
+		}
 	}
 	bits := clog2[n]
-	for _, c := range counts {
+	for _, c := range ascii {
+		bits -= clog2[c]
+	}
+	for _, c := range others {
 		bits -= clog2[c]
 	}
 	return n > 0 && 1000*milli*int64(n) < bits
