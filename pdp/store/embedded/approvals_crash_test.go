@@ -62,7 +62,7 @@ func crashPoints(t *testing.T, random *rand.Rand) (points int) {
 	s, a := openBoth(t, dir)
 	acknowledged := map[string]uint64{} // sequences by id
 	var written []image                 // before a sync
-	var synced []byte                   // the journal
+	synced := imageOf(t, dir).journal
 	a.journal.sync = func(*os.File) error {
 		im := imageOf(t, dir)
 		written = append(written, im)
