@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"fmt"
 	"regexp/syntax"
 	"strings"
 	"testing"
@@ -75,5 +76,27 @@ func TestThreat_E1_AnAllowlistIsPaidFor(t *testing.T) {
 	}
 	if f.budget = regexps / 2; f.allowed(l, match.String()) || f.budget >= 0 {
 		t.Errorf("%d steps are left of half of what it takes", f.budget)
+	}
+}
+
+// TestThreat_E1_AStepIsPaidForByWhatItFollows: a step that follows thousands of instructions to a state of one thread costs as
+// many steps.
+func TestThreat_E1_AStepIsPaidForByWhatItFollows(t *testing.T) {
+	var words []string
+	for i := range 26 * 20 {
+		words = append(words, fmt.Sprintf("[%c%c]1", 'a'+i%26, 'A'+i/26))
+	}
+	l := newAllowlist([]string{`(?s:.*)(?:` + strings.Join(words, "|") + `)(?s:.*)`}, func(_ int, detail string) { t.Fatal(detail) })
+	(&statePool{}).register(l.dfa)
+	const all = 1 << 20
+	budget := all
+	for range 2 {
+		if l.dfa.matchesBegin("0", &budget) {
+			t.Error("it holds what is no word")
+		}
+	}
+	// Both steps, over the digit and at the end, follow an alternative and a class for each word; the second time they are there.
+	if spent := all - budget; spent < 4*len(words) || spent > 8*len(words) {
+		t.Errorf("%d steps for two that follow %d words", spent, len(words))
 	}
 }

@@ -271,6 +271,7 @@ func (a *automaton) step(t *stateTable, r ref, class uint8, budget *int) (*state
 			break
 		}
 	}
+	*budget -= max(w.visited-stateCost, 0) // what a state costs covers as many
 	var threads []uint32
 	b := beforeOther
 	if !end {
@@ -332,6 +333,7 @@ type walk struct {
 	flags   syntax.EmptyOp
 	found   []uint32
 	rules   []int32
+	visited int // instructions
 	matched bool
 	cut     bool // a match was met: what is less preferred is over
 }
@@ -343,6 +345,7 @@ func (w *walk) follow(pc uint32) {
 			return
 		}
 		a.seen[pc] = a.pass
+		w.visited++
 		in := &a.insts[pc]
 		switch in.op {
 		case syntax.InstAlt, syntax.InstAltMatch:
