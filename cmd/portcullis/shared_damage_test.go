@@ -58,8 +58,10 @@ func TestADamagedApprovalStopsNoMoveToRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	store, q = open()
-	t.Cleanup(func() { _ = store.Close() })
+	store, err = embedded.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	memory, err := store.OpenMemory()
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +76,11 @@ func TestADamagedApprovalStopsNoMoveToRedis(t *testing.T) {
 	if err := p.openApprovals(store, places{keys: keys}); err != nil {
 		t.Errorf("it does not begin: %v", err)
 	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	store, q = open()
+	t.Cleanup(func() { _ = store.Close() })
 	if a, err := q.Get(t.Context(), ids[1]); err != nil || a.State != approval.Cancelled {
 		t.Errorf("the other is %s, %v", a.State, err)
 	}
