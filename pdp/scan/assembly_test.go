@@ -2,20 +2,50 @@ package scan
 
 import "testing"
 
-// What the processor has.
-var processorVectors, processorMarks = hasVectors, wideMarks
+// skill is what of the engine is done in assembly and not in Go.
+type skill struct {
+	name                          string
+	has512, hasVectors, wideMarks bool
+}
 
-// byAssembly says whether what there is in assembly and in Go is done by assembly, if the processor can. It is for tests that
-// nothing runs beside.
-func byAssembly(use bool) { hasVectors, wideMarks = use && processorVectors, use && processorMarks }
+// best is all that the processor can, and plain is all in Go.
+var best, plain = skill{"best", has512, hasVectors, wideMarks}, skill{name: "portable"}
 
-// inBothWays runs a test with assembly and without.
-func inBothWays(t *testing.T, test func(t *testing.T)) {
-	t.Helper()
-	defer byAssembly(true)
-	if processorVectors || processorMarks {
-		t.Run("assembly", test)
+// ways are all that differ on this processor.
+var ways = func() []skill {
+	all := []skill{plain}
+	if hasVectors || wideMarks {
+		all = append(all, skill{"AVX2", false, hasVectors, wideMarks})
 	}
-	byAssembly(false)
-	t.Run("portable", test)
+	if has512 {
+		all = append(all, best)
+	}
+	return all
+}()
+
+// take has all done in that way from now on. It is for tests that nothing runs beside.
+func (w skill) take() { has512, hasVectors, wideMarks = w.has512, w.hasVectors, w.wideMarks }
+
+// inAllWays runs a test in each.
+func inAllWays(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	inWays(t, ways, test)
+}
+
+// byAssembly runs a test in each that has some.
+func byAssembly(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	if len(ways) == 1 {
+		t.Skip("there is no assembly for this processor")
+	}
+	inWays(t, ways[1:], test)
+}
+
+func inWays(t *testing.T, ways []skill, test func(t *testing.T)) {
+	t.Helper()
+	defer best.take()
+	for _, w := range ways {
+		w.take()
+		t.Run(w.name, test)
+	}
 }

@@ -13,7 +13,7 @@ var wideMarks = cpu.X86.HasAVX2
 func markBlocks(marks []blockMarks, text string) {
 	text = text[:len(marks)*blockBytes] // the assembly does not look how long it is
 	switch {
-	case hasVectors:
+	case has512:
 		vectorMarks(marks, text, &blockKinds)
 	case wideMarks:
 		avx2Marks(marks, text)

@@ -78,7 +78,7 @@ done:
 
 // func vectorMarks(marks []blockMarks, text string, kinds *[utf8.RuneSelf]uint8)
 //
-// The same with a table of all ASCII in two registers of 64 bytes each; vectors_amd64.s explains what is beyond AVX2 here.
+// The same with a table of all ASCII in two registers of 64 bytes each; vectors512_amd64.s explains what is beyond AVX2 here.
 TEXT ·vectorMarks(SB), NOSPLIT, $0-48
 	MOVQ marks_base+0(FP), DI
 	MOVQ marks_len+8(FP), CX

@@ -41,7 +41,7 @@ func TestBlockMarks_TouchNothingElse(t *testing.T) {
 
 // TestStartVectors_TouchNothingElse than the marks and the places, however many there are.
 func TestStartVectors_TouchNothingElse(t *testing.T) {
-	if !hasVectors {
+	if !has512 {
 		t.Skip("the processor has no such vectors")
 	}
 	const most = markBatch/blockBytes + 1

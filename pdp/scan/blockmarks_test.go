@@ -27,9 +27,8 @@ func plainMarks(text string) []blockMarks {
 
 // narrowerMarks marks without the widest registers.
 func narrowerMarks(marks []blockMarks, text string) {
-	widest := hasVectors
-	defer func() { hasVectors = widest }()
-	hasVectors = false
+	defer best.take()
+	has512 = false
 	markBlocks(marks, text)
 }
 
@@ -103,7 +102,7 @@ func TestMarkWork_MarksBatchesAndTheirNeighbours(t *testing.T) {
 
 // TestMarkWork_StartsAsBlockByBlock with marks of any density.
 func TestMarkWork_StartsAsBlockByBlock(t *testing.T) {
-	if !hasVectors {
+	if !has512 {
 		t.Skip("the processor has no such vectors")
 	}
 	g := newGenerator(34)

@@ -283,9 +283,9 @@ func proof(few, all int) int {
 	return few
 }
 
-// TestProve_I11_RandomPatternsFindWhatRegexpFinds holds the engine to regexp, with assembly and without: same rules, same places.
+// TestProve_I11_RandomPatternsFindWhatRegexpFinds holds the engine to regexp, in each way: same rules, same places.
 func TestProve_I11_RandomPatternsFindWhatRegexpFinds(t *testing.T) {
-	defer byAssembly(true)
+	defer best.take()
 	cases := proof(60_000, 6_000_000)
 	matched, watched, planned := 0, 0, map[string]int{}
 	for seed := uint64(1); cases > 0; seed++ {
@@ -326,7 +326,7 @@ func TestProve_I11_RandomPatternsFindWhatRegexpFinds(t *testing.T) {
 		}
 		var scratch Scratch
 		for i := range 200 {
-			byAssembly(i%2 == 0)
+			ways[i%len(ways)].take()
 			text := g.text(trees)
 			if d := s.difference(text, &scratch, nil); d != "" {
 				t.Fatalf("seed %d: %s", seed, d)
@@ -375,17 +375,17 @@ func FuzzFind(f *testing.F) {
 		if _, reason, _ := parseRegex(expr); reason != "" {
 			return
 		}
-		defer byAssembly(true)
+		defer best.take()
 		var scratch Scratch
 		for _, slow := range []bool{false, true} {
 			s := scannerOf(t, []Pattern{{Regex: expr, Slow: slow}})
 			if len(s.rules) == 0 {
 				continue
 			}
-			for _, assembly := range []bool{false, true} {
-				byAssembly(assembly)
+			for _, w := range ways {
+				w.take()
 				if d := s.difference(text, &scratch, nil); d != "" {
-					t.Errorf("by assembly %t: %s", assembly, d)
+					t.Errorf("%s: %s", w.name, d)
 				}
 			}
 			want, whole := s.Find(context.Background(), text, &scratch)

@@ -8,7 +8,7 @@ import (
 
 // TestDigitGate_FindsNumbersAtEachPlace: how they lie to sixteen bytes, to the ends of the text and to one another.
 func TestDigitGate_FindsNumbersAtEachPlace(t *testing.T) {
-	inBothWays(t, findsNumbersAtEachPlace)
+	inAllWays(t, findsNumbersAtEachPlace)
 }
 
 func findsNumbersAtEachPlace(t *testing.T) {

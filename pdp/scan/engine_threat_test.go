@@ -114,9 +114,9 @@ func TestThreat_E2_WhatBeginsAlikeIsPaidFor(t *testing.T) {
 	rows := slices.Repeat([]Pattern{{Regex: `zqxjkv[0-9]{4}`}}, 2000)
 	s, some := scannerOf(t, rows), scannerOf(t, rows[:200])
 	text := strings.Repeat("zqxjkv0aaa", 20_000)
-	defer byAssembly(true)
-	for _, assembly := range []bool{true, false} {
-		byAssembly(assembly)
+	defer best.take()
+	for _, w := range ways {
+		w.take()
 		var f Scratch
 		f.begin(s, text)
 		if s.grams.scan(&f, &s.leads, text); f.budget >= 0 {

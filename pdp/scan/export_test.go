@@ -31,12 +31,15 @@ func Planted(s *Scanner, trees []*syntax.Regexp, rnd *rand.Rand, f *Scratch) (di
 	return difference, len(f.found)
 }
 
-// ByAssembly says whether assembly is used.
-var ByAssembly = byAssembly
+// TakeWay has all done from now on in one of the ways that there are: in assembly, in Go.
+func TakeWay(i int) { ways[i%len(ways)].take() }
 
-// BothWays draws a text of what rules match among what is easily taken for something else, now and then across batches, and
-// says what assembly and Go do not both find in it. Its length modulo 64 is that of length.
-func BothWays(s *Scanner, trees []*syntax.Regexp, rnd *rand.Rand, length int, f *Scratch) (difference string, found int) {
+// TakeBest has all done in assembly that the processor can.
+func TakeBest() { best.take() }
+
+// AllWays draws a text of what rules match among what is easily taken for something else, now and then across batches, and
+// says what they do not all find in it. Its length modulo 64 is that of length.
+func AllWays(s *Scanner, trees []*syntax.Regexp, rnd *rand.Rand, length int, f *Scratch) (difference string, found int) {
 	g := generator{rnd}
 	var b strings.Builder
 	if g.IntN(10) == 0 {
@@ -50,14 +53,15 @@ func BothWays(s *Scanner, trees []*syntax.Regexp, rnd *rand.Rand, length int, f 
 	}
 	text := b.String()
 	text = text[:len(text)-(len(text)+64-length%64)%64]
-	defer byAssembly(true)
-	byAssembly(false)
+	defer best.take()
+	plain.take()
 	matches, complete := s.Find(context.Background(), text, f)
 	want := slices.Clone(matches)
-	byAssembly(true)
-	got, whole := s.Find(context.Background(), text, f)
-	if complete != whole || !slices.Equal(got, want) {
-		return fmt.Sprintf("in %q assembly finds %v (all: %t), Go %v (all: %t)", text, got, whole, want, complete), len(want)
+	for _, w := range ways[1:] {
+		w.take()
+		if got, whole := s.Find(context.Background(), text, f); complete != whole || !slices.Equal(got, want) {
+			return fmt.Sprintf("in %q %s finds %v (all: %t), Go %v (all: %t)", text, w.name, got, whole, want, complete), len(want)
+		}
 	}
 	return "", len(want)
 }

@@ -29,10 +29,12 @@ func FuzzScan(f *testing.F) {
 		texts := []Text{{Pointer: "/a", Value: a}, {Pointer: "/b", Value: b}}
 		budget := Budget{MaxBytes: 1 << 16, MaxViews: 64}
 		r := s.Scan(context.Background(), texts, keyed, budget)
-		byAssembly(false)
-		defer byAssembly(true)
-		if portable := s.Scan(context.Background(), texts, keyed, budget); !r.Incomplete && !portable.Incomplete && !reflect.DeepEqual(r, portable) {
-			t.Errorf("by assembly %v, without %v", r, portable)
+		defer best.take()
+		for _, w := range ways {
+			w.take()
+			if other := s.Scan(context.Background(), texts, keyed, budget); !r.Incomplete && !other.Incomplete && !reflect.DeepEqual(r, other) {
+				t.Errorf("%v, %s %v", r, w.name, other)
+			}
 		}
 		views, _ := Views(texts, budget)
 		total, decoded := 0, 0

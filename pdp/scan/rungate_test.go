@@ -8,7 +8,7 @@ import (
 
 // TestRunGate_FindsRunsOfEachLengthAtEachPlace: where in a block or a batch it begins, and how much of it is in the next one.
 func TestRunGate_FindsRunsOfEachLengthAtEachPlace(t *testing.T) {
-	inBothWays(t, findsRunsOfEachLengthAtEachPlace)
+	inAllWays(t, findsRunsOfEachLengthAtEachPlace)
 }
 
 func findsRunsOfEachLengthAtEachPlace(t *testing.T) {

@@ -8,17 +8,17 @@ import (
 )
 
 // TestProve_I11_ShippedPatternsFindWhatRegexpFinds plants what the shipped patterns look for, whole and damaged, and looks for
-// it with assembly and without.
+// it in each way.
 func TestProve_I11_ShippedPatternsFindWhatRegexpFinds(t *testing.T) {
 	s := engine()
 	trees := scan.Trees(s)
 	rnd := rand.New(rand.NewPCG(4, 15)) // #nosec G404 -- cases that can be repeated
-	defer scan.ByAssembly(true)
+	defer scan.TakeBest()
 	var f scan.Scratch
 	found := 0
 	cases := scan.Proof(40_000, 4_000_000)
 	for i := range cases {
-		scan.ByAssembly(i%2 == 0)
+		scan.TakeWay(i)
 		d, n := scan.Planted(s, trees, rnd, &f)
 		if d != "" {
 			t.Fatalf("case %d: %s", i, d)
@@ -39,7 +39,7 @@ func TestProve_I11_AssemblyFindsWhatGoFinds(t *testing.T) {
 	found := 0
 	cases := scan.Proof(20_000, 4_000_000)
 	for i := range cases {
-		d, n := scan.BothWays(s, trees, rnd, i, &f)
+		d, n := scan.AllWays(s, trees, rnd, i, &f)
 		if d != "" {
 			t.Fatalf("case %d: %s", i, d)
 		}

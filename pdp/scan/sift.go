@@ -127,30 +127,34 @@ func (g *gramGate) add(hash uint32, cells [siftPairs]uint32) {
 const (
 	siftBack  = 2 // bytes before a gram that are looked at
 	siftAhead = gramBytes + 4
+
+	// vectorReach is how many bytes from the begin of a gram on the assembly reads.
+	vectorReach = 16 - siftBack
 )
 
 // sift keeps of the first n places those where the bytes around the gram are such as it has.
 func (g *gramGate) sift(w *gramWork, text string, n int) (kept int) {
 	if !hasVectors {
-		return g.siftPlaces(&w.places, text, n)
+		return g.siftPlaces(&w.places, text, 0, n, 0)
 	}
 	from, to := 0, n // without those at the ends of the text
 	for from < to && w.places[from] < siftBack {
 		from++
 	}
-	for from < to && int(w.places[to-1])+siftAhead > len(text) {
+	for from < to && int(w.places[to-1])+vectorReach > len(text) {
 		to--
 	}
-	var last [siftAhead]int32 // what comes behind those that are sifted is written over
+	var last [vectorReach]int32 // what comes behind those that are sifted is written over
 	n = copy(last[:], w.places[to:n])
 	kept = from + siftVectors(g.buckets, &kindsBeside, text, &w.places, from, to)
-	return kept + copy(w.places[kept:], last[:n])
+	n = kept + copy(w.places[kept:], last[:n])
+	return g.siftPlaces(&w.places, text, kept, n, kept)
 }
 
-// siftPlaces is sift, place by place. What it keeps is what sift means.
-func (g *gramGate) siftPlaces(places *[gramBatch]int32, text string, n int) (kept int) {
+// siftPlaces is sift for places[from:to], place by place, where some are kept already. What it keeps is what sift means.
+func (g *gramGate) siftPlaces(places *[gramBatch]int32, text string, from, to, kept int) (all int) {
 	buckets := g.buckets
-	for _, at := range places[:n] {
+	for _, at := range places[from:to] {
 		places[kept&(gramBatch-1)] = at
 		from := int(at) - siftBack
 		if from < 0 || from+siftBack+siftAhead > len(text) {

@@ -9,9 +9,10 @@ import (
 
 // TestVectors_TouchNothingElse than the text, the tables and the places, wherever the text ends and whatever is kept of it.
 func TestVectors_TouchNothingElse(t *testing.T) {
-	if !hasVectors {
-		t.Skip("the processor has no such vectors")
-	}
+	byAssembly(t, touchNothingElse)
+}
+
+func touchNothingElse(t *testing.T) {
 	for _, behind := range []bool{true, false} {
 		gate := &gramGate{
 			bitmap:  &fenced[[bitmapWords]uint64](t, 1, behind)[0],
@@ -75,13 +76,13 @@ func tryFenced(t *testing.T, g *gramGate, kinds *siftKinds, classes *[256]uint8,
 			t.Fatalf("%d bytes: compared to %d %v, want to %d %v", len(text), at, room[:m], stopped, found[:some])
 		}
 	}
-	if n, m = g.sift(&w, text, n), g.siftPlaces(want, text, n); !slices.Equal(w.places[:n], want[:m]) {
+	if n, m = g.sift(&w, text, n), g.siftPlaces(want, text, 0, n, 0); !slices.Equal(w.places[:n], want[:m]) {
 		t.Fatalf("%d bytes: sifted %v, want %v", len(text), w.places[:n], want[:m])
 	}
 	for at := range places { // those at the ends of the text, which the others need not be, are not for the vectors
-		places[at] = min(max(places[at], siftBack), int32(len(text)-siftAhead))
+		places[at] = min(max(places[at], siftBack), int32(len(text)-vectorReach))
 	}
-	if len(text) >= siftBack+siftAhead {
+	if len(text) >= siftBack+vectorReach {
 		siftVectors(g.buckets, kinds, text, places, 0, n)
 	}
 
@@ -102,9 +103,10 @@ func tryFenced(t *testing.T, g *gramGate, kinds *siftKinds, classes *[256]uint8,
 
 // TestVectors_FollowTailsInTheTextAlone and in the table and the runs, wherever they end.
 func TestVectors_FollowTailsInTheTextAlone(t *testing.T) {
-	if !hasVectors {
-		t.Skip("the processor has no such vectors")
-	}
+	byAssembly(t, followTailsInTheTextAlone)
+}
+
+func followTailsInTheTextAlone(t *testing.T) {
 	g := newGenerator(65)
 	const most = 40
 	for _, behind := range []bool{true, false} {

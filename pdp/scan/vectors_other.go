@@ -4,8 +4,8 @@ package scan
 
 import "sync/atomic"
 
-// hasVectors is for the processors that there is assembly for. It is a variable for the sake of tests.
-var hasVectors = false
+// These are for the processors that there is assembly for. They are variables for the sake of tests.
+var has512, hasVectors = false, false
 
 func markVectors(_ *[bitmapWords]uint64, _ string, from, _ int, _ *[gramBatch]int32) (n, next int, high uint32) {
 	return 0, from, 0
@@ -21,6 +21,6 @@ func compareVectors(_ *[buckets + 1]gramBucket, _ []gramSlot, _ string, _ *[gram
 
 func checkVectors(_ *routeCheck, _ *[256]uint8, _ string, _ *gramHit, _ int) (kept int) { return 0 }
 
-func advanceVectors(_ *atomic.Uint32, _ *[256]uint8, _ string, _, _ *int32, _ *uint32, _ int) (kept int) {
+func advance512(_ *atomic.Uint32, _ *[256]uint8, _ string, _, _ *int32, _ *uint32, _ int) (kept int) {
 	return 0
 }

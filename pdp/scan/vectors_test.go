@@ -15,47 +15,53 @@ func FuzzVectors(f *testing.F) {
 	f.Add("wide by itself\x8b", uint16(0), uint16(9), uint32(23))
 	g := emptyGate()
 	f.Fuzz(func(t *testing.T, text string, from, length uint16, factor uint32) {
-		if !hasVectors {
-			t.Skip("the processor has no such vectors")
-		}
 		start := min(int(from), len(text))
 		to := min(start+int(length)%(gramBatch+1), len(text))
 		g.knowWords(text, factor)
-
-		var w gramWork
-		want := new([gramBatch]int32)
-		n, wide := g.mark(&w, text, start, to)
-		m, beyond := markPlaces(g.bitmap, text, start, to, 0, want)
-		if got := w.places[:n]; !slices.Equal(got, want[:m]) {
-			t.Fatalf("%q from %d to %d: places %v, want %v", text, start, to, got, want[:m])
-		}
-		// The last places are looked at by eight bytes, and it costs only time to look so much further.
-		if reach := text[start:min(to+7, len(text))]; beyond && !wide || wide && isASCII(reach) {
-			t.Errorf("%q from %d to %d: beyond ASCII is %v, want %v", text, start, to, wide, beyond)
-		}
-
-		n, m = g.sift(&w, text, n), g.siftPlaces(want, text, m)
-		if got := w.places[:n]; !slices.Equal(got, want[:m]) {
-			t.Fatalf("%q: sifted %v, want %v", text, got, want[:m])
-		}
-
-		hits := make([]gramHit, g.mostHits)
-		for at := 0; at < n; { // where a gram is that of very many patterns, in more than one round
-			stopped, found := g.comparePlaces(want, text, at, m, hits, 0)
-			if at = g.compare(&w, text, at, n); at != stopped || !slices.Equal(w.hits, hits[:found]) {
-				t.Fatalf("%q: compared to %d %v, want to %d %v", text, at, w.hits, stopped, hits[:found])
-			}
-		}
-		w.hits = w.hits[:0]
-		for i := range len(text) + 4 {
-			w.hits = append(w.hits, gramHit{int32(i - 2), int32(i % len(g.checks))})
-		}
-		hits = slices.Clone(w.hits)
-		hits = hits[:g.checkHits(hits, text)]
-		if g.check(&w, text); !slices.Equal(w.hits, hits) {
-			t.Errorf("%q: checked %v, want %v", text, w.hits, hits)
+		defer best.take()
+		for _, vectors := range ways[1:] {
+			vectors.take()
+			asOneByOne(t, g, text, start, to)
 		}
 	})
+}
+
+// asOneByOne compares what the stages of a gate do with a text.
+func asOneByOne(t *testing.T, g *gramGate, text string, start, to int) {
+	t.Helper()
+	var w gramWork
+	want := new([gramBatch]int32)
+	n, wide := g.mark(&w, text, start, to)
+	m, beyond := markPlaces(g.bitmap, text, start, to, 0, want)
+	if got := w.places[:n]; !slices.Equal(got, want[:m]) {
+		t.Fatalf("%q from %d to %d: places %v, want %v", text, start, to, got, want[:m])
+	}
+	// The last places are looked at by eight bytes, and it costs only time to look so much further.
+	if reach := text[start:min(to+7, len(text))]; beyond && !wide || wide && isASCII(reach) {
+		t.Errorf("%q from %d to %d: beyond ASCII is %v, want %v", text, start, to, wide, beyond)
+	}
+
+	n, m = g.sift(&w, text, n), g.siftPlaces(want, text, 0, m, 0)
+	if got := w.places[:n]; !slices.Equal(got, want[:m]) {
+		t.Fatalf("%q: sifted %v, want %v", text, got, want[:m])
+	}
+
+	hits := make([]gramHit, g.mostHits)
+	for at := 0; at < n; { // where a gram is that of very many patterns, in more than one round
+		stopped, found := g.comparePlaces(want, text, at, m, hits, 0)
+		if at = g.compare(&w, text, at, n); at != stopped || !slices.Equal(w.hits, hits[:found]) {
+			t.Fatalf("%q: compared to %d %v, want to %d %v", text, at, w.hits, stopped, hits[:found])
+		}
+	}
+	w.hits = w.hits[:0]
+	for i := range len(text) + 4 {
+		w.hits = append(w.hits, gramHit{int32(i - 2), int32(i % len(g.checks))})
+	}
+	hits = slices.Clone(w.hits)
+	hits = hits[:g.checkHits(hits, text)]
+	if g.check(&w, text); !slices.Equal(w.hits, hits) {
+		t.Errorf("%q: checked %v, want %v", text, w.hits, hits)
+	}
 }
 
 func emptyGate() *gramGate {
@@ -100,9 +106,10 @@ func (g *gramGate) knowWords(text string, factor uint32) {
 
 // TestVectors_MarkAsOneByOneDoes goes through all ways in which a batch and a text may end.
 func TestVectors_MarkAsOneByOneDoes(t *testing.T) {
-	if !hasVectors {
-		t.Skip("the processor has no such vectors")
-	}
+	byAssembly(t, markAsOneByOneDoes)
+}
+
+func markAsOneByOneDoes(t *testing.T) {
 	g := newGenerator(5)
 	text := make([]byte, 2*gramBatch+100)
 	for i := range text {
@@ -123,7 +130,7 @@ func TestVectors_MarkAsOneByOneDoes(t *testing.T) {
 					if n == 0 && length > 60 || !slices.Equal(w.places[:n], want[:m]) {
 						t.Fatalf("from %d to %d of %d: %v, want %v", from, to, len(cut), w.places[:n], want[:m])
 					}
-					if n, m = gate.sift(&w, cut, n), gate.siftPlaces(want, cut, m); !slices.Equal(w.places[:n], want[:m]) {
+					if n, m = gate.sift(&w, cut, n), gate.siftPlaces(want, cut, 0, m, 0); !slices.Equal(w.places[:n], want[:m]) {
 						t.Fatalf("from %d to %d of %d: sifted %v, want %v", from, to, len(cut), w.places[:n], want[:m])
 					}
 				}
@@ -169,9 +176,10 @@ func someTails(g generator, next []atomic.Uint32, length, n int) (table *tailTab
 
 // TestVectors_FollowTailsAsOneByOneDoes, however many there are.
 func TestVectors_FollowTailsAsOneByOneDoes(t *testing.T) {
-	if !hasVectors {
-		t.Skip("the processor has no such vectors")
-	}
+	byAssembly(t, followTailsAsOneByOneDoes)
+}
+
+func followTailsAsOneByOneDoes(t *testing.T) {
 	g := newGenerator(64)
 	kept := 0
 	for round := range 2000 {
@@ -195,9 +203,10 @@ func TestVectors_FollowTailsAsOneByOneDoes(t *testing.T) {
 
 // TestVectors_StopWhenThatIsEnough where a gram is that of many patterns, and go on from there.
 func TestVectors_StopWhenThatIsEnough(t *testing.T) {
-	if !hasVectors {
-		t.Skip("the processor has no such vectors")
-	}
+	byAssembly(t, stopWhenThatIsEnough)
+}
+
+func stopWhenThatIsEnough(t *testing.T) {
 	text := strings.Repeat("abcd", 100)
 	g := emptyGate()
 	h := gramHash(uint32(loadAcross(text, 0)) | foldWord)

@@ -27,10 +27,10 @@ DATA everySecond<>+48(SB)/8, $0x0000001A00000018
 DATA everySecond<>+56(SB)/8, $0x0000001E0000001C
 GLOBL everySecond<>(SB), RODATA|NOPTR, $64
 
-// func markVectors(bitmap *[bitmapWords]uint64, text string, from, to int, places *[gramBatch]int32) (n, next int, high uint32)
+// func mark512(bitmap *[bitmapWords]uint64, text string, from, to int, places *[gramBatch]int32) (n, next int, high uint32)
 //
 // DI bitmap, SI text, CX the place, R8 the last one, DX places, R9 how many there are; Z0 the sixteen places as numbers.
-TEXT ·markVectors(SB), NOSPLIT, $0-68
+TEXT ·mark512(SB), NOSPLIT, $0-68
 	MOVQ bitmap+0(FP), DI
 	MOVQ text_base+8(FP), SI
 	MOVQ text_len+16(FP), BX
@@ -95,10 +95,10 @@ check:
 	MOVL AX, high+64(FP)
 	RET
 
-// func siftVectors(buckets *[buckets + 1]gramBucket, kinds *siftKinds, text string, places *[gramBatch]int32, from, to int) (kept int)
+// func sift512(buckets *[buckets + 1]gramBucket, kinds *siftKinds, text string, places *[gramBatch]int32, from, to int) (kept int)
 //
 // DI buckets, SI text, DX places, CX the next one, R8 where they end; R10 where the next that is kept goes, R11 the first did.
-TEXT ·siftVectors(SB), NOSPLIT, $0-64
+TEXT ·sift512(SB), NOSPLIT, $0-64
 	MOVQ buckets+0(FP), DI
 	MOVQ kinds+8(FP), BX
 	MOVQ text_base+16(FP), SI
@@ -217,11 +217,11 @@ done:
 	MOVQ R10, kept+56(FP)
 	RET
 
-// func compareVectors(buckets *[buckets + 1]gramBucket, slots []gramSlot, text string, places *[gramBatch]int32, from, to int, hits []gramHit) (stopped, found int)
+// func compare512(buckets *[buckets + 1]gramBucket, slots []gramSlot, text string, places *[gramBatch]int32, from, to int, hits []gramHit) (stopped, found int)
 //
 // DI buckets, R8 slots, SI text, DX places, CX the next one, R13 eight; R10 where the next hit goes, R9 from where on
 // that is enough. Here registers are eight lanes of 64 bits (Q), a slot or a hit in each.
-TEXT ·compareVectors(SB), NOSPLIT, $0-112
+TEXT ·compare512(SB), NOSPLIT, $0-112
 	MOVQ buckets+0(FP), DI
 	MOVQ slots_base+8(FP), R8
 	MOVQ text_base+32(FP), SI
@@ -291,10 +291,10 @@ done:
 	MOVQ R10, found+104(FP)
 	RET
 
-// func checkVectors(checks *routeCheck, classes *[256]uint8, text string, hits *gramHit, n int) (kept int)
+// func check512(checks *routeCheck, classes *[256]uint8, text string, hits *gramHit, n int) (kept int)
 //
 // DI checks, SI text, DX hits, CX how many, R10 the next one, R9 how many are kept, R8 the last place that is checked.
-TEXT ·checkVectors(SB), NOSPLIT, $0-56
+TEXT ·check512(SB), NOSPLIT, $0-56
 	MOVQ checks+0(FP), DI
 	MOVQ classes+8(FP), BX
 	MOVQ text_base+16(FP), SI
@@ -366,10 +366,10 @@ enough:
 	VMOVDQU8 Z26, K2, Z2               \
 	STEP(0) STEP(8) STEP(16) STEP(24)
 
-// func advanceVectors(next *atomic.Uint32, classes *[256]uint8, text string, hits, places *int32, states *uint32, n int) (kept int)
+// func advance512(next *atomic.Uint32, classes *[256]uint8, text string, hits, places *int32, states *uint32, n int) (kept int)
 //
 // DI next, SI text, DX hits, R8 places, R9 states, R10 the next run, R11 the next that is kept, CX how many there are.
-TEXT ·advanceVectors(SB), NOSPLIT, $0-72
+TEXT ·advance512(SB), NOSPLIT, $0-72
 	MOVQ next+0(FP), DI
 	MOVQ classes+8(FP), BX
 	MOVQ text_base+16(FP), SI
