@@ -149,8 +149,8 @@ func (t *tailTable) advance(text string, r *tailRuns) (kept int) {
 	switch {
 	case len(r.hits) == 0:
 		return 0
-	case has512:
-		return advance512(&t.next[0], &tailClass, text, &r.hits[0], &r.places[0], &r.states[0], len(r.hits))
+	case hasVectors:
+		return advanceVectors(&t.next[0], &tailClass, text, &r.hits[0], &r.places[0], &r.states[0], len(r.hits))
 	}
 	return t.advanceEach(text, r)
 }

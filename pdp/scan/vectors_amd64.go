@@ -80,10 +80,19 @@ func check512(checks *routeCheck, classes *[256]uint8, text string, hits *gramHi
 //go:noescape
 func check256(checks *routeCheck, classes *[256]uint8, text string, hits *gramHit, n int) (kept int)
 
-// advance512 is tailTable.advanceEach for n runs. It reads and writes up to fifteen runs behind the last.
-//
+// advanceVectors is tailTable.advanceEach for n runs. It reads and writes up to fifteen runs behind the last.
+func advanceVectors(next *atomic.Uint32, classes *[256]uint8, text string, hits, places *int32, states *uint32, n int) (kept int) {
+	if has512 {
+		return advance512(next, classes, text, hits, places, states, n)
+	}
+	return advance256(next, classes, text, hits, places, states, n)
+}
+
 //go:noescape
 func advance512(next *atomic.Uint32, classes *[256]uint8, text string, hits, places *int32, states *uint32, n int) (kept int)
+
+//go:noescape
+func advance256(next *atomic.Uint32, classes *[256]uint8, text string, hits, places *int32, states *uint32, n int) (kept int)
 
 // lanes has for each set of eight lanes of a register those that are in it, one after the other.
 type lanes [256][8]uint8

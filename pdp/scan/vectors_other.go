@@ -21,6 +21,6 @@ func compareVectors(_ *[buckets + 1]gramBucket, _ []gramSlot, _ string, _ *[gram
 
 func checkVectors(_ *routeCheck, _ *[256]uint8, _ string, _ *gramHit, _ int) (kept int) { return 0 }
 
-func advance512(_ *atomic.Uint32, _ *[256]uint8, _ string, _, _ *int32, _ *uint32, _ int) (kept int) {
+func advanceVectors(_ *atomic.Uint32, _ *[256]uint8, _ string, _, _ *int32, _ *uint32, _ int) (kept int) {
 	return 0
 }
