@@ -33,6 +33,16 @@ GLOBL everyOther<>(SB), RODATA|NOPTR, $32
 	POPCNTL AX, AX                \
 	LEAQ (R10)(AX*4), R10
 
+// FOUR takes the four numbers of X to ordinary registers. To store and load them takes longer, and so does a gather where processors
+// of AMD's have one.
+#define FOUR(X) \
+	VMOVQ X, AX         \
+	VPEXTRQ $1, X, R12  \
+	MOVL AX, BX         \
+	SHRQ $32, AX        \
+	MOVL R12, R13       \
+	SHRQ $32, R12
+
 // func mark256(bitmap *[bitmapWords]uint64, text string, from, to int, places *[gramBatch]int32, together *[256][8]uint8) (n, next int, high uint32)
 //
 // DI bitmap, SI text, CX the place, R8 the last one, R10 where the next that is marked goes, R9 together; Y0 the eight places.
@@ -57,7 +67,6 @@ TEXT ·mark256(SB), NOSPLIT, $0-76
 	CONST(31, X3, Y3)
 	CONST(16, X4, Y4) // how far the places move on
 	VPXOR Y5, Y5, Y5 // all words, one over the other
-	VPCMPEQD Y11, Y11, Y11 // all ones
 	JMP check
 
 eight:
@@ -74,9 +83,18 @@ eight:
 	VPSRLD $16, Y7, Y8
 	VPSRLD $11, Y7, Y7
 	VPANDN Y3, Y7, Y7 // 31 less the five bits
-	VMOVDQA Y11, Y10 // all eight; a gather uses up its mask
-	VPXOR Y9, Y9, Y9
-	VPGATHERDD Y10, (DI)(Y8*4), Y9
+	FOUR(X8)
+	VMOVD (DI)(BX*4), X9
+	VPINSRD $1, (DI)(AX*4), X9, X9
+	VPINSRD $2, (DI)(R13*4), X9, X9
+	VPINSRD $3, (DI)(R12*4), X9, X9
+	VEXTRACTI128 $1, Y8, X8
+	FOUR(X8)
+	VMOVD (DI)(BX*4), X10
+	VPINSRD $1, (DI)(AX*4), X10, X10
+	VPINSRD $2, (DI)(R13*4), X10, X10
+	VPINSRD $3, (DI)(R12*4), X10, X10
+	VINSERTI128 $1, X10, Y9, Y9
 	VPSLLVD Y7, Y9, Y9
 	VMOVMSKPS Y9, AX
 	KEEP(Y0, Y6)
@@ -121,25 +139,20 @@ GLOBL besideLow<>(SB), RODATA|NOPTR, $16
 	VPSHUFB X, Y9, low           \ // those of the low halves; none for what is beyond ASCII
 	VPAND   low, marks, marks
 
-// ROWS loads sixteen bytes for each of the eight numbers at R11, from where they say behind a base, and makes of them Y0, the first
-// four bytes for each, Y1, the next four, and Y2, the four behind these. A gather would take three times as long.
+// ROWS loads sixteen bytes for each of the eight numbers in Y7, from where they say behind a base, and makes of them Y0, the first
+// four bytes for each, Y1, the next four, and Y2, the four behind these.
 #define ROWS(base, scale) \
-	MOVL 0(R11), AX                             \
-	MOVL 4(R11), BX                             \
-	MOVL 8(R11), R12                            \
-	MOVL 12(R11), R13                           \
-	VMOVDQU base(AX*scale), X0                  \
-	VMOVDQU base(BX*scale), X1                  \
-	VMOVDQU base(R12*scale), X2                 \
-	VMOVDQU base(R13*scale), X3                 \
-	MOVL 16(R11), AX                            \
-	MOVL 20(R11), BX                            \
-	MOVL 24(R11), R12                           \
-	MOVL 28(R11), R13                           \
-	VINSERTI128 $1, base(AX*scale), Y0, Y0      \
-	VINSERTI128 $1, base(BX*scale), Y1, Y1      \
-	VINSERTI128 $1, base(R12*scale), Y2, Y2     \
-	VINSERTI128 $1, base(R13*scale), Y3, Y3     \
+	FOUR(X7)                                    \
+	VMOVDQU base(BX*scale), X0                  \
+	VMOVDQU base(AX*scale), X1                  \
+	VMOVDQU base(R13*scale), X2                 \
+	VMOVDQU base(R12*scale), X3                 \
+	VEXTRACTI128 $1, Y7, X7                     \
+	FOUR(X7)                                    \
+	VINSERTI128 $1, base(BX*scale), Y0, Y0      \
+	VINSERTI128 $1, base(AX*scale), Y1, Y1      \
+	VINSERTI128 $1, base(R13*scale), Y2, Y2     \
+	VINSERTI128 $1, base(R12*scale), Y3, Y3     \
 	VPUNPCKLDQ Y1, Y0, Y4                       \
 	VPUNPCKLDQ Y3, Y2, Y5                       \
 	VPUNPCKHDQ Y1, Y0, Y6                       \
@@ -159,7 +172,7 @@ GLOBL besideLow<>(SB), RODATA|NOPTR, $16
 // func sift256(buckets *[buckets + 1]gramBucket, text string, places *[gramBatch]int32, from, to int, together *[256][8]uint8) (kept int)
 //
 // DI buckets, SI text, DX places, CX the next one, R8 where they end; R10 where the next that is kept goes, R9 together.
-TEXT ·sift256(SB), NOSPLIT, $72-64
+TEXT ·sift256(SB), NOSPLIT, $40-64
 	MOVQ buckets+0(FP), DI
 	MOVQ text_base+8(FP), SI
 	MOVQ places+24(FP), DX
@@ -167,7 +180,7 @@ TEXT ·sift256(SB), NOSPLIT, $72-64
 	MOVQ to+40(FP), R8
 	MOVQ together+48(FP), R9
 	LEAQ (DX)(CX*4), R10
-	MOVQ R10, first-72(SP)
+	MOVQ R10, first-40(SP)
 
 	VBROADCASTI128 besideHigh<>(SB), Y8
 	VBROADCASTI128 besideLow<>(SB), Y9
@@ -178,7 +191,7 @@ TEXT ·sift256(SB), NOSPLIT, $72-64
 
 places:
 	// The text from siftBack bytes before each place on: two bytes and two of the gram, the other two and two behind it, four more.
-	LEAQ (DX)(CX*4), R11
+	VMOVDQU (DX)(CX*4), Y7
 	ROWS(-2(SI), 1)
 	VPSRLD $16, Y0, Y3
 	VPSLLD $16, Y1, Y4
@@ -195,8 +208,7 @@ places:
 	VPSRLD $6, Y3, Y13
 	VPAND Y12, Y13, Y13
 	VPSRLD $16, Y3, Y3
-	VPADDD Y3, Y3, Y3
-	VMOVDQU Y3, twice-32(SP) // the number of its bucket, twice
+	VPADDD Y3, Y3, Y7 // the number of its bucket, twice
 
 	// The kinds of what stands before: of words, in one case, or zero, and before a zero there is none.
 	VPXOR Y15, Y15, Y15
@@ -221,13 +233,12 @@ places:
 	VPSRLW $11, Y0, Y15
 	VPMULLW Y2, Y1, Y1
 	VPSRLW $11, Y1, Y1
-	VMOVDQU Y1, pairs-64(SP)
+	VMOVDQU Y1, pairs-32(SP)
 
 	// The cells of its bucket, which has sixteen bytes.
-	LEAQ twice-32(SP), R11
 	ROWS((DI), 8)
 	ASKED(Y0, Y15)
-	VMOVDQU pairs-64(SP), Y4
+	VMOVDQU pairs-32(SP), Y4
 	VPSRLD $16, Y4, Y5
 	ASKED(Y1, Y4)
 	ASKED(Y2, Y5)
@@ -250,7 +261,7 @@ more:
 	JLT places
 
 	VZEROUPPER
-	SUBQ first-72(SP), R10
+	SUBQ first-40(SP), R10
 	SHRQ $2, R10
 	MOVQ R10, kept+56(FP)
 	RET
