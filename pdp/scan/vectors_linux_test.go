@@ -13,6 +13,7 @@ func TestVectors_TouchNothingElse(t *testing.T) {
 }
 
 func touchNothingElse(t *testing.T) {
+	t.Helper()
 	for _, behind := range []bool{true, false} {
 		gate := &gramGate{
 			bitmap:  &fenced[[bitmapWords]uint64](t, 1, behind)[0],
@@ -107,6 +108,7 @@ func TestVectors_FollowTailsInTheTextAlone(t *testing.T) {
 }
 
 func followTailsInTheTextAlone(t *testing.T) {
+	t.Helper()
 	g := newGenerator(65)
 	const most = 40
 	for _, behind := range []bool{true, false} {

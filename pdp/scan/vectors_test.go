@@ -110,6 +110,7 @@ func TestVectors_MarkAsOneByOneDoes(t *testing.T) {
 }
 
 func markAsOneByOneDoes(t *testing.T) {
+	t.Helper()
 	g := newGenerator(5)
 	text := make([]byte, 2*gramBatch+100)
 	for i := range text {
@@ -180,6 +181,7 @@ func TestVectors_FollowTailsAsOneByOneDoes(t *testing.T) {
 }
 
 func followTailsAsOneByOneDoes(t *testing.T) {
+	t.Helper()
 	g := newGenerator(64)
 	kept := 0
 	for round := range 2000 {
@@ -207,6 +209,7 @@ func TestVectors_StopWhenThatIsEnough(t *testing.T) {
 }
 
 func stopWhenThatIsEnough(t *testing.T) {
+	t.Helper()
 	text := strings.Repeat("abcd", 100)
 	g := emptyGate()
 	h := gramHash(uint32(loadAcross(text, 0)) | foldWord)
