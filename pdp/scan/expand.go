@@ -19,15 +19,27 @@ const (
 // setID is a set of bytes, by the number that the planner gave it.
 type setID uint32
 
-// route is one route in which a match can go on from a place in its pattern: a set for each byte. Its sets are never
-// written once they are there, so routes share them.
+// routeByte is a byte of a route: what it may be, and how often the gram that ends with it stands in ordinary text, which is
+// not known of the first three, nor where the gram has very many spellings.
+type routeByte struct {
+	set   setID
+	share float32
+}
+
+const unknownShare = -1
+
+func (b routeByte) same(o routeByte) bool { return b.set == o.set }
+
+// route is one route in which a match can go on from a place in its pattern, byte by byte. Its bytes are never written once they
+// are there, so routes share them.
 type route struct {
-	sets []setID
-	rest *cont
+	bytes []routeByte
+	rest  *cont
 	// bounded says that an assertion stands before the first byte, which a word character before it refutes if it is a
 	// word character itself: \b, or the begin of line or text.
 	bounded bool
 	frozen  bool       // it goes on, but nobody knows how
+	known   int32      // bytes of which inside knows
 	chosen  bool       // grams has what was chosen for the route as it is
 	inside  gramChoice // of the grams that do not reach over its ends
 	grams   gramChoice
@@ -35,7 +47,7 @@ type route struct {
 
 // alone says that a word character before the route refutes it.
 func (pl *planner) alone(r *route) bool {
-	return r.bounded && len(r.sets) > 0 && !pl.sets[r.sets[0]].intersects(aroundWords)
+	return r.bounded && len(r.bytes) > 0 && !pl.sets[r.bytes[0].set].intersects(aroundWords)
 }
 
 // aroundWords are the bytes that are no word characters.
@@ -74,7 +86,7 @@ func (pl *planner) expand(nodes *cont) []route {
 		grown := false
 		for i := range routes {
 			w := &routes[i]
-			if w.frozen || w.rest == nil || len(w.sets) >= rareBytes && w.inside.total() < rareCost {
+			if w.frozen || w.rest == nil || len(w.bytes) >= rareBytes && w.inside.total() < rareCost {
 				longer = append(longer, *w)
 				continue
 			}
@@ -88,12 +100,12 @@ func (pl *planner) expand(nodes *cont) []route {
 			}
 			grown = true
 			longer = x.out
-			for i := range longer[from:] {
-				pl.consider(&longer[from+i], len(w.sets))
-			}
 		}
-		if longer = undominated(longer); len(longer) > maxRoutes {
+		if longer = pl.undominated(longer); len(longer) > maxRoutes {
 			break // as far as it went is good too
+		}
+		for i := range longer {
+			pl.consider(&longer[i])
 		}
 		routes, longer = longer, routes
 		if !grown {
@@ -105,21 +117,41 @@ func (pl *planner) expand(nodes *cont) []route {
 }
 
 // undominated drops the routes that go on from where another one ends: whoever takes them takes that one too.
-func undominated(routes []route) []route {
-	var ended []route // by value, for the routes move
+func (pl *planner) undominated(routes []route) []route {
+	pl.ended = pl.ended[:0]
 	for i := range routes {
 		if r := &routes[i]; r.frozen || r.rest == nil {
-			ended = append(ended, *r)
+			pl.ended = append(pl.ended, routeEnd{r.bytes, r.bounded})
 		}
 	}
-	if len(ended) == 0 {
+	if len(pl.ended) == 0 {
 		return routes
 	}
-	return slices.DeleteFunc(routes, func(r route) bool {
-		return slices.ContainsFunc(ended, func(o route) bool {
-			return o.bounded == r.bounded && len(o.sets) < len(r.sets) && slices.Equal(o.sets, r.sets[:len(o.sets)])
-		})
-	})
+	n := 0
+	for i := range routes {
+		if !pl.dominated(&routes[i]) {
+			if n < i {
+				routes[n] = routes[i]
+			}
+			n++
+		}
+	}
+	return routes[:n]
+}
+
+// routeEnd is what there is of a route that goes on no further.
+type routeEnd struct {
+	bytes   []routeByte
+	bounded bool
+}
+
+func (pl *planner) dominated(r *route) bool {
+	for i := range pl.ended {
+		if o := &pl.ended[i]; o.bounded == r.bounded && len(o.bytes) < len(r.bytes) && slices.EqualFunc(o.bytes, r.bytes[:len(o.bytes)], routeByte.same) {
+			return true
+		}
+	}
+	return false
 }
 
 // expander takes one route one rune further.
@@ -132,9 +164,9 @@ type expander struct {
 }
 
 // add notes a route in which it goes on.
-func (x *expander) add(sets []setID, rest *cont, bounded bool) {
+func (x *expander) add(bytes []routeByte, rest *cont, bounded bool) {
 	x.made++
-	x.out = append(x.out, route{sets: sets, rest: rest, bounded: bounded, inside: x.from.inside})
+	x.out = append(x.out, route{bytes: bytes, rest: rest, bounded: bounded, known: x.from.known, inside: x.from.inside})
 }
 
 func (x *expander) advance(at *cont, bounded bool, depth int) {
@@ -146,7 +178,7 @@ func (x *expander) advance(at *cont, bounded bool, depth int) {
 		return
 	}
 	if at == nil {
-		x.add(x.from.sets, nil, bounded)
+		x.add(x.from.bytes, nil, bounded)
 		return
 	}
 	re, next, then := at.re, at.next, x.pl.then
@@ -155,7 +187,7 @@ func (x *expander) advance(at *cont, bounded bool, depth int) {
 	case syntax.OpEmptyMatch, syntax.OpEndLine, syntax.OpEndText, syntax.OpNoWordBoundary:
 		x.advance(next, bounded, depth+1)
 	case syntax.OpBeginLine, syntax.OpBeginText, syntax.OpWordBoundary:
-		x.advance(next, bounded || len(x.from.sets) == 0, depth+1)
+		x.advance(next, bounded || len(x.from.bytes) == 0, depth+1)
 	case syntax.OpLiteral:
 		rest := next
 		if len(re.Rune) > at.done+1 {
@@ -213,10 +245,12 @@ func (x *expander) class(seqs [][]setID, rest *cont, bounded bool) {
 		return
 	}
 	for _, seq := range seqs {
-		sets := x.pl.runs.take(len(x.from.sets) + len(seq))
-		copy(sets, x.from.sets)
-		copy(sets[len(x.from.sets):], seq)
-		x.add(sets, rest, bounded)
+		bytes := x.pl.bytes.take(len(x.from.bytes) + len(seq))
+		n := copy(bytes, x.from.bytes)
+		for i, set := range seq {
+			bytes[n+i] = routeByte{set, unknownShare}
+		}
+		x.add(bytes, rest, bounded)
 	}
 }
 

@@ -122,14 +122,13 @@ var frequency = func() (f struct {
 
 // foldedSet is a set of folded bytes, by kind, each with how much of the kind it has.
 type foldedSet struct {
-	share [byteKinds]float32
-	kinds []uint8
-	bytes []byte // the folded bytes themselves
-	set   byteset
-	// common is the share of all bytes that are of the set.
-	common float32
+	bytes  []byte // the folded bytes themselves
+	kinds  []uint8
+	set    byteset
+	passes float32             // how likely a byte of the set is taken to stand where one is wanted
 	number uint16              // the planner's
 	at     [gramBytes][]uint64 // see commonAt
+	share  [byteKinds]float32
 }
 
 func foldSet(s byteset) *foldedSet {
@@ -151,9 +150,11 @@ func foldSet(s byteset) *foldedSet {
 			out.set.add(f, f)
 		}
 	}
+	common := float32(0) // the share of all bytes that are of the set
 	for _, k := range out.kinds {
-		out.common += frequency.one[k] * out.share[k]
+		common += frequency.one[k] * out.share[k]
 	}
+	out.passes = min(1, 4*common)
 	return out
 }
 
@@ -226,10 +227,7 @@ func (f *foldedSet) commonAt(place int) []uint64 {
 
 // gramShare estimates how many of the places of an ordinary text begin with one of the grams.
 func gramShare(gram *[gramBytes]*foldedSet) float32 {
-	n := 1
-	for _, s := range gram {
-		n *= len(s.bytes)
-	}
+	n := spellings(gram)
 	first := gram[0].commonAt(0)
 	second, third, fourth := gram[1].commonAt(1)[:len(first)], gram[2].commonAt(2)[:len(first)], gram[3].commonAt(3)[:len(first)]
 	common, rest := float32(0), n
@@ -262,24 +260,25 @@ func gramWords(gram *[gramBytes]*foldedSet) []uint32 {
 
 // bigramShare is the same by pairs alone.
 func bigramShare(gram *[gramBytes]*foldedSet) float32 {
-	var now [byteKinds]float32
-	for _, k := range gram[0].kinds {
-		now[k] = frequency.one[k] * gram[0].share[k]
+	var room [2][byteKinds]float32
+	last, now := gram[0], room[0][:len(gram[0].kinds)] // as many as the kinds, and in their order
+	for i, k := range last.kinds {
+		now[i] = frequency.one[k] * last.share[k]
 	}
-	last := gram[0]
-	for _, set := range gram[1:] {
-		var next [byteKinds]float32
-		for _, k := range set.kinds {
-			for _, j := range last.kinds {
-				next[k] += now[j] * frequency.after[j][k]
+	for turn, set := range gram[1:] {
+		next := room[(turn+1)%2][:len(set.kinds)]
+		for i, k := range set.kinds {
+			after := float32(0)
+			for j, before := range last.kinds {
+				after += now[j] * frequency.after[before][k]
 			}
-			next[k] *= set.share[k]
+			next[i] = after * set.share[k]
 		}
-		now, last = next, set
+		last, now = set, next
 	}
 	sum := float32(0)
-	for _, k := range last.kinds {
-		sum += now[k]
+	for _, share := range now {
+		sum += share
 	}
 	return sum
 }

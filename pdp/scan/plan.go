@@ -2,6 +2,7 @@ package scan
 
 import (
 	"fmt"
+	"math"
 	"regexp/syntax"
 	"slices"
 )
@@ -93,7 +94,7 @@ func (pl *planner) planFor(re *syntax.Regexp) (plans []plan, detail string) {
 	nodes := flatten(nil, re)
 	whole, found := pl.cheapest(nodes)
 	if !found || whole.cost > fairCost {
-		if branches, sum := pl.branches(nodes, maxBranches); branches != nil && (!found || sum < whole.cost) {
+		if branches, sum := pl.branches(nodes, maxBranches, mostOf(whole, found)); branches != nil {
 			if sum > maxCost {
 				whole.cost, found = sum, true
 			} else {
@@ -116,8 +117,18 @@ func (pl *planner) planFor(re *syntax.Regexp) (plans []plan, detail string) {
 // maxBranches is into how many patterns one may be divided.
 const maxBranches = 24
 
-// branches divides a pattern at its alternations: each branch with what stands around it is a pattern by itself.
-func (pl *planner) branches(nodes []*syntax.Regexp, most int) (best []draft, cost float32) {
+// mostOf is what it may cost to do without a plan, if one was found.
+func mostOf(d draft, found bool) float32 {
+	if !found {
+		return math.MaxFloat32
+	}
+	return d.cost
+}
+
+// branches divides a pattern at its alternations, if that costs less than below: each branch with what stands around it is a
+// pattern by itself.
+func (pl *planner) branches(nodes []*syntax.Regexp, most int, below float32) (best []draft, cost float32) {
+	cost = below
 	for i, node := range nodes {
 		if node.Op != syntax.OpAlternate || len(node.Sub) > most {
 			continue
@@ -132,17 +143,17 @@ func (pl *planner) branches(nodes []*syntax.Regexp, most int) (best []draft, cos
 			of := []draft{p}
 			c := p.cost
 			if !found || p.cost > fairCost {
-				if deeper, deep := pl.branches(with, most/len(node.Sub)); deeper != nil && (!found || deep < p.cost) {
+				if deeper, deep := pl.branches(with, most/len(node.Sub), mostOf(p, found)); deeper != nil {
 					of, c, found = deeper, deep, true
 				}
 			}
-			if !found {
+			if sum += c; !found || sum >= cost {
 				plans = nil
 				break
 			}
-			plans, sum = append(plans, of...), sum+c
+			plans = append(plans, of...)
 		}
-		if plans != nil && (best == nil || sum < cost) {
+		if plans != nil {
 			best, cost = plans, sum
 		}
 	}
@@ -204,7 +215,7 @@ func (pl *planner) tail(nodes []*syntax.Regexp, first bool) []draft {
 	plans, known := pl.tails[string(key)]
 	if !known {
 		pl.conts.reset() // what the place before took
-		pl.runs.reset()
+		pl.bytes.reset()
 		var rest *cont
 		for _, node := range slices.Backward(nodes) {
 			rest = pl.then(node, rest, 0)
@@ -293,10 +304,10 @@ func (pl *planner) bytePlan(routes []route) (draft, bool) {
 	p := draft{plan: plan{kind: planByte, cost: byteCost + 2*perKB*hitCost*frequency.one[kindOf(foldByte(rareByte))]}}
 	for i := range routes {
 		r := &routes[i]
-		if len(r.sets) == 0 || pl.sets[r.sets[0]] != rareByteSet {
+		if len(r.bytes) == 0 || pl.sets[r.bytes[0].set] != rareByteSet {
 			return draft{}, false
 		}
-		p.drafted = append(p.drafted, draftedRoute{sets: r.sets, alone: pl.alone(r)})
+		p.drafted = append(p.drafted, draftedRoute{bytes: r.bytes, alone: pl.alone(r)})
 	}
 	return p, len(routes) > 0
 }
@@ -312,8 +323,8 @@ func (pl *planner) headPlan(routes []route, kind planKind, cost float32, wanted 
 	for i := range routes {
 		w := &routes[i]
 		at := -1
-		for i := range min(len(w.sets), maxHeadroom+1) {
-			set := pl.sets[w.sets[i]]
+		for i := range min(len(w.bytes), maxHeadroom+1) {
+			set := pl.sets[w.bytes[i].set]
 			inside := set
 			for j := range inside {
 				inside[j] &^= wanted[j]
@@ -329,10 +340,10 @@ func (pl *planner) headPlan(routes []route, kind planKind, cost float32, wanted 
 		switch {
 		case at < 0,
 			kind == planDigits && at == 0 && !w.bounded, // else a match could begin amidst digits
-			kind == planLead && at+1 >= len(w.sets):
+			kind == planLead && at+1 >= len(w.bytes):
 			return draft{}, false
 		}
-		p.drafted = append(p.drafted, draftedRoute{w.sets, at, 0, pl.alone(w)})
+		p.drafted = append(p.drafted, draftedRoute{w.bytes, at, 0, pl.alone(w)})
 	}
 	return p, len(routes) > 0
 }

@@ -12,9 +12,9 @@ type planner struct {
 	sets   []byteset    // by id
 	folded []*foldedSet // by id; those of equal bytes are one
 	folds  map[byteset]*foldedSet
-	shares map[gramKey]float32
-	wild   *foldedSet // of any byte
-	apart  *foldedSet // of those around words
+	shares wordMap[float32] // of grams, by the numbers of their folded sets
+	wild   *foldedSet       // of any byte
+	apart  *foldedSet       // of those around words
 
 	letters map[letterKey][][]setID
 
@@ -25,8 +25,9 @@ type planner struct {
 
 	// Of the place of it that is looked at.
 	conts  arena[cont]
-	runs   arena[setID] // the sets of routes
+	bytes  arena[routeByte] // of routes
 	routes [2][]route
+	ended  []routeEnd
 	groups prefixes
 }
 
@@ -43,8 +44,7 @@ func newPlanner() *planner {
 // forget begins afresh.
 func (pl *planner) forget() {
 	*pl = planner{
-		ids: make(map[byteset]setID), folds: make(map[byteset]*foldedSet), shares: make(map[gramKey]float32),
-		letters: make(map[letterKey][][]setID),
+		ids: make(map[byteset]setID), folds: make(map[byteset]*foldedSet), letters: make(map[letterKey][][]setID),
 	}
 	pl.wild, pl.apart = pl.fold(anyByte), pl.fold(aroundWords)
 	pl.begin()
@@ -57,7 +57,7 @@ func (pl *planner) begin() {
 	}
 	pl.nodes, pl.tails, pl.classes = make(map[*syntax.Regexp]int), make(map[string][]draft), make(map[*syntax.Regexp][][]setID)
 	pl.conts.reset()
-	pl.runs.reset()
+	pl.bytes.reset()
 }
 
 // id numbers a set.
@@ -80,20 +80,17 @@ func (pl *planner) id(s byteset) setID {
 
 func (pl *planner) fold(s byteset) *foldedSet { return pl.folded[pl.id(s)] }
 
-// gramKey is a gram, by the numbers of its folded sets.
-type gramKey uint64
-
+// share is gramShare, remembered.
 func (pl *planner) share(gram *[gramBytes]*foldedSet) float32 {
-	key := gramKey(0)
+	key := uint64(0)
 	for _, f := range gram {
-		key = key<<16 | gramKey(f.number)
+		key = key<<16 | uint64(f.number)
 	}
-	p, known := pl.shares[key]
+	p, known := pl.shares.at(key)
 	if !known {
-		p = gramShare(gram)
-		pl.shares[key] = p
+		*p = gramShare(gram)
 	}
-	return p
+	return *p
 }
 
 // draft is a plan whose routes are still made of numbers of the planner.
@@ -104,22 +101,22 @@ type draft struct {
 
 // draftedRoute is a plannedRoute.
 type draftedRoute struct {
-	sets      []setID
+	bytes     []routeByte
 	even, odd int
 	alone     bool
 }
 
-// own takes the sets of a draft out of the arena, which is for one place of a pattern: a long one has thousands.
+// own takes the bytes of a draft out of the arena, which is for one place of a pattern: a long one has thousands.
 func (d *draft) own() {
 	n := 0
-	for _, r := range d.drafted {
-		n += len(r.sets)
+	for i := range d.drafted {
+		n += len(d.drafted[i].bytes)
 	}
-	all := make([]setID, 0, n)
+	all := make([]routeByte, 0, n)
 	for i := range d.drafted {
 		from := len(all)
-		all = append(all, d.drafted[i].sets...)
-		d.drafted[i].sets = slices.Clip(all[from:])
+		all = append(all, d.drafted[i].bytes...)
+		d.drafted[i].bytes = slices.Clip(all[from:])
 	}
 }
 
@@ -134,14 +131,14 @@ func (pl *planner) finished(drafts ...draft) []plan {
 		}
 		n := 0
 		for _, r := range d.drafted {
-			n += len(r.sets)
+			n += len(r.bytes)
 		}
 		sets := make([]byteset, 0, n)
 		routes := make([]plannedRoute, len(d.drafted))
 		for j, r := range d.drafted {
 			from := len(sets)
-			for _, id := range r.sets {
-				sets = append(sets, pl.sets[id])
+			for _, b := range r.bytes {
+				sets = append(sets, pl.sets[b.set])
 			}
 			routes[j] = plannedRoute{slices.Clip(sets[from:]), r.even, r.odd, r.alone}
 		}

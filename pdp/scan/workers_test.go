@@ -198,8 +198,8 @@ func TestThreat_E1_APlannerHoldsOnePlaceOfAPatternAtATime(t *testing.T) {
 	pl := newPlanner()
 	pl.planFor(tree)
 	held := 0
-	for _, chunk := range pl.runs.full {
-		held += 4 * len(chunk)
+	for _, chunk := range pl.bytes.full {
+		held += 8 * len(chunk)
 	}
 	for _, chunk := range pl.conts.full {
 		held += 32 * len(chunk)
