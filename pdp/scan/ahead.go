@@ -12,12 +12,16 @@ type ahead struct {
 	// seqs are the sequences of bytes that an instruction reads, by instruction.
 	seqs          [][][]byteset
 	threads, next []aheadThread
+	sets          []byteset
 	seen          []aheadSeen // by instruction
 	pass          uint32
 }
 
-// aheadSeen has the pass in which closure was there, by limit and by what stood before.
-type aheadSeen [3][3]uint32
+// aheadSeen says with which limits, and behind what, closure was there in a pass.
+type aheadSeen struct {
+	pass uint32
+	with uint16
+}
 
 // aheadThread is amidst one of the sequences of an instruction.
 type aheadThread struct {
@@ -45,21 +49,43 @@ const (
 
 // newAhead is for routes that begin at some nodes, or nil.
 func newAhead(nodes []*syntax.Regexp) *ahead {
-	tree := &syntax.Regexp{Op: syntax.OpConcat, Sub: nodes}
-	prog, err := syntax.Compile(tree.Simplify())
+	begin, _ := beginOf(&syntax.Regexp{Op: syntax.OpConcat, Sub: nodes}, aheadBytes+1)
+	prog, err := syntax.Compile(begin.Simplify())
 	if err != nil {
 		return nil
 	}
 	return aheadOf(prog)
 }
 
+// beginOf is a regex that goes on as another one does for its first runes, and says how many fewer than those it may take. To
+// compile a long repeat takes much longer than to look at its begin.
+func beginOf(re *syntax.Regexp, runes int) (begin *syntax.Regexp, missing int) {
+	switch {
+	case re.Op == syntax.OpRepeat && re.Max > runes && minLength(re.Sub[0]) > 0:
+		re = &syntax.Regexp{Op: syntax.OpRepeat, Flags: re.Flags, Min: min(re.Min, runes), Max: runes, Sub: re.Sub}
+	case re.Op == syntax.OpRepeat && re.Max < 0 && re.Min > runes && minLength(re.Sub[0]) > 0:
+		re = &syntax.Regexp{Op: syntax.OpRepeat, Flags: re.Flags, Min: runes, Max: runes, Sub: re.Sub}
+	case re.Op == syntax.OpConcat:
+		concat := &syntax.Regexp{Op: syntax.OpConcat, Flags: re.Flags}
+		for _, sub := range re.Sub {
+			if runes <= 0 {
+				break
+			}
+			sub, runes = beginOf(sub, runes)
+			concat.Sub = append(concat.Sub, sub)
+		}
+		return concat, runes
+	}
+	return re, runes - minLength(re)
+}
+
 func aheadOf(prog *syntax.Prog) *ahead {
 	return &ahead{prog: prog, seqs: make([][][]byteset, len(prog.Inst)), seen: make([]aheadSeen, len(prog.Inst))}
 }
 
-// behind gives the sets of a route and of the bytes behind it, as long as they say something.
+// behind gives the sets of a route and of the bytes behind it, as long as they say something. They are good until the next call.
 func (a *ahead) behind(route []byteset) []byteset {
-	sets := slices.Clone(route)
+	a.sets = append(a.sets[:0], route...)
 	a.threads = a.threads[:0]
 	a.pass++
 	a.threads = a.follow(a.threads, uint32(a.prog.Start), anyByte, anyLimit)
@@ -79,10 +105,10 @@ func (a *ahead) behind(route []byteset) []byteset {
 			break
 		}
 		if i >= len(route) {
-			sets = append(sets, may)
+			a.sets = append(a.sets, may)
 		}
 	}
-	return sets
+	return a.sets
 }
 
 // step lets a thread read one byte of those allowed, and gives those that it may read.
@@ -146,11 +172,14 @@ const (
 
 // closure is follow once it is known what stands before, which matters to boundaries only.
 func (a *ahead) closure(threads []aheadThread, pc uint32, behind int, limit aheadLimit) []aheadThread {
-	seen := &a.seen[pc][limit][behind]
-	if *seen == a.pass {
+	seen, with := &a.seen[pc], uint16(1)<<(3*int(limit)+behind)
+	if seen.pass != a.pass {
+		*seen = aheadSeen{pass: a.pass}
+	}
+	if seen.with&with != 0 {
 		return threads
 	}
-	*seen = a.pass
+	seen.with |= with
 	in := &a.prog.Inst[pc]
 	switch in.Op {
 	case syntax.InstAlt, syntax.InstAltMatch:
@@ -187,6 +216,10 @@ func (a *ahead) closure(threads []aheadThread, pc uint32, behind int, limit ahea
 func (a *ahead) sequences(pc uint32) [][]byteset {
 	if a.seqs[pc] == nil {
 		in := &a.prog.Inst[pc]
+		if before := pc - 1; pc > 0 && a.seqs[before] != nil && sameRunes(in, &a.prog.Inst[before]) {
+			a.seqs[pc] = a.seqs[before] // a repeat
+			return a.seqs[pc]
+		}
 		ranges := in.Rune
 		if len(ranges) == 1 {
 			ranges = literalRanges(ranges[0], syntax.Flags(in.Arg))

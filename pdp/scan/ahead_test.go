@@ -1,7 +1,10 @@
 package scan
 
 import (
+	"fmt"
 	"regexp/syntax"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -47,6 +50,33 @@ func TestAhead_KnowsWhatMayStandBehindARoute(t *testing.T) {
 			if behind.has(c.not[i]) {
 				t.Errorf("%s: %q can't be behind %q", c.expr, c.not[i], c.route)
 			}
+		}
+	}
+}
+
+// TestAhead_TheBeginOfAPatternIsEnough: what is behind its routes is what it is behind those of the whole pattern.
+func TestAhead_TheBeginOfAPatternIsEnough(t *testing.T) {
+	exprs := []string{
+		`[a-f]{14}xyz`, `[a-f]{15}xyz`, `[a-f]{16}xyz`, `[a-f]{17}xyz`, `x{15,18}y`, `x{16,}y`, `x{17,}y`, `x{2,40}y`, `(?:ab|c){9,40}d`, `(?:a?b?){20}c`,
+		`(?:x{3}y){7}z{30}`, `é{8}x{20}`, `(?:a{12}|b{20})c{4}d`, `a(?:b{7}c){0,30}d`, `[é-ü]{15}\b-x{20}`, `a{14}\b.{30}`, `a{15}\b-{30}`, `a{16}\b-`,
+	}
+	// As many ways to go on as are too many to follow, behind the last byte that is looked at.
+	var ways []string
+	for i := range aheadThreads {
+		ways = append(ways, fmt.Sprintf("[%c%c]!", 'A'+i%2, 'a'+i/2))
+	}
+	exprs = append(exprs, `x{16,40}(?:`+strings.Join(ways, "|")+`)`, `x{16}(?:`+strings.Join(append(ways, "z"), "|")+`)`)
+	for _, tree := range treesToPlan(t) {
+		exprs = append(exprs, tree.String())
+	}
+	for _, expr := range exprs {
+		tree, err := syntax.Parse(expr, syntax.Perl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, want := newAhead(flatten(nil, tree)).behind(nil), aheadOf(programOf(t, expr)).behind(nil)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %x, want %x", expr, got, want)
 		}
 	}
 }
