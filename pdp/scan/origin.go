@@ -97,7 +97,7 @@ func (t *tracer) of(i int) []edit {
 	case wayURLs:
 		w.urls()
 	case wayRuns:
-		(&runs{w: w, unzip: unzip{room: n.room}}).decode()
+		(&runs{w: w, runSeeker: runSeeker{marks: &t.v.scratch.marks}, unzip: unzip{room: n.room}}).decode()
 	case wayName:
 		w.replace(0, 0, t.v.texts[n.leaf].Key+afterName)
 	case wayJoined, wayDashed:

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -22,6 +23,7 @@ type runs struct {
 	kind kinds
 	raw  []byte // what a run decodes to, until the next is tried
 	line []byte // lines of a run, joined
+	runSeeker
 	unzip
 }
 
@@ -31,7 +33,8 @@ func (d *runs) decode() kinds {
 	d.kind = 0
 	// Lines of one block, s[block:apart], are tried together once and not again: that would be quadratic.
 	block, apart := 0, 0
-	for i, end := nextRun(s, 0); i < len(s); i, end = nextRun(s, max(end, d.w.done)) {
+	d.seek(s)
+	for i, end := d.next(0); i < len(s); i, end = d.next(max(end, d.w.done)) {
 		if i >= apart {
 			block, apart = i, linesEnd(s, i, end)
 			if apart > end {
@@ -54,20 +57,43 @@ func (d *runs) decode() kinds {
 	return d.kind
 }
 
-// nextRun finds the next run of base64 characters that is long enough to be one. Any run of 12 has a character at
-// each twelfth place, so most of a text is never looked at.
-func nextRun(s string, i int) (from, to int) {
-	for i+minBase64 <= len(s) {
-		at := i + minBase64 - 1
-		for at >= i && inBase64[s[at]] {
-			at--
+// runSeeker finds the runs of base64 characters that are long enough to be one: they are what tokens are made of. Of a batch of
+// the text it has marks at a time.
+type runSeeker struct {
+	text  string
+	marks *markWork
+	batch int // where the marked batch begins
+}
+
+// seek begins with a text.
+func (k *runSeeker) seek(text string) {
+	k.text = text
+	k.mark(0)
+}
+
+// mark marks the batch that begins at a place.
+func (k *runSeeker) mark(from int) {
+	k.batch = from
+	k.marks.mark(k.text, from)
+}
+
+// next is the first run from a place on at which one ended, if it is amidst any.
+func (k *runSeeker) next(i int) (from, to int) {
+	const ahead = blockBytes - minBase64 + 1 // a run that begins so far ahead is seen to be long enough
+	for ; i+minBase64 <= len(k.text); i += ahead {
+		if i >= k.batch+markBatch {
+			k.mark(i &^ (markBatch - 1))
 		}
-		if at < i {
-			return i, runEnd(s, i+minBase64)
+		x := k.marks.from(k.batch, i, tokenMarks)
+		x &= x >> 1
+		x &= x >> 2
+		x &= x >> 4
+		if x &= x >> 4; x != 0 { // twelve in a row
+			i += bits.TrailingZeros64(x)
+			return i, k.marks.end(k.text, k.batch, i, tokenMarks, &runBytes)
 		}
-		i = at + 1
 	}
-	return len(s), len(s)
+	return len(k.text), len(k.text)
 }
 
 func (d *runs) put(from, to int, text []byte, kind kinds) {
@@ -100,9 +126,9 @@ func (d *runs) decodePieces(from, to, least int) {
 	for _, separators := range separatorsIn(s[from:to]) {
 		found := false
 		for start := from; start < to; {
-			end := to
-			if at := strings.IndexAny(s[start:to], separators); at >= 0 {
-				end = start + at
+			end := start
+			for end < to && joints[s[end]]&separators == 0 {
+				end++
 			}
 			if end-start >= least {
 				if text, kind := d.decodeRun(s[start:end]); kind != 0 {
@@ -120,33 +146,50 @@ func (d *runs) decodePieces(from, to, least int) {
 			return
 		}
 	}
-	for start := from; to-start >= minHex; { // hex within a word, as in `0x6768…`
-		end := start
-		for end < to && unhex(s[end]) >= 0 {
-			end++
-		}
+	for start, end := hexIn(s[:to], from); start < to; start, end = hexIn(s[:to], end) { // hex within a word, as in `0x6768…`
 		if text := d.fromHex(s[start:end]); text != nil {
 			d.put(start, start+(end-start)&^1, text, kindHex)
 		}
-		start = end + 1
 	}
 }
 
-// separatorsIn are the ways in which a run may come apart: at the characters of either alphabet alone, or of both.
-func separatorsIn(run string) []string {
-	in := 0
-	for i := range len(run) {
-		switch run[i] {
-		case '-', '_':
-			in |= 1
-		case '+', '/':
-			in |= 2
+// hexIn finds the next hex digits that are enough to be a run, as nextRun does.
+func hexIn(s string, i int) (from, to int) {
+	for i+minHex <= len(s) {
+		at := i + minHex - 1
+		for at >= i && unhex(s[at]) >= 0 {
+			at--
 		}
+		if at < i {
+			for to = i + minHex; to < len(s) && unhex(s[to]) >= 0; {
+				to++
+			}
+			return i, to
+		}
+		i = at + 1
+	}
+	return len(s), len(s)
+}
+
+// The characters that only one of the alphabets has.
+const (
+	urlJoint = 1 << iota // - and _
+	oldJoint             // + and /
+)
+
+// joints says of which kind a character is.
+var joints = [256]uint8{'-': urlJoint, '_': urlJoint, '+': oldJoint, '/': oldJoint}
+
+// separatorsIn are the ways in which a run may come apart: at the characters of either alphabet alone, or of both.
+func separatorsIn(run string) []uint8 {
+	in := uint8(0)
+	for i := range len(run) {
+		in |= joints[run[i]]
 	}
 	return separators[in]
 }
 
-var separators = [4][]string{nil, {"-_"}, {"+/"}, {"-_", "+/", "+/-_"}}
+var separators = [4][]uint8{nil, {urlJoint}, {oldJoint}, {urlJoint, oldJoint, urlJoint | oldJoint}}
 
 // decodeRun decodes one run if it holds text. A run may begin with characters that do not belong to the
 // encoding, so every alignment is tried.
@@ -158,18 +201,23 @@ func (d *runs) decodeRun(run string) (text []byte, kind kinds) {
 			}
 		}
 	}
-	for skip := range 4 {
-		if len(run)-skip < minBase64 {
-			return nil, 0
-		}
-		if text = d.fromBase64(run[skip:]); text != nil {
-			if strings.ContainsAny(run, "-_") {
-				return d.unpacked(text, kindBase64URL)
-			}
-			return d.unpacked(text, kindBase64)
+	if text = d.fromAnywhere(run); text == nil {
+		return nil, 0
+	}
+	if strings.ContainsAny(run, "-_") {
+		return d.unpacked(text, kindBase64URL)
+	}
+	return d.unpacked(text, kindBase64)
+}
+
+// fromAnywhere decodes base64 from the first of the places where it holds text.
+func (d *runs) fromAnywhere(run string) (text []byte) {
+	for skips := mayHold(run); skips != 0; skips &= skips - 1 {
+		if text = d.fromBase64(run[bits.TrailingZeros(skips):]); text != nil {
+			return text
 		}
 	}
-	return nil, 0
+	return nil
 }
 
 // unpacked is what was decoded, or what is packed in it.
@@ -215,7 +263,7 @@ func (d *runs) fromBase64(s string) []byte {
 		s = s[:len(s)-1]
 	}
 	d.raw = slices.Grow(d.raw[:0], len(s)*3/4+2)
-	b, check := d.raw, textCheck{most: len(s) * 3 / 4 / 10}
+	b, check := d.raw, textCheck{most: mostBad(len(s))}
 	packed := strings.HasPrefix(s, "H4sI")
 	for i := 0; i < len(s); i += 4 {
 		four := s[i:min(i+4, len(s))]

@@ -237,7 +237,7 @@ func (v *viewer) derive(i int) {
 		v.decoded(i, wayEscapes, kind, hides)
 	}
 	w.start(text, false)
-	v.runs.w = w
+	v.runs.w, v.runs.marks = w, &v.scratch.marks
 	v.room = v.runs.room
 	kind := v.runs.decode()
 	if w.any {
