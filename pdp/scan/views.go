@@ -118,6 +118,7 @@ type view struct {
 	from  int // the view it was made of; noView if it is the text as it is
 	depth int // levels of encoding that were undone
 	way   way
+	has   traits
 	kind  kinds // what wayEscapes and wayRuns found
 	room  int   // what could be unpacked then
 }
@@ -152,8 +153,8 @@ func (v *viewer) build(texts []Text, b Budget) {
 		if t.Value == "" {
 			continue
 		}
-		text := t.Value
-		if !utf8.ValidString(text) {
+		text, has := t.Value, traitsOf(t.Value)
+		if has.has(hasWide) && !utf8.ValidString(text) {
 			text = strings.ToValidUTF8(text, "\uFFFD")
 		}
 		total += len(text)
@@ -164,7 +165,7 @@ func (v *viewer) build(texts []Text, b Budget) {
 				continue
 			}
 		}
-		if v.add(view{text: text, leaf: i, from: noView}) && !t.Name {
+		if v.add(view{text: text, leaf: i, from: noView, has: has}) && !t.Name {
 			v.strung.take(i, text)
 		}
 	}
@@ -211,12 +212,12 @@ func (v *viewer) known(n view) bool {
 
 // derive adds what a view reads as once normalised, and once decoded by one more level.
 func (v *viewer) derive(i int) {
-	text := v.views[i].text
+	text, has := v.views[i].text, v.views[i].has
 	w := &v.rewriting
 	if v.views[i].from == noView && v.name(i) {
 		return // the named view comes up itself, and decodes to what this one decodes to
 	}
-	if !isASCII(text) {
+	if has.has(hasWide) {
 		w.start(text, false)
 		w.tags()
 		if w.any {
@@ -232,25 +233,32 @@ func (v *viewer) derive(i int) {
 			}
 		}
 	}
-	w.start(text, false)
-	if kind, hides := w.escapes(v.raw[:0]); w.any {
-		v.decoded(i, wayEscapes, kind, hides)
+	if has.has(hasEscapes) {
+		w.start(text, false)
+		if kind, hides := w.escapes(v.raw[:0]); w.any {
+			v.decoded(i, wayEscapes, kind, hides)
+		}
 	}
-	w.start(text, false)
-	v.runs.w, v.runs.marks = w, &v.scratch.marks
-	v.room = v.runs.room
-	kind := v.runs.decode()
-	if w.any {
-		v.decoded(i, wayRuns, kind, true)
+	if len(text) >= minBase64 {
+		w.start(text, false)
+		v.runs.w, v.runs.marks = w, &v.scratch.marks
+		v.room = v.runs.room
+		if kind := v.runs.decode(); w.any {
+			v.decoded(i, wayRuns, kind, true)
+		}
 	}
-	w.start(text, false)
-	if !w.urls() {
-		v.incomplete = true // there are more than anybody would read
+	if has.has(hasSlashes) {
+		w.start(text, false)
+		if !w.urls() {
+			v.incomplete = true // there are more than anybody would read
+		}
+		if w.any {
+			v.decoded(i, wayURLs, 0, false)
+		}
 	}
-	if w.any {
-		v.decoded(i, wayURLs, 0, false)
+	if has.has(hasDigits) {
+		v.numbers(i)
 	}
-	v.numbers(i)
 	if v.runs.over {
 		v.runs.over = false
 		v.leave(i)
@@ -262,12 +270,12 @@ func (v *viewer) derive(i int) {
 func (v *viewer) name(i int) bool {
 	n := v.views[i]
 	key := v.texts[n.leaf].Key
-	if key == "" || len(n.text) > maxNamed || strings.Contains(n.text, "\n") {
+	if key == "" || len(n.text) > maxNamed || n.has.has(hasLines) {
 		return false
 	}
 	at := len(v.names)
 	v.names = append(append(append(v.names, key...), afterName...), n.text...)
-	return v.add(view{text: stringOf(v.names[at:]), leaf: n.leaf, from: i, way: wayName})
+	return v.add(view{text: stringOf(v.names[at:]), leaf: n.leaf, from: i, way: wayName, has: n.has | traitsOf(key)})
 }
 
 const afterName = ": "
@@ -294,6 +302,7 @@ func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b
 func (v *viewer) then(i int, by way, kind kinds) view {
 	from := v.views[i]
 	n := view{text: v.rewriting.text(), leaf: from.leaf, from: i, depth: from.depth, way: by, kind: kind, room: v.room}
+	n.has = traitsOf(n.text)
 	if by != wayNormalise && by != wayName && !by.ofNumbers() {
 		n.depth++
 	}
