@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// wideMarks says whether blocks are marked by avx2Marks, where there is nothing better. Tests set it to have all else tried by
-// either.
-var wideMarks = cpu.X86.HasAVX2
+// wideMarks says whether avx2Marks and startBits do their work, where there is nothing better. Tests set it to have all else tried
+// by either.
+var wideMarks = cpu.X86.HasAVX2 && cpu.X86.HasBMI1 && cpu.X86.HasPOPCNT
 
 func markBlocks(marks []blockMarks, text string) {
 	text = text[:len(marks)*blockBytes] // the assembly does not look how long it is
@@ -37,3 +37,8 @@ func vectorMarks(marks []blockMarks, text string, kinds *[utf8.RuneSelf]uint8)
 //
 //go:noescape
 func startVectors(blocks []blockMarks, from int, numbers, runs *[markBatch]int32) (n, m int)
+
+// startBits does the same, without vectors.
+//
+//go:noescape
+func startBits(blocks []blockMarks, from int, numbers, runs *[markBatch]int32) (n, m int)

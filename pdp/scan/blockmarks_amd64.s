@@ -228,3 +228,112 @@ many:
 	VPADDD Z3, Z2, Z2
 	VMOVDQU32 Z2, 64(DI)
 	JMP stored
+
+// SIXTEENTHS leaves of the bits in X each that is the sixteenth of a run. The lowest sixteen, before which more is to be seen, may
+// be wrong.
+#define SIXTEENTHS(X, Y) \
+	LEAQ (X)(X*1), Y  \
+	ANDQ Y, X         \ // ends of two
+	LEAQ 0(X*4), Y    \
+	ANDQ Y, X         \ // of four
+	MOVQ X, Y         \
+	SHLQ $4, Y        \
+	ANDQ Y, X         \ // of eight
+	MOVQ X, Y         \
+	SHLQ $8, Y        \
+	ANDQ Y, X         \ // of sixteen
+	LEAQ (X)(X*1), Y  \
+	ANDNQ X, Y, X
+
+// PLACE stores the place of the lowest bit of AX, of which BX is the block's, behind n others. The flag of zero says whether that
+// was the last bit; LEAQ leaves it as it is.
+#define PLACE(n, at) \
+	TZCNTQ AX, R12      \
+	ADDL   BX, R12      \
+	MOVL   R12, n*4(at) \
+	BLSRQ  AX, AX
+
+// func startBits(blocks []blockMarks, from int, numbers, runs *[markBatch]int32) (n, m int)
+//
+// SI blocks, CX how many are left, DI the next place for a number, DX for a run, R8 the digits and R9 the tokens of the block
+// before, R10 where the block begins. What is stored behind the last place the next one, or nobody, reads.
+TEXT ·startBits(SB), NOSPLIT, $0-64
+	MOVQ blocks_base+0(FP), SI
+	MOVQ blocks_len+8(FP), CX
+	MOVQ from+24(FP), R10
+	MOVQ numbers+32(FP), DI
+	MOVQ runs+40(FP), DX
+	MOVQ 0(SI), R8
+	MOVQ 16(SI), R9
+	JMP  after
+
+each:
+	// The digits with none before them.
+	MOVQ  0(SI), AX
+	LEAQ  (AX)(AX*1), BX
+	SHRQ  $63, R8
+	ORQ   R8, BX
+	MOVQ  AX, R8
+	ANDNQ AX, BX, AX
+	POPCNTQ AX, R11
+	MOVQ  R10, BX
+	PLACE(0, DI)
+	PLACE(1, DI)
+	PLACE(2, DI)
+	LEAQ  (DI)(R11*4), R11
+	JNZ   crowded
+
+numbered:
+	MOVQ R11, DI
+
+	// The ends of sixteen bytes of a token, in this block's halves. For the first one, the half before it is put below.
+	MOVQ 16(SI), AX
+	MOVQ AX, R12
+	SHLQ $32, R12
+	SHRQ $32, R9
+	ORQ  R9, R12
+	MOVQ AX, R9
+	SIXTEENTHS(AX, BX)
+	SIXTEENTHS(R12, R11)
+	SHRQ $32, R12
+	SHRQ $32, AX
+	SHLQ $32, AX
+	ORQ  R12, AX
+	POPCNTQ AX, R11
+	LEAQ -15(R10), BX // longRunBytes-1
+	PLACE(0, DX)
+	LEAQ (DX)(R11*4), R11
+	JNZ  long
+
+ran:
+	MOVQ R11, DX
+	ADDQ $64, R10
+
+after:
+	ADDQ $24, SI
+	DECQ CX
+	JNZ  each
+
+	SUBQ numbers+32(FP), DI
+	SHRQ $2, DI
+	MOVQ DI, n+48(FP)
+	SUBQ runs+40(FP), DX
+	SHRQ $2, DX
+	MOVQ DX, m+56(FP)
+	RET
+
+crowded:
+	ADDQ $12, DI
+more:
+	PLACE(0, DI)
+	LEAQ 4(DI), DI
+	JNZ  more
+	JMP  numbered
+
+long:
+	LEAQ 4(DX), DX
+longer:
+	PLACE(0, DX)
+	LEAQ 4(DX), DX
+	JNZ  longer
+	JMP  ran

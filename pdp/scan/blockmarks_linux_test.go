@@ -39,12 +39,18 @@ func TestBlockMarks_TouchNothingElse(t *testing.T) {
 	}
 }
 
-// TestStartVectors_TouchNothingElse than the marks and the places, however many there are.
-func TestStartVectors_TouchNothingElse(t *testing.T) {
-	if !has512 {
-		t.Skip("the processor has no such vectors")
-	}
+// TestStarts_TouchNothingElse than the marks and the places, however many there are.
+func TestStarts_TouchNothingElse(t *testing.T) {
+	byAssembly(t, startInTheMarksAlone)
+}
+
+func startInTheMarksAlone(t *testing.T) {
+	t.Helper()
 	const most = markBatch/blockBytes + 1
+	starts := startBits
+	if has512 {
+		starts = startVectors
+	}
 	for _, behind := range []bool{true, false} {
 		marks := fenced[blockMarks](t, most, behind)
 		numbers, runs := &fenced[[markBatch]int32](t, 1, behind)[0], &fenced[[markBatch]int32](t, 1, behind)[0]
@@ -56,7 +62,7 @@ func TestStartVectors_TouchNothingElse(t *testing.T) {
 			if behind {
 				part = marks[most-n:]
 			}
-			if got, _ := startVectors(part, 0, numbers, runs); got != (n-1)*blockBytes/2 {
+			if got, _ := starts(part, 0, numbers, runs); got != (n-1)*blockBytes/2 {
 				t.Fatalf("%d blocks have %d numbers", n, got)
 			}
 		}

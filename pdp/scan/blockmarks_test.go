@@ -102,17 +102,22 @@ func TestMarkWork_MarksBatchesAndTheirNeighbours(t *testing.T) {
 
 // TestMarkWork_StartsAsBlockByBlock with marks of any density.
 func TestMarkWork_StartsAsBlockByBlock(t *testing.T) {
-	if !has512 {
-		t.Skip("the processor has no such vectors")
-	}
+	byAssembly(t, startAsBlockByBlock)
+}
+
+func startAsBlockByBlock(t *testing.T) {
+	t.Helper()
 	g := newGenerator(34)
 	var w, plain markWork
 	for round := range 3000 {
 		for i := range w.blocks {
 			some := g.Uint64()
 			w.blocks[i] = blockMarks{some & (some << (round % 5)), 0, some | ^uint64(0)<<g.IntN(64)>>g.IntN(64)}
-			if round%7 == 0 {
+			switch round % 7 {
+			case 0:
 				w.blocks[i] = blockMarks{0x5555555555555555 << (round & 1), 0, ^uint64(0)}
+			case 1: // several runs in a block
+				w.blocks[i] = blockMarks{some & (some << 1) & (some << 2), 0, ^(0x0001_0000_8000_4000 << g.IntN(17))}
 			}
 		}
 		w.used = round % (markBatch/blockBytes + 1)
@@ -130,6 +135,11 @@ func TestMarkWork_StartsAsBlockByBlock(t *testing.T) {
 
 // TestMarkWork_KnowsLongRuns wherever they begin and end: in a block, across blocks, across batches.
 func TestMarkWork_KnowsLongRuns(t *testing.T) {
+	inAllWays(t, knowsLongRuns)
+}
+
+func knowsLongRuns(t *testing.T) {
+	t.Helper()
 	var w markWork
 	for _, edge := range []int{0, blockBytes, markBatch - blockBytes, markBatch, markBatch + blockBytes} {
 		for begin := max(edge-longRunBytes-2, 0); begin < edge+3; begin++ {
