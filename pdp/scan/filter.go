@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"math/bits"
 	"strings"
 	"unicode/utf8"
 )
@@ -22,7 +23,7 @@ type filter struct {
 	validatorCost int
 	allow         *allowlist
 	words         []contextWord
-	begins        byteset // what the words begin with
+	heads         *wordHeads // of the words
 	within        int
 }
 
@@ -79,41 +80,62 @@ func (f *filter) inContext(text string, start, end int, window *[]byte) bool {
 	return hasWord(f, lower)
 }
 
+// wordHeads tells where a word may stand: for the lower five bits of a byte in lower case, first has the words that begin with
+// such a byte, and second those that go on with one, which words of one byte do with any.
+type wordHeads struct{ first, second [1 << headBits]uint64 }
+
+const headBits = 5
+
+func headsOf(words []contextWord) *wordHeads {
+	h := new(wordHeads)
+	for i, w := range words {
+		bit := uint64(1) << i
+		h.first[w.text[0]%(1<<headBits)] |= bit
+		for c := range h.second {
+			if len(w.text) == 1 || int(w.text[1])%(1<<headBits) == c {
+				h.second[c] |= bit
+			}
+		}
+	}
+	return h
+}
+
 // hasWord says whether one of the words stands in a text, which is in lower case but for its ASCII. Which of the bytes before a
 // match are letters is not for a processor to guess, so there is one branch for all that is no word's begin.
 func hasWord[T string | []byte](f *filter, text T) bool {
-	inWord := uint64(0)
+	h := f.heads
+	var may, inWord uint64 // the words that may begin with the byte before, and all ones where that is a letter or digit
 	for at := range len(text) {
-		c := foldedBytes[text[at]]
-		if f.begins[c>>6]>>(c&63)&1&^inWord != 0 {
-			for i := range f.words {
-				if w := &f.words[i]; w.text[0] == c && wordAt(w, text[at:]) {
-					return true
-				}
-			}
+		kind := headKinds[text[at]]
+		if may &= h.second[kind%(1<<headBits)]; may != 0 && wordOf(f.words, may, text[at-1:]) {
+			return true
 		}
-		inWord = alnumBytes[c>>6] >> (c & 63) & 1
+		may = h.first[kind%(1<<headBits)] &^ inWord
+		inWord = uint64(int8(kind) >> 7)
+	}
+	return may != 0 && wordOf(f.words, may, text[len(text)-1:])
+}
+
+// headKinds has the lower bits of each byte, in lower case, and the highest bit for the letters and digits of ASCII.
+var headKinds = func() (kinds [256]uint8) {
+	for c := range kinds {
+		kinds[c] = foldASCII(byte(c)) % (1 << headBits)
+		if isAlnum(byte(c)) {
+			kinds[c] |= 1 << 7
+		}
+	}
+	return kinds
+}()
+
+// wordOf says whether one of the words that may stands at the begin of such a text.
+func wordOf[T string | []byte](words []contextWord, may uint64, text T) bool {
+	for ; may != 0; may &= may - 1 {
+		if wordAt(&words[bits.TrailingZeros64(may)], text) {
+			return true
+		}
 	}
 	return false
 }
-
-// foldedBytes are the bytes with ASCII in lower case, and alnumBytes the letters and digits of ASCII.
-var (
-	foldedBytes = func() (folded [256]byte) {
-		for c := range folded {
-			folded[c] = foldASCII(byte(c))
-		}
-		return folded
-	}()
-	alnumBytes = func() (s byteset) {
-		for c := range 256 {
-			if isAlnum(byte(c)) {
-				s.add(byte(c), byte(c))
-			}
-		}
-		return s
-	}()
-)
 
 // wordAt says whether the word stands at the begin of such a text.
 func wordAt[T string | []byte](w *contextWord, text T) bool {
@@ -142,13 +164,11 @@ func (c *compiled) setFilter(p Pattern, bad func(field string, reason Reason, fo
 			text, prefix := strings.CutSuffix(w, "*")
 			if !isContextWord(text) {
 				bad("context.words", ReasonBadContext, "words[%d] is empty, long, not lower-case, or has blanks at its ends", i)
+				continue
 			}
 			c.filter.words = append(c.filter.words, contextWord{text, prefix})
-			if text != "" {
-				c.filter.begins.add(text[0], text[0])
-			}
 		}
-		c.filter.within = p.Context.Within
+		c.filter.within, c.filter.heads = p.Context.Within, headsOf(c.filter.words)
 	}
 	if n := len(p.Allow); n > maxAllow {
 		bad("allow", ReasonBadAllow, "%d regexes, at most %d", n, maxAllow)

@@ -46,9 +46,7 @@ func TestKeywords_TakeNoMemory(t *testing.T) {
 
 func TestFilter_AContextWordIsAWordByItself(t *testing.T) {
 	f := filter{within: 10, words: []contextWord{{"pin", false}, {"kéy", false}, {"pass", true}}}
-	for _, w := range f.words {
-		f.begins.add(w.text[0], w.text[0])
-	}
+	f.heads = headsOf(f.words)
 	for text, want := range map[string]bool{
 		"PIN 1234": true, "spin 1234": false, "pins 1234": false, "é-pin 1234": true, "éPIN 1234": true, "1234 KÉY": true, "1234 \u212aéy": true,
 		"passport 1234": true, "bypass 1234": false, "1234 pi": false, "1234 pin": true, "pin       1234": true, "pin        1234": false,
@@ -58,4 +56,28 @@ func TestFilter_AContextWordIsAWordByItself(t *testing.T) {
 			t.Errorf("%q: %t", text, got)
 		}
 	}
+}
+
+// TestProperty_HasWordAsPlaceByPlace says whether a word stands at any.
+func TestProperty_HasWordAsPlaceByPlace(t *testing.T) {
+	words := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) contextWord {
+		return contextWord{rapid.StringMatching(`[a-d#é]{1,3}|[a-c] [a-c]`).Draw(t, "word"), rapid.Bool().Draw(t, "prefix")}
+	}), 1, maxContextWords)
+	rapid.Check(t, func(t *rapid.T) {
+		f := filter{words: words.Draw(t, "words")}
+		f.heads = headsOf(f.words)
+		text := rapid.StringMatching(`[a-eA-E_ #é1]{0,12}`).Draw(t, "text")
+		want := false
+		for at := range len(text) {
+			for i := range f.words {
+				want = want || (at == 0 || !isAlnum(text[at-1])) && wordAt(&f.words[i], text[at:])
+			}
+		}
+		if got := hasWord(&f, text); got != want {
+			t.Fatalf("%t, want %t", got, want)
+		}
+		if got := hasWord(&f, []byte(text)); got != want {
+			t.Fatalf("of bytes: %t, want %t", got, want)
+		}
+	})
 }
