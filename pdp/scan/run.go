@@ -28,8 +28,8 @@ func (f *Scratch) run(a *automaton, text string, p int) (end, death int) {
 	t, s := a.startAt(text, p, &budget)
 	end = -1
 	pos := p
-	base := p // since when steps are not paid
-	check := nextCheckpoint(p, p)
+	base := p                                // since when steps are not paid
+	check := nextCheckpoint(p, p+checkpoint) // most runs are over by then, and have nothing to do with the memo
 	visits := f.visits[:0]
 	for s&refDead == 0 {
 		class, width := uint8(len(a.example)), 1
