@@ -1,9 +1,12 @@
 package scan
 
 import (
+	"encoding/base64"
 	"math"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func TestValidators(t *testing.T) {
@@ -74,6 +77,18 @@ func TestValidators(t *testing.T) {
 			t.Errorf("%s(%.40q, %d) = %t, want %t", tt.validator, tt.match, tt.milli, got, tt.want)
 		}
 	}
+}
+
+// TestProperty_Base64IsWhatDecodes to something.
+func TestProperty_Base64IsWhatDecodes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := rapid.StringMatching(`[AQw9+/_-]{0,9}([\r\n=.]|é)?[AQw9+/_-]{0,5}[=\n]{0,3}`).Draw(t, "match")
+		s := strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(m), "=")
+		out, err := base64.RawStdEncoding.DecodeString(s)
+		if got, want := validBase64(m), err == nil && len(out) > 0; got != want {
+			t.Fatalf("%t, want %t", got, want)
+		}
+	})
 }
 
 func TestEntropyTableIsTheSameEverywhere(t *testing.T) {
