@@ -27,7 +27,7 @@ const vectorRuns = 16
 const (
 	// tailAtOnce is how many bytes a tail is followed for without asking what became of it. Most are dead by then.
 	tailAtOnce = 8
-	tailRounds = 3 // of it; whatever is still alive then is followed by itself
+	tailRounds = 5 // of it; whatever is still alive then is followed by itself
 )
 
 // routeCheck has, for the byte before a route and each of those from its begin on, the classes that it may be of. That takes

@@ -43,6 +43,14 @@ GLOBL everyOther<>(SB), RODATA|NOPTR, $32
 	MOVL R12, R13       \
 	SHRQ $32, R12
 
+// BIT doubles R11 and adds the bit of the bitmap at DI that has a number.
+#define BIT(number) \
+	MOVL number, R14       \
+	SHRL $5, R14           \
+	MOVL (DI)(R14*4), R14  \ // thirty-two bits; BTL looks at the lowest five of the number
+	BTL number, R14        \
+	ADCL R11, R11
+
 // func mark256(bitmap *[bitmapWords]uint64, text string, from, to int, places *[gramBatch]int32, together *[256][8]uint8) (n, next int, high uint32)
 //
 // DI bitmap, SI text, CX the place, R8 the last one, R10 where the next that is marked goes, R9 together; Y0 the eight places.
@@ -77,26 +85,29 @@ eight:
 	VPOR Y1, Y6, Y6
 	VPOR Y6, Y7, Y7
 	VPOR Y7, Y5, Y5
-	// Their hashes: the upper sixteen bits say which thirty-two bits of the bitmap, the next five which of these. That one is
-	// moved to the top.
+	// Their hashes: the upper sixteen bits say which thirty-two bits of the bitmap, the next five which of these.
 	VPMULLD Y2, Y7, Y7
 	VPSRLD $16, Y7, Y8
 	VPSRLD $11, Y7, Y7
-	VPANDN Y3, Y7, Y7 // 31 less the five bits
+	// The bits of four places are got in ordinary registers, and those of the other four in these, so that a processor is busy with
+	// both kinds. The one that is asked for is moved to the top of a lane: 31 less the five bits.
+	VEXTRACTI128 $1, Y7, X10
+	VPANDN X3, X7, X7
+	XORL R11, R11
+	FOUR(X10)
+	BIT(R12)
+	BIT(R13)
+	BIT(AX)
+	BIT(BX)
+	SHLL $4, R11
 	FOUR(X8)
 	VMOVD (DI)(BX*4), X9
 	VPINSRD $1, (DI)(AX*4), X9, X9
 	VPINSRD $2, (DI)(R13*4), X9, X9
 	VPINSRD $3, (DI)(R12*4), X9, X9
-	VEXTRACTI128 $1, Y8, X8
-	FOUR(X8)
-	VMOVD (DI)(BX*4), X10
-	VPINSRD $1, (DI)(AX*4), X10, X10
-	VPINSRD $2, (DI)(R13*4), X10, X10
-	VPINSRD $3, (DI)(R12*4), X10, X10
-	VINSERTI128 $1, X10, Y9, Y9
-	VPSLLVD Y7, Y9, Y9
-	VMOVMSKPS Y9, AX
+	VPSLLVD X7, X9, X9
+	VMOVMSKPS X9, AX
+	ORL R11, AX
 	KEEP(Y0, Y6)
 	VPADDD Y4, Y0, Y0
 	ADDQ $16, CX
