@@ -105,6 +105,7 @@ func (v *viewer) free() {
 	v.strung.reset()
 	v.names = v.names[:0]
 	v.rewriting.start("", false)
+	v.runs.runSeeker = runSeeker{}
 	v.rewriting.composer.forget()
 	if cap(v.rewriting.to)+cap(v.strung.bytes)+cap(v.names)+cap(v.runs.raw)+cap(v.runs.line)+cap(v.rewriting.edits) <= keep {
 		viewers.Put(v)

@@ -2,9 +2,12 @@ package scan
 
 import (
 	"context"
+	"runtime"
 	"strings"
 	"testing"
 	"unicode/utf8"
+	"unsafe"
+	"weak"
 
 	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
@@ -28,6 +31,21 @@ func TestViews_ACleanTextCostsNoMemory(t *testing.T) {
 		if n := testing.AllocsPerRun(20, build); n > 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
+	}
+}
+
+// TestViewer_LetsGoOfEveryText when it is free: it goes back to a pool, and a text may be a secret.
+func TestViewer_LetsGoOfEveryText(t *testing.T) {
+	for _, line := range []string{"nothing but words\n", "a%41 aGVsbG8gd29ybGQgaGVsbG8 https:\\\\evil%2eexample 4111/1111/1111/1111 é\u200b\n"} {
+		text := strings.Repeat(line, 9)
+		held := weak.Make(unsafe.StringData(text))
+		v := &viewer{}
+		v.build([]Text{{Pointer: "/a", Value: text}}, Budget{}.withDefaults())
+		v.free()
+		if runtime.GC(); held.Value() != nil {
+			t.Errorf("%q is held", line)
+		}
+		runtime.KeepAlive(v)
 	}
 }
 
