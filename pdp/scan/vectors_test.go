@@ -142,6 +142,11 @@ func markAsOneByOneDoes(t *testing.T) {
 
 // TestVectors_SeeOneByteBeyondASCII wherever it is.
 func TestVectors_SeeOneByteBeyondASCII(t *testing.T) {
+	inAllWays(t, seeOneByteBeyondASCII)
+}
+
+func seeOneByteBeyondASCII(t *testing.T) {
+	t.Helper()
 	g := gramGate{bitmap: new([bitmapWords]uint64)}
 	var w gramWork
 	for at := range 100 {
@@ -210,11 +215,18 @@ func TestVectors_StopWhenThatIsEnough(t *testing.T) {
 
 func stopWhenThatIsEnough(t *testing.T) {
 	t.Helper()
+	for _, patterns := range []int{255, 256, 300} { // 256 times sixteen is enough to the hit
+		stopWhereSoManyHaveOneGram(t, patterns)
+	}
+}
+
+func stopWhereSoManyHaveOneGram(t *testing.T, patterns int) {
+	t.Helper()
 	text := strings.Repeat("abcd", 100)
 	g := emptyGate()
 	h := gramHash(uint32(loadAcross(text, 0)) | foldWord)
 	var hashes []uint32
-	for i := range 300 {
+	for i := range patterns {
 		hashes = append(hashes, h)
 		g.slots = append(g.slots, gramSlot{tag: uint16(h), probe: int32(i)})
 	}
@@ -228,10 +240,11 @@ func stopWhenThatIsEnough(t *testing.T) {
 	for at := 0; at < 100; rounds++ {
 		stopped, found := g.comparePlaces(&w.places, text, at, 100, want, 0)
 		if at = g.compare(&w, text, at, 100); at != stopped || !slices.Equal(w.hits, want[:found]) {
-			t.Fatalf("compared to %d, %d hits, want to %d, %d hits", at, len(w.hits), stopped, found)
+			t.Fatalf("%d patterns: compared to %d, %d hits, want to %d, %d hits", patterns, at, len(w.hits), stopped, found)
 		}
 	}
-	if rounds != (100*300+enoughHits)/enoughHits {
-		t.Errorf("%d rounds", rounds)
+	perRound := (enoughHits + patterns - 1) / patterns
+	if rounds != (100+perRound-1)/perRound {
+		t.Errorf("%d patterns: %d rounds", patterns, rounds)
 	}
 }
