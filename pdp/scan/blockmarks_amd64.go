@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// wideMarks says whether avx2Marks and startBits do their work, where there is nothing better. Tests set it to have all else tried
-// by either.
+// wideMarks says whether avx2Marks, startBits and avx2Traits do their work, where there is nothing better. Tests set it to have all
+// else tried by either.
 var wideMarks = cpu.X86.HasAVX2 && cpu.X86.HasBMI1 && cpu.X86.HasPOPCNT
 
 func markBlocks(marks []blockMarks, text string) {

@@ -106,6 +106,36 @@ func tryFenced(t *testing.T, g *gramGate, kinds *siftKinds, classes *[256]uint8,
 	}
 }
 
+// TestVectors_CompareSlotsAlone, however many of them the last bucket has.
+func TestVectors_CompareSlotsAlone(t *testing.T) {
+	byAssembly(t, compareSlotsAlone)
+}
+
+func compareSlotsAlone(t *testing.T) {
+	t.Helper()
+	for _, behind := range []bool{true, false} {
+		memory := fenced[byte](t, gramBytes, behind)
+		text := unsafe.String(unsafe.SliceData(memory), copy(memory, "abcd"))
+		h := gramHash(load32(text) | foldWord)
+		for n := range 2*vectorSlots + 2 {
+			g, hashes := emptyGate(), []uint32(nil)
+			for i := range n {
+				hashes = append(hashes, h)
+				g.slots = append(g.slots, gramSlot{tag: uint16(h), at: int16(i - 1), probe: int32(i)})
+			}
+			g.sortSlots(hashes)
+			slots := fenced[gramSlot](t, n, behind)
+			copy(slots, g.slots)
+			var places [gramBatch]int32
+			room, want := fenced[gramHit](t, g.mostHits, behind), make([]gramHit, g.mostHits)
+			_, some := g.comparePlaces(&places, text, 0, 1, want, 0)
+			if _, found := compareVectors(g.buckets, slots, text, &places, 0, 1, room); !slices.Equal(room[:found], want[:some]) {
+				t.Fatalf("%d slots: %v, want %v", n, room[:found], want[:some])
+			}
+		}
+	}
+}
+
 // TestVectors_FollowTailsInTheTextAlone and in the table and the runs, wherever they end.
 func TestVectors_FollowTailsInTheTextAlone(t *testing.T) {
 	byAssembly(t, followTailsInTheTextAlone)
