@@ -60,7 +60,7 @@ test: ## every check: lint, generated code, policies, clients, end to end, Go wi
 
 .PHONY: test-go
 test-go: bin/gotestsum $(STAMPS)/cc $(STAMPS)/redis ## the Go tests, with the race detector
-	bin/gotestsum --format pkgname --format-hide-empty-pkg -- -race -timeout 40m $$(go list ./... | grep -vE '/(test/e2e|clients/go)(/|$$)')
+	bin/gotestsum --format pkgname --format-hide-empty-pkg -- -race -timeout 60m $$(go list ./... | grep -vE '/(test/e2e|clients/go)(/|$$)')
 
 .PHONY: e2e
 e2e: build bin/gotestsum bin/grpcurl bin/opa ## the whole story against the real binary, the Go client's tests among it
