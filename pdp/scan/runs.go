@@ -153,7 +153,8 @@ func (d *runs) decodePieces(from, to, least int) {
 	}
 }
 
-// hexIn finds the next hex digits that are enough to be a run, as nextRun does.
+// hexIn finds the next hex digits from a place on that are enough to be a run. Any of these has one at each minHex-th place, so most of
+// a word is never looked at.
 func hexIn(s string, i int) (from, to int) {
 	for i+minHex <= len(s) {
 		at := i + minHex - 1
