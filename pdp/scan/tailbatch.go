@@ -28,6 +28,8 @@ const (
 	// tailAtOnce is how many bytes a tail is followed for without asking what became of it. Most are dead by then.
 	tailAtOnce = 8
 	tailRounds = 5 // of it; whatever is still alive then is followed by itself
+	// fewTails is how many are not worth a round: each by itself, they stop where they are settled, which those in step do not.
+	fewTails = 4
 )
 
 // routeCheck has, for the byte before a route and each of those from its begin on, the classes that it may be of. That takes
@@ -126,7 +128,7 @@ func (g *gramGate) probeAll(f *Scratch, text string) {
 			runs.add(i, int32(pos), table.entries[h.probe].Load())
 		}
 	}
-	for range tailRounds {
+	for round := 0; round < tailRounds && len(runs.hits) > fewTails; round++ {
 		f.budget -= tailAtOnce * len(runs.hits)
 		runs.cut(table.advance(text, runs))
 	}
