@@ -227,13 +227,28 @@ func (g *gramGate) scan(f *Scratch, leads *leadGate, text string) {
 // not all of it is ASCII.
 func (g *gramGate) mark(w *gramWork, text string, from, to int) (n int, wide bool) {
 	if hasVectors && to-from <= gramBatch {
-		var high uint32
-		n, from, high = markVectors(g.bitmap, text, from, to, &w.places)
-		wide = high != 0
+		var high, highAtEnd uint32
+		n, from, high = markVectors(g.bitmap, text, from, to, 0, &w.places)
+		if last := from - (from+markReach-len(text)+1)&^1; to == len(text) && last >= 0 && to-from > markAlone {
+			// The end is marked by a whole block, which is quicker, but for what has been marked already.
+			known, left := n, from
+			n, from, highAtEnd = markVectors(g.bitmap, text, last, to, n, &w.places)
+			again := known
+			for again < n && int(w.places[again]) < left {
+				again++
+			}
+			n = known + copy(w.places[known:], w.places[again:n])
+		}
+		wide = high|highAtEnd != 0
 	}
 	n, beyond := markPlaces(g.bitmap, text, from, to, n, &w.places)
 	return n, wide || beyond
 }
+
+const (
+	markReach = 34 // bytes that a block of markVectors has, with the two behind it
+	markAlone = 8  // bytes that are marked by themselves as quickly
+)
 
 // markPlaces is mark, where n places are known already. What it gathers is what mark means.
 func markPlaces(m *[bitmapWords]uint64, text string, from, to, n int, places *[gramBatch]int32) (marked int, wide bool) {

@@ -175,7 +175,7 @@ func (t *tails) renew(full *tailTable) *tailTable {
 	}
 	most := min(maxTailStates, 64*len(t.nodes)+256)
 	table := &tailTable{
-		next:    make([]atomic.Uint32, most*tailClasses/2+1), // the assembly reads two bytes too many
+		next:    make([]atomic.Uint32, most*tailClasses/2),
 		entries: make([]atomic.Uint32, t.probes+len(t.nodes)),
 		states:  make(map[string]uint32),
 		threads: make([][]uint32, tailStates, most),

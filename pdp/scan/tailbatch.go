@@ -9,9 +9,8 @@ type tailRuns struct {
 	states []uint32
 }
 
-// begin makes room for some more than n runs, for the assembly stores sixteen at a time.
+// begin makes room for n runs.
 func (r *tailRuns) begin(n int) {
-	n += vectorRuns
 	r.hits, r.places, r.states = slices.Grow(r.hits[:0], n), slices.Grow(r.places[:0], n), slices.Grow(r.states[:0], n)
 }
 
@@ -20,9 +19,6 @@ func (r *tailRuns) add(hit int, place int32, state uint32) {
 }
 
 func (r *tailRuns) cut(n int) { r.hits, r.places, r.states = r.hits[:n], r.places[:n], r.states[:n] }
-
-// vectorRuns is how many runs take a step at the same time where that is possible.
-const vectorRuns = 16
 
 const (
 	// tailAtOnce is how many bytes a tail is followed for without asking what became of it. Most are dead by then.
@@ -152,7 +148,7 @@ func (t *tailTable) advance(text string, r *tailRuns) (kept int) {
 	case len(r.hits) == 0:
 		return 0
 	case hasVectors:
-		return advanceVectors(&t.next[0], &tailClass, text, &r.hits[0], &r.places[0], &r.states[0], len(r.hits))
+		return advanceRuns(&t.next[0], &tailClass, text, &r.hits[0], &r.places[0], &r.states[0], len(r.hits))
 	}
 	return t.advanceEach(text, r)
 }

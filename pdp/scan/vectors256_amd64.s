@@ -51,17 +51,19 @@ GLOBL everyOther<>(SB), RODATA|NOPTR, $32
 	BTL number, R14        \
 	ADCL R11, R11
 
-// func mark256(bitmap *[bitmapWords]uint64, text string, from, to int, places *[gramBatch]int32, together *[256][8]uint8) (n, next int, high uint32)
+// func mark256(bitmap *[bitmapWords]uint64, text string, from, to, n int, places *[gramBatch]int32, together *lanes) (marked, next int, high uint32)
 //
 // DI bitmap, SI text, CX the place, R8 the last one, R10 where the next that is marked goes, R9 together; Y0 the eight places.
-TEXT ·mark256(SB), NOSPLIT, $0-76
+TEXT ·mark256(SB), NOSPLIT, $0-84
 	MOVQ bitmap+0(FP), DI
 	MOVQ text_base+8(FP), SI
 	MOVQ text_len+16(FP), BX
 	MOVQ from+24(FP), CX
 	MOVQ to+32(FP), R8
-	MOVQ places+40(FP), R10
-	MOVQ together+48(FP), R9
+	MOVQ n+40(FP), AX
+	MOVQ places+48(FP), R10
+	LEAQ (R10)(AX*4), R10
+	MOVQ together+56(FP), R9
 	SUBQ $2, BX
 	CMPQ BX, R8
 	CMOVQLT BX, R8
@@ -118,11 +120,11 @@ check:
 
 	VPMOVMSKB Y5, AX
 	VZEROUPPER
-	SUBQ places+40(FP), R10
+	SUBQ places+48(FP), R10
 	SHRQ $2, R10
-	MOVQ R10, n+56(FP)
-	MOVQ CX, next+64(FP)
-	MOVL AX, high+72(FP)
+	MOVQ R10, marked+64(FP)
+	MOVQ CX, next+72(FP)
+	MOVL AX, high+80(FP)
 	RET
 
 // What a byte counts as beside a gram, by its halves. Each half has marks in a table of sixteen, and those that both have say what
@@ -453,58 +455,4 @@ enough:
 	JLT hit
 	VZEROUPPER
 	MOVQ R9, kept+48(FP)
-	RET
-
-// TAKE lets a run take one of the eight bytes at R12: a state has 64 numbers of sixteen bits, one for each class.
-#define TAKE(at) \
-	MOVBLZX at(R12), R13        \
-	MOVBLZX (R14)(R13*1), R13   \
-	SHLL $6, BX                 \
-	ORL R13, BX                 \
-	MOVWLZX (DI)(BX*2), BX
-
-// func advance256(next *atomic.Uint32, classes *[256]uint8, text string, hits, places *int32, states *uint32, n int) (kept int)
-//
-// No vectors: to gather takes as long as to load one by one, and the processor itself goes on with the next runs while it waits.
-//
-// DI next, R14 classes, SI text, DX hits, R8 places, R9 states, R10 the next run, R11 the next that is kept, CX how many there are.
-TEXT ·advance256(SB), NOSPLIT, $0-72
-	MOVQ next+0(FP), DI
-	MOVQ classes+8(FP), R14
-	MOVQ text_base+16(FP), SI
-	MOVQ hits+32(FP), DX
-	MOVQ places+40(FP), R8
-	MOVQ states+48(FP), R9
-	MOVQ n+56(FP), CX
-	XORL R10, R10
-	XORL R11, R11
-	JMP left
-
-run:
-	MOVLQSX (R8)(R10*4), AX
-	MOVL (R9)(R10*4), BX
-	LEAQ (SI)(AX*1), R12
-	TAKE(0)
-	TAKE(1)
-	TAKE(2)
-	TAKE(3)
-	TAKE(4)
-	TAKE(5)
-	TAKE(6)
-	TAKE(7)
-	ADDL $8, AX // tailAtOnce
-	MOVL (DX)(R10*4), R13
-	MOVL R13, (DX)(R11*4) // over runs that were read
-	MOVL AX, (R8)(R11*4)
-	MOVL BX, (R9)(R11*4)
-	XORL AX, AX
-	CMPL BX, $1 // tailDead
-	SETNE AX
-	ADDQ AX, R11
-	INCQ R10
-
-left:
-	CMPQ R10, CX
-	JLT run
-	MOVQ R11, kept+64(FP)
 	RET

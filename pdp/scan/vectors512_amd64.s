@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// The loops of the gram gate for processors with AVX-512 (F, BW, VBMI). Each does what a function in Go beside it says, and is
+// The loops of the gram gate for processors with AVX-512 (F, BW, VBMI, VBMI2). Each does what a function in Go beside it says, and is
 // compared with that by a test; read that one first. No loop has a branch but its own, and one for the ends of a text.
 //
 // Z0 to Z31 are registers of 64 bytes: here sixteen lanes of 32 bits (instructions that end in D), or 32 of words (W), or 64 of
@@ -27,17 +27,17 @@ DATA everySecond<>+48(SB)/8, $0x0000001A00000018
 DATA everySecond<>+56(SB)/8, $0x0000001E0000001C
 GLOBL everySecond<>(SB), RODATA|NOPTR, $64
 
-// func mark512(bitmap *[bitmapWords]uint64, text string, from, to int, places *[gramBatch]int32) (n, next int, high uint32)
+// func mark512(bitmap *[bitmapWords]uint64, text string, from, to, n int, places *[gramBatch]int32) (marked, next int, high uint32)
 //
 // DI bitmap, SI text, CX the place, R8 the last one, DX places, R9 how many there are; Z0 the sixteen places as numbers.
-TEXT ·mark512(SB), NOSPLIT, $0-68
+TEXT ·mark512(SB), NOSPLIT, $0-76
 	MOVQ bitmap+0(FP), DI
 	MOVQ text_base+8(FP), SI
 	MOVQ text_len+16(FP), BX
 	MOVQ from+24(FP), CX
 	MOVQ to+32(FP), R8
-	MOVQ places+40(FP), DX
-	XORL R9, R9 // n
+	MOVQ n+40(FP), R9
+	MOVQ places+48(FP), DX
 	SUBQ $2, BX
 	CMPQ BX, R8
 	CMOVQLT BX, R8
@@ -90,15 +90,41 @@ check:
 	VPTESTMD Z6, Z5, K2
 	KMOVW K2, AX
 	VZEROUPPER
-	MOVQ R9, n+48(FP)
-	MOVQ CX, next+56(FP)
-	MOVL AX, high+64(FP)
+	MOVQ R9, marked+56(FP)
+	MOVQ CX, next+64(FP)
+	MOVL AX, high+72(FP)
 	RET
+
+// FOUR loads sixteen bytes each, one after the other into Z, from where every fourth of the numbers at R13 says, from the one at on.
+#define FOUR(at, base, scale, X, Z) \
+	MOVL at(R13), AX                             \
+	MOVL (at+16)(R13), BX                        \
+	MOVL (at+32)(R13), R9                        \
+	MOVL (at+48)(R13), R12                       \
+	VMOVDQU base(AX*scale), X                    \
+	VINSERTI32X4 $1, base(BX*scale), Z, Z        \
+	VINSERTI32X4 $2, base(R9*scale), Z, Z        \
+	VINSERTI32X4 $3, base(R12*scale), Z, Z
+
+// ROWS loads sixteen bytes each from where the sixteen numbers at R13 say, and makes of them the first, the second and the third 32
+// bits of all, in Z1, Z2 and Z3. To gather these takes AMD's processors nearly twice as long.
+#define ROWS(base, scale) \
+	FOUR(0, base, scale, X4, Z4)                 \
+	FOUR(4, base, scale, X5, Z5)                 \
+	FOUR(8, base, scale, X6, Z6)                 \
+	FOUR(12, base, scale, X7, Z7)                \
+	VPUNPCKLDQ Z5, Z4, Z8                        \
+	VPUNPCKLDQ Z7, Z6, Z9                        \
+	VPUNPCKHDQ Z5, Z4, Z4                        \
+	VPUNPCKHDQ Z7, Z6, Z6                        \
+	VPUNPCKLQDQ Z9, Z8, Z1                       \
+	VPUNPCKHQDQ Z9, Z8, Z2                       \
+	VPUNPCKLQDQ Z6, Z4, Z3
 
 // func sift512(buckets *[buckets + 1]gramBucket, kinds *siftKinds, text string, places *[gramBatch]int32, from, to int) (kept int)
 //
 // DI buckets, SI text, DX places, CX the next one, R8 where they end; R10 where the next that is kept goes, R11 the first did.
-TEXT ·sift512(SB), NOSPLIT, $0-64
+TEXT ·sift512(SB), NOSPLIT, $64-64
 	MOVQ buckets+0(FP), DI
 	MOVQ kinds+8(FP), BX
 	MOVQ text_base+16(FP), SI
@@ -126,71 +152,61 @@ TEXT ·sift512(SB), NOSPLIT, $0-64
 	MOVL $1, AX
 	VPBROADCASTD AX, Z25 // the lowest bit
 	MOVL $0xFFFF, AX
-	KMOVW AX, K7 // the lanes that have a place; the cells of others are zero
+	KMOVW AX, K7 // the lanes that have a place of their own
 	JMP more
 
 places:
 	// The gram, the four bytes behind it, and two before it with its first two.
 	VMOVDQU32 (DX)(CX*4), Z0
-	KMOVW K7, K1
-	VPXORD Z1, Z1, Z1
-	VPGATHERDD (SI)(Z0*1), K1, Z1
-	KMOVW K7, K1
-	VPXORD Z2, Z2, Z2
-	VPGATHERDD 4(SI)(Z0*1), K1, Z2
-	KMOVW K7, K1
-	VPXORD Z3, Z3, Z3
-	VPGATHERDD -2(SI)(Z0*1), K1, Z3
+	LEAQ (DX)(CX*4), R13
+	ROWS(-2(SI), 1)
+	VPSHRDD $16, Z2, Z1, Z4
+	VPSHRDD $16, Z3, Z2, Z10
+	VMOVDQA32 Z1, Z11
 
 	// Its hash, and the three cells of its bucket, which has sixteen bytes.
-	VPORD Z20, Z1, Z1
-	VPMULLD Z21, Z1, Z1
-	VPSRLD $16, Z1, Z4
+	VPORD Z20, Z4, Z4
+	VPMULLD Z21, Z4, Z12
+	VPSRLD $16, Z12, Z4
 	VPADDD Z4, Z4, Z4
-	KMOVW K7, K1
-	VPXORD Z5, Z5, Z5
-	VPGATHERDD 0(DI)(Z4*8), K1, Z5
-	KMOVW K7, K1
-	VPXORD Z6, Z6, Z6
-	VPGATHERDD 4(DI)(Z4*8), K1, Z6
-	KMOVW K7, K1
-	VPXORD Z7, Z7, Z7
-	VPGATHERDD 8(DI)(Z4*8), K1, Z7
+	VMOVDQU32 Z4, numbers-64(SP)
+	LEAQ numbers-64(SP), R13
+	ROWS((DI), 8)
 
 	// The kinds of the bytes beside it, zero for those beyond ASCII; before a kind of zero there is none. VPERMI2B looks each byte
 	// up in a table of two registers.
-	VPTESTNMB Z22, Z2, K2
-	VPERMI2B.Z Z19, Z18, K2, Z2
-	VPTESTNMB Z22, Z3, K2
-	VPERMI2B.Z Z17, Z16, K2, Z3
-	VPTESTMW Z23, Z3, K2
-	VMOVDQU16.Z Z3, K2, Z3
+	VPTESTNMB Z22, Z10, K2
+	VPERMI2B.Z Z19, Z18, K2, Z10
+	VPTESTNMB Z22, Z11, K2
+	VPERMI2B.Z Z17, Z16, K2, Z11
+	VPTESTMW Z23, Z11, K2
+	VMOVDQU16.Z Z11, K2, Z11
 	// The bits of the pairs: before it, behind it, and beyond that in the upper half.
-	VPMULLW Z24, Z2, Z2
-	VPSRLW $11, Z2, Z2
-	VPMULLW Z24, Z3, Z3
-	VPSRLW $11, Z3, Z3
-	VPSRLD $16, Z2, Z4
+	VPMULLW Z24, Z10, Z10
+	VPSRLW $11, Z10, Z10
+	VPMULLW Z24, Z11, Z11
+	VPSRLW $11, Z11, Z11
+	VPSRLD $16, Z10, Z4
 	// Each turned as the gram turns them. What is rotated below is by the lowest five bits, whatever is above them.
-	VPSRLD $1, Z1, Z8
-	VPXORD Z8, Z2, Z2
-	VPXORD Z8, Z3, Z3
+	VPSRLD $1, Z12, Z8
+	VPXORD Z8, Z10, Z10
+	VPXORD Z8, Z11, Z11
 	VPXORD Z8, Z4, Z4
-	VPSRLD $6, Z1, Z8 // the gram's own bit
+	VPSRLD $6, Z12, Z8 // the gram's own bit
 
 	// The lowest bit of each is what is asked of the cells now: for the pair or for the gram, and in all three cells.
-	VPRORVD Z3, Z5, Z3
-	VPRORVD Z8, Z5, Z5
-	VPORD Z3, Z5, Z5
-	VPRORVD Z2, Z6, Z2
-	VPRORVD Z8, Z6, Z6
-	VPORD Z2, Z6, Z6
-	VPRORVD Z4, Z7, Z4
-	VPRORVD Z8, Z7, Z7
-	VPORD Z4, Z7, Z7
-	VPANDD Z5, Z6, Z6
-	VPANDD Z6, Z7, Z7
-	VPTESTMD Z25, Z7, K2
+	VPRORVD Z11, Z1, Z11
+	VPRORVD Z8, Z1, Z1
+	VPORD Z11, Z1, Z1
+	VPRORVD Z10, Z2, Z10
+	VPRORVD Z8, Z2, Z2
+	VPORD Z10, Z2, Z2
+	VPRORVD Z4, Z3, Z4
+	VPRORVD Z8, Z3, Z3
+	VPORD Z4, Z3, Z3
+	VPANDD Z1, Z2, Z2
+	VPANDD Z2, Z3, Z3
+	VPTESTMD Z25, Z3, K7, K2
 
 	VPCOMPRESSD Z0, K2, Z0
 	VMOVDQU32 Z0, (R10) // over places that were read, or lie behind the last
@@ -343,90 +359,4 @@ enough:
 	JLT hit
 	VZEROUPPER
 	MOVQ R9, kept+48(FP)
-	RET
-
-// STEP lets sixteen runs take the byte of each that is so many bits up in Z2: their states in Z1 become those that they lead to by
-// its class. A state has 64 numbers of sixteen bits, and what is loaded with one of them goes.
-#define STEP(up) \
-	VPSRLD $up, Z2, Z3                 \
-	VPSLLD $6, Z1, Z1                  \
-	VPTERNLOGD $0xF8, Z24, Z3, Z1      \ // the first, or what both others have
-	KMOVW K7, K1                       \
-	VPXORD Z4, Z4, Z4                  \
-	VPGATHERDD (DI)(Z1*2), K1, Z4      \
-	VPANDD Z25, Z4, Z1
-
-// FOUR lets them take the four bytes at an address.
-#define FOUR(text) \
-	KMOVW K7, K1                       \
-	VPXORD Z2, Z2, Z2                  \
-	VPGATHERDD text, K1, Z2            \
-	VPTESTMB Z22, Z2, K2               \
-	VPERMI2B Z17, Z16, Z2              \ // their classes, but for those beyond ASCII
-	VMOVDQU8 Z26, K2, Z2               \
-	STEP(0) STEP(8) STEP(16) STEP(24)
-
-// func advance512(next *atomic.Uint32, classes *[256]uint8, text string, hits, places *int32, states *uint32, n int) (kept int)
-//
-// DI next, SI text, DX hits, R8 places, R9 states, R10 the next run, R11 the next that is kept, CX how many there are.
-TEXT ·advance512(SB), NOSPLIT, $0-72
-	MOVQ next+0(FP), DI
-	MOVQ classes+8(FP), BX
-	MOVQ text_base+16(FP), SI
-	MOVQ hits+32(FP), DX
-	MOVQ places+40(FP), R8
-	MOVQ states+48(FP), R9
-	MOVQ n+56(FP), CX
-	XORL R10, R10
-	XORL R11, R11
-	VMOVDQU32 0(BX), Z16 // the classes of ASCII
-	VMOVDQU32 64(BX), Z17
-	MOVL $0x80808080, AX
-	VPBROADCASTD AX, Z22 // what only bytes beyond ASCII have
-	MOVL $0xFF, AX
-	VPBROADCASTD AX, Z24
-	MOVL $0xFFFF, AX
-	VPBROADCASTD AX, Z25
-	KMOVW AX, K7 // the lanes that have a run
-	MOVL $0x3F3F3F3F, AX
-	VPBROADCASTD AX, Z26 // tailBeyond
-	MOVL $1, AX
-	VPBROADCASTD AX, Z27 // tailDead
-	MOVL $8, AX
-	VPBROADCASTD AX, Z28 // tailAtOnce
-	JMP left
-
-runs:
-	VMOVDQU32 (R8)(R10*4), Z0
-	VMOVDQU32 (R9)(R10*4), Z1
-	FOUR((SI)(Z0*1))
-	FOUR(4(SI)(Z0*1))
-	VPCMPUD $4, Z27, Z1, K7, K2 // those that are not dead
-	VPADDD Z28, Z0, Z0
-	VMOVDQU32 (DX)(R10*4), Z3
-	VPCOMPRESSD Z3, K2, Z3
-	VPCOMPRESSD Z0, K2, Z0
-	VPCOMPRESSD Z1, K2, Z1
-	VMOVDQU32 Z3, (DX)(R11*4) // over runs that were read, or lie behind the last
-	VMOVDQU32 Z0, (R8)(R11*4)
-	VMOVDQU32 Z1, (R9)(R11*4)
-	KMOVW K2, AX
-	POPCNTL AX, AX
-	ADDQ AX, R11
-	ADDQ $16, R10
-
-left:
-	MOVQ CX, BX
-	SUBQ R10, BX
-	JLE over
-	CMPQ BX, $16
-	JGE runs
-	MOVL $-1, AX
-	BZHIL BX, AX, AX // as many bits as runs
-	KMOVW AX, K7
-	JMP runs
-
-over:
-	VZEROUPPER
-	MOVQ R11, kept+64(FP)
 	RET

@@ -15,34 +15,39 @@ var (
 )
 
 // markVectors is markPlaces for as many bytes as are of blocks of thirty-two or sixteen, with two more of the text behind each.
-// next is where it stopped, and high is 0 if all of that is ASCII. to-from must be gramBatch at most, for there is no bound on
-// places: of two bytes at most one is a place, and it writes up to sixteen behind the last, which the next ones or nobody reads.
-func markVectors(bitmap *[bitmapWords]uint64, text string, from, to int, places *[gramBatch]int32) (n, next int, high uint32) {
+// next is where it stopped, and high is 0 if all of that is ASCII. to-from and n must not be more than gramBatch and half of it
+// together, for there is no bound on places: of two bytes at most one is a place, and it writes up to sixteen behind the last,
+// which the next ones or nobody reads.
+func markVectors(bitmap *[bitmapWords]uint64, text string, from, to, n int, places *[gramBatch]int32) (marked, next int, high uint32) {
 	if has512 {
-		return mark512(bitmap, text, from, to, places)
+		return mark512(bitmap, text, from, to, n, places)
 	}
-	return mark256(bitmap, text, from, to, places, &together)
+	return mark256(bitmap, text, from, to, n, places, &together)
 }
 
 //go:noescape
-func mark512(bitmap *[bitmapWords]uint64, text string, from, to int, places *[gramBatch]int32) (n, next int, high uint32)
+func mark512(bitmap *[bitmapWords]uint64, text string, from, to, n int, places *[gramBatch]int32) (marked, next int, high uint32)
 
 //go:noescape
-func mark256(bitmap *[bitmapWords]uint64, text string, from, to int, places *[gramBatch]int32, together *lanes) (n, next int, high uint32)
+func mark256(bitmap *[bitmapWords]uint64, text string, from, to, n int, places *[gramBatch]int32, together *lanes) (marked, next int, high uint32)
 
 // siftVectors is siftPlaces for places[from:to], none of which may be at an end of the text: siftBack bytes before each and
 // vectorReach from it on are read. What it keeps begins at from. It reads and writes up to fifteen places behind to.
 func siftVectors(buckets *[buckets + 1]gramBucket, kinds *siftKinds, text string, places *[gramBatch]int32, from, to int) (kept int) {
-	switch {
-	case has512:
+	if from == to {
+		return 0
+	}
+	for i := range siftLanes - 1 { // which are read with the last one: they must be of the text, too
+		places[to+i] = places[to-1]
+	}
+	if has512 {
 		return sift512(buckets, kinds, text, places, from, to)
-	case from < to:
-		for i := range 7 { // which are read with the last one: they must be of the text, too
-			places[to+i] = places[to-1]
-		}
 	}
 	return sift256(buckets, text, places, from, to, &together)
 }
+
+// siftLanes is how many places are sifted at a time, at most.
+const siftLanes = 16
 
 //go:noescape
 func sift512(buckets *[buckets + 1]gramBucket, kinds *siftKinds, text string, places *[gramBatch]int32, from, to int) (kept int)
@@ -80,19 +85,10 @@ func check512(checks *routeCheck, classes *[256]uint8, text string, hits *gramHi
 //go:noescape
 func check256(checks *routeCheck, classes *[256]uint8, text string, hits *gramHit, n int) (kept int)
 
-// advanceVectors is tailTable.advanceEach for n runs. It reads and writes up to fifteen runs behind the last.
-func advanceVectors(next *atomic.Uint32, classes *[256]uint8, text string, hits, places *int32, states *uint32, n int) (kept int) {
-	if has512 {
-		return advance512(next, classes, text, hits, places, states, n)
-	}
-	return advance256(next, classes, text, hits, places, states, n)
-}
-
+// advanceRuns is tailTable.advanceEach for n runs. Any processor for amd64 could do it.
+//
 //go:noescape
-func advance512(next *atomic.Uint32, classes *[256]uint8, text string, hits, places *int32, states *uint32, n int) (kept int)
-
-//go:noescape
-func advance256(next *atomic.Uint32, classes *[256]uint8, text string, hits, places *int32, states *uint32, n int) (kept int)
+func advanceRuns(next *atomic.Uint32, classes *[256]uint8, text string, hits, places *int32, states *uint32, n int) (kept int)
 
 // lanes has for each set of eight lanes of a register those that are in it, one after the other.
 type lanes [256][8]uint8

@@ -68,7 +68,7 @@ func tryFenced(t *testing.T, g *gramGate, kinds *siftKinds, classes *[256]uint8,
 	if !slices.Equal(w.places[:n], want[:m]) {
 		t.Fatalf("%d bytes: places %v, want %v", len(text), w.places[:n], want[:m])
 	}
-	markVectors(g.bitmap, text, 0, len(text), places)
+	markVectors(g.bitmap, text, 0, len(text), 0, places)
 	*places = w.places
 	found := make([]gramHit, g.mostHits)
 	whole := n // without those at the end of the text, which are not for the vectors
@@ -146,9 +146,9 @@ func followTailsInTheTextAlone(t *testing.T) {
 	g := newGenerator(65)
 	const most = 40
 	for _, behind := range []bool{true, false} {
-		next := fenced[atomic.Uint32](t, 20*tailClasses/2+1, behind)
+		next := fenced[atomic.Uint32](t, 20*tailClasses/2, behind)
 		text := fenced[byte](t, tailAtOnce, behind)
-		hits, places, states := fenced[int32](t, most+vectorRuns-1, behind), fenced[int32](t, most+vectorRuns-1, behind), fenced[uint32](t, most+vectorRuns-1, behind)
+		hits, places, states := fenced[int32](t, most, behind), fenced[int32](t, most, behind), fenced[uint32](t, most, behind)
 		for round := range 100 * most {
 			for i := range text {
 				text[i] = byte(g.IntN(256))

@@ -194,7 +194,7 @@ func followTailsAsOneByOneDoes(t *testing.T) {
 		for i := range text {
 			text[i] = byte(g.IntN(256)) >> (round % 2)
 		}
-		table, runs := someTails(g, make([]atomic.Uint32, 40*tailClasses/2+1), len(text), round%70)
+		table, runs := someTails(g, make([]atomic.Uint32, 40*tailClasses/2), len(text), round%70)
 		plain := tailRuns{slices.Clone(runs.hits), slices.Clone(runs.places), slices.Clone(runs.states)}
 		runs.cut(table.advance(string(text), runs))
 		plain.cut(table.advanceEach(string(text), &plain))
