@@ -32,13 +32,7 @@ func avx2Marks(marks []blockMarks, text string)
 //go:noescape
 func vectorMarks(marks []blockMarks, text string, kinds *[utf8.RuneSelf]uint8)
 
-// startVectors is markWork.starts, all blocks but the first being those of the batch. It writes up to fifteen places behind the
-// last ones.
-//
-//go:noescape
-func startVectors(blocks []blockMarks, from int, numbers, runs *[markBatch]int32) (n, m int)
-
-// startBits does the same, without vectors.
+// startBits is markWork.starts, all blocks but the first being those of the batch. It writes up to three places behind the last ones.
 //
 //go:noescape
 func startBits(blocks []blockMarks, from int, numbers, runs *[markBatch]int32) (n, m int)

@@ -47,10 +47,6 @@ func TestStarts_TouchNothingElse(t *testing.T) {
 func startInTheMarksAlone(t *testing.T) {
 	t.Helper()
 	const most = markBatch/blockBytes + 1
-	starts := startBits
-	if has512 {
-		starts = startVectors
-	}
 	for _, behind := range []bool{true, false} {
 		marks := fenced[blockMarks](t, most, behind)
 		numbers, runs := &fenced[[markBatch]int32](t, 1, behind)[0], &fenced[[markBatch]int32](t, 1, behind)[0]
@@ -62,7 +58,7 @@ func startInTheMarksAlone(t *testing.T) {
 			if behind {
 				part = marks[most-n:]
 			}
-			if got, _ := starts(part, 0, numbers, runs); got != (n-1)*blockBytes/2 {
+			if got, _ := startBits(part, 0, numbers, runs); got != (n-1)*blockBytes/2 {
 				t.Fatalf("%d blocks have %d numbers", n, got)
 			}
 		}

@@ -7,6 +7,4 @@ var wideMarks = false
 
 func markBlocks(marks []blockMarks, text string) { portableMarks(marks, text) }
 
-func startVectors(_ []blockMarks, _ int, _, _ *[markBatch]int32) (n, m int) { return 0, 0 }
-
 func startBits(_ []blockMarks, _ int, _, _ *[markBatch]int32) (n, m int) { return 0, 0 }

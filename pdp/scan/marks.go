@@ -67,10 +67,7 @@ func (w *markWork) mark(text string, from int) {
 // starts gathers the places of the batch that begins at from where a number begins, and those of which a long run is that has the
 // last of its first longRunBytes in the batch, and says how many there are.
 func (w *markWork) starts(from int) (numbers, runs int) {
-	switch {
-	case has512:
-		return startVectors(w.blocks[:w.used+1], from, &w.numbers, &w.runs)
-	case wideMarks:
+	if wideMarks {
 		return startBits(w.blocks[:w.used+1], from, &w.numbers, &w.runs)
 	}
 	return w.startNumbers(from), w.startRuns(from)
