@@ -4,27 +4,29 @@ import "testing"
 
 // skill is what of the engine is done in assembly and not in Go.
 type skill struct {
-	name                          string
-	has512, hasVectors, wideMarks bool
+	name                                   string
+	has512, gathers, hasVectors, wideMarks bool
 }
 
 // best is all that the processor can, and plain is all in Go.
-var best, plain = skill{"best", has512, hasVectors, wideMarks}, skill{name: "portable"}
+var best, plain = skill{"best", has512, gathers, hasVectors, wideMarks}, skill{name: "portable"}
 
 // ways are all that differ on this processor.
 var ways = func() []skill {
 	all := []skill{plain}
 	if hasVectors || wideMarks {
-		all = append(all, skill{"AVX2", false, hasVectors, wideMarks})
+		all = append(all, skill{"AVX2", false, false, hasVectors, wideMarks})
 	}
 	if has512 {
-		all = append(all, best)
+		all = append(all, skill{"AVX-512, as others do", true, !gathers, hasVectors, wideMarks}, best)
 	}
 	return all
 }()
 
 // take has all done in that way from now on. It is for tests that nothing runs beside.
-func (w skill) take() { has512, hasVectors, wideMarks = w.has512, w.hasVectors, w.wideMarks }
+func (w skill) take() {
+	has512, gathers, hasVectors, wideMarks = w.has512, w.gathers, w.hasVectors, w.wideMarks
+}
 
 // inAllWays runs a test in each.
 func inAllWays(t *testing.T, test func(t *testing.T)) {

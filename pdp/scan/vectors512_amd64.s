@@ -27,10 +27,23 @@ DATA everySecond<>+48(SB)/8, $0x0000001A00000018
 DATA everySecond<>+56(SB)/8, $0x0000001E0000001C
 GLOBL everySecond<>(SB), RODATA|NOPTR, $64
 
-// func mark512(bitmap *[bitmapWords]uint64, text string, from, to, n int, places *[gramBatch]int32) (marked, next int, high uint32)
+// LOAD loads 32 bits each from where the four numbers of one register say, to the other.
+#define LOAD(numbers, to) \
+	VMOVQ numbers, AX                 \
+	VPEXTRQ $1, numbers, R10          \
+	MOVL AX, BX                       \
+	SHRQ $32, AX                      \
+	MOVL R10, R11                     \
+	SHRQ $32, R10                     \
+	VMOVD (DI)(BX*4), to              \
+	VPINSRD $1, (DI)(AX*4), to, to    \
+	VPINSRD $2, (DI)(R11*4), to, to   \
+	VPINSRD $3, (DI)(R10*4), to, to
+
+// func mark512(bitmap *[bitmapWords]uint64, text string, from, to, n int, places *[gramBatch]int32, gather bool) (marked, next int, high uint32)
 //
-// DI bitmap, SI text, CX the place, R8 the last one, DX places, R9 how many there are; Z0 the sixteen places as numbers.
-TEXT ·mark512(SB), NOSPLIT, $0-76
+// DI bitmap, SI text, CX the place, R8 the last one, DX places, R9 how many there are, R12 gather; Z0 the sixteen places as numbers.
+TEXT ·mark512(SB), NOSPLIT, $0-84
 	MOVQ bitmap+0(FP), DI
 	MOVQ text_base+8(FP), SI
 	MOVQ text_len+16(FP), BX
@@ -38,6 +51,7 @@ TEXT ·mark512(SB), NOSPLIT, $0-76
 	MOVQ to+32(FP), R8
 	MOVQ n+40(FP), R9
 	MOVQ places+48(FP), DX
+	MOVBLZX gather+56(FP), R12
 	SUBQ $2, BX
 	CMPQ BX, R8
 	CMOVQLT BX, R8
@@ -67,9 +81,13 @@ sixteen:
 	VPMULLD Z2, Z7, Z7
 	VPSRLD $16, Z7, Z8
 	VPSRLD $11, Z7, Z7
+	TESTB R12, R12
+	JEQ oneByOne
 	KXNORW K1, K1, K1 // all sixteen
 	VPXORD Z9, Z9, Z9
 	VPGATHERDD (DI)(Z8*4), K1, Z9
+
+loaded:
 	VPRORVD Z7, Z9, Z9
 	VPTESTMD Z3, Z9, K2
 	// The places whose bit is set move together; what is stored behind them the next round overwrites.
@@ -90,10 +108,23 @@ check:
 	VPTESTMD Z6, Z5, K2
 	KMOVW K2, AX
 	VZEROUPPER
-	MOVQ R9, marked+56(FP)
-	MOVQ CX, next+64(FP)
-	MOVL AX, high+72(FP)
+	MOVQ R9, marked+64(FP)
+	MOVQ CX, next+72(FP)
+	MOVL AX, high+80(FP)
 	RET
+
+oneByOne:
+	VEXTRACTI128 $1, Y8, X10
+	VEXTRACTI64X4 $1, Z8, Y11
+	VEXTRACTI128 $1, Y11, X12
+	LOAD(X8, X9)
+	LOAD(X10, X13)
+	LOAD(X11, X14)
+	LOAD(X12, X15)
+	VINSERTI128 $1, X13, Y9, Y9
+	VINSERTI128 $1, X15, Y14, Y14
+	VINSERTI64X4 $1, Y14, Z9, Z9
+	JMP loaded
 
 // FOUR loads sixteen bytes each, one after the other into Z, from where every fourth of the numbers at R13 says, from the one at on.
 #define FOUR(at, base, scale, X, Z) \
@@ -359,4 +390,12 @@ enough:
 	JLT hit
 	VZEROUPPER
 	MOVQ R9, kept+48(FP)
+	RET
+
+// func vendor() (name uint32)
+TEXT ·vendor(SB), NOSPLIT, $0-4
+	XORL AX, AX
+	XORL CX, CX
+	CPUID
+	MOVL BX, name+0(FP)
 	RET

@@ -5,7 +5,7 @@ package scan
 import "sync/atomic"
 
 // These are for the processors that there is assembly for. They are variables for the sake of tests.
-var has512, hasVectors = false, false
+var has512, hasVectors, gathers = false, false, false
 
 func markVectors(_ *[bitmapWords]uint64, _ string, from, _, n int, _ *[gramBatch]int32) (marked, next int, high uint32) {
 	return n, from, 0
