@@ -172,6 +172,7 @@ func newScanner(rules []*compiled, pool *statePool) *Scanner {
 			}
 		}
 	}
+	s.leads.finish()
 	s.grams = b.finish()
 	s.digits = newDigitGate(pool, rules)
 	return s

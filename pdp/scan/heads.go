@@ -1,23 +1,29 @@
 package scan
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // leadGate finds rules that need a character beyond ASCII: by the pair of bytes that such a character begins with.
 type leadGate struct {
 	pairs   *[1 << 12]uint16 // the entries of a pair, counted from one, or 0
 	entries []leadEntries
+	routes  [][]leadRoute // by entries, until these are finished
 }
 
-// leadEntries are the routes with a pair.
+// leadEntries are the routes with a pair, by what stands behind it: a dash and a character that nobody sees begin alike.
 type leadEntries struct {
-	third  byteset // that may stand behind it in any of them: a dash and a character that nobody sees begin alike
-	routes []leadEntry
+	by    [256]uint8 // which of the lists a byte has
+	lists [][]leadEntry
 }
 
-type leadEntry struct {
-	probe int32
-	at    int32
-	third uint32 // index of the set of what may stand behind the pair
+type leadEntry struct{ probe, at int32 }
+
+// leadRoute is an entry for the bytes that may stand behind its pair.
+type leadRoute struct {
+	leadEntry
+	third byteset
 }
 
 // probeSteps is about what it takes to try a route.
@@ -30,7 +36,7 @@ func (g *leadGate) add(b *gateBuilder, rule int32, p *plan) {
 	if g.pairs == nil {
 		g.pairs = new([1 << 12]uint16)
 	}
-	t := b.gate.tails.add(p.nodes)
+	t := b.gate.tails.add(p)
 	for i := range p.routes {
 		w := &p.routes[i]
 		id := b.probeOf(rule, p, w, t)
@@ -42,15 +48,37 @@ func (g *leadGate) add(b *gateBuilder, rule int32, p *plan) {
 			for second := range w.sets[w.even+1].all() {
 				of := &g.pairs[pairOf(first, second)]
 				if *of == 0 {
-					g.entries = append(g.entries, leadEntries{})
-					*of = uint16(len(g.entries)) // #nosec G115 -- there are no more than pairs
+					g.routes = append(g.routes, nil)
+					*of = uint16(len(g.routes)) // #nosec G115 -- there are no more than pairs
 				}
-				e := &g.entries[*of-1]
-				e.third.union(third)
-				e.routes = append(e.routes, leadEntry{id, int32(w.even), b.setID(third)})
+				g.routes[*of-1] = append(g.routes[*of-1], leadRoute{leadEntry{id, int32(w.even)}, third})
 			}
 		}
 	}
+}
+
+// finish makes the entries.
+func (g *leadGate) finish() {
+	g.entries = make([]leadEntries, len(g.routes))
+	var list []leadEntry
+	for i, routes := range g.routes {
+		e := &g.entries[i]
+		for b := range e.by {
+			list = list[:0]
+			for _, r := range routes {
+				if r.third.has(byte(b)) {
+					list = append(list, r.leadEntry)
+				}
+			}
+			at := slices.IndexFunc(e.lists, func(l []leadEntry) bool { return slices.Equal(l, list) })
+			if at < 0 {
+				at = len(e.lists)
+				e.lists = append(e.lists, slices.Clone(list))
+			}
+			e.by[b] = uint8(at) // #nosec G115 -- there are no more than bytes
+		}
+	}
+	g.routes = nil
 }
 
 // scan looks at the characters that begin in text[from:to].
@@ -71,8 +99,8 @@ func (g *leadGate) scan(f *Scratch, grams *gramGate, text string, from, to int) 
 			if i+2 < len(text) {
 				third = text[i+2]
 			}
-			if e.third.has(third) {
-				g.look(f, grams, text, i, e, third)
+			if routes := e.lists[e.by[third]]; len(routes) > 0 {
+				look(f, grams, text, i, routes)
 			} else {
 				f.budget--
 			}
@@ -80,14 +108,11 @@ func (g *leadGate) scan(f *Scratch, grams *gramGate, text string, from, to int) 
 	}
 }
 
-// look tries the routes of a pair that go on with a byte.
-func (g *leadGate) look(f *Scratch, grams *gramGate, text string, at int, e *leadEntries, third byte) {
-	f.budget -= 2 + len(e.routes)/2
-	for i := range e.routes {
-		if r := &e.routes[i]; grams.sets[r.third].has(third) {
-			f.budget -= probeSteps
-			grams.probe(f, text, at-int(r.at), r.probe)
-		}
+// look tries some routes of the pair at a place.
+func look(f *Scratch, grams *gramGate, text string, at int, routes []leadEntry) {
+	f.budget -= 2 + probeSteps*len(routes)
+	for _, r := range routes {
+		grams.probe(f, text, at-int(r.at), r.probe)
 	}
 }
 
@@ -112,7 +137,7 @@ type byteGate struct{ probes []int32 }
 func (g *byteGate) add(b *gateBuilder, rule int32, p *plan) {
 	// What all routes begin with; the tail tells the rest.
 	at := plannedRoute{sets: []byteset{rareByteSet}}
-	g.probes = append(g.probes, b.probeOf(rule, p, &at, b.gate.tails.add(p.nodes)))
+	g.probes = append(g.probes, b.probeOf(rule, p, &at, b.gate.tails.add(p)))
 }
 
 // scan looks at text[from:to].
