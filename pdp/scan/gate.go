@@ -113,7 +113,7 @@ func (b *gateBuilder) setID(s byteset) uint32 {
 }
 
 func (b *gateBuilder) addGrams(rule int32, p *plan) {
-	t := b.gate.tails.add(p.nodes)
+	t := b.gate.tails.add(p)
 	var a *ahead
 	if p.nodes != nil {
 		a = newAhead(p.nodes)
@@ -346,6 +346,11 @@ func (g *gramGate) probe(f *Scratch, text string, start int, id int32) {
 	if p.tail == noTail || g.tails.fits(f, g, text, start, id, false) {
 		g.found(f, text, start, p)
 	}
+}
+
+// tailEnd is how far a text is looked at for the tail of a probe whose route begins at a place.
+func (g *gramGate) tailEnd(text string, start int, id int32) int {
+	return min(start+int(g.tails.followed[g.probes[id].tail]), len(text))
 }
 
 // found notes the places where a match may begin of which a probe stands at a place.

@@ -13,11 +13,13 @@ import (
 // tails is an automaton of what patterns want to stand from the places on that a gate finds. Most words that a gate finds
 // are not followed by what their pattern wants, and a few steps tell. What it says is that a match may be there, never that
 // there is one: it knows ASCII only, and not all of that apart; behind anything else that the pattern may want, it says so at
-// once. It takes whatever stands before the place for what the pattern wants there, and gives up after maxTail bytes. In return
+// once. It takes whatever stands before the place for what the pattern wants there, and gives up after some bytes. In return
 // its states are rows of one table, so that a step is one look-up in memory that is next to what was looked up before; and
 // whichever texts come, it holds no more than maxTailStates of them.
 type tails struct {
-	table atomic.Pointer[tailTable]
+	table    atomic.Pointer[tailTable]
+	followed []int32 // by tail: for how many bytes
+	room     int     // for states: as many as bytes are followed
 
 	// The rest only under the mutex.
 	mu     sync.Mutex
@@ -62,7 +64,9 @@ const (
 const (
 	// maxTail is how many bytes of a text are looked at. Whatever goes on further is left to the pattern's own automaton,
 	// which remembers what it saw of a long text.
-	maxTail       = 64
+	maxTail = 64
+	// maxWideTail is the same where a match may begin at many places before the tail. That automaton would run from each of them.
+	maxWideTail   = 512
 	maxTailStates = 1 << 14 // 2 MiB; a state's number has 16 bits
 	noTail        = -1
 
@@ -70,6 +74,20 @@ const (
 	beforeAny = beforeWord + 1
 	allFlags  = ^syntax.EmptyOp(0)
 )
+
+// followedFor is how many bytes the tail of a plan is followed for. In a gap, tails that begin one behind the other would all go on,
+// and where there are gaps, what refuses nearly all places is cheap; see roughOf.
+func followedFor(p *plan) int32 {
+	if p.most-p.least < openingFrom {
+		return maxTail
+	}
+	for _, node := range p.nodes {
+		if _, gaps := uncounted(node); gaps {
+			return maxTail
+		}
+	}
+	return maxWideTail
+}
 
 // tailClasses is how many classes the tails tell bytes apart in: few, so that the states of a text are near one another in
 // memory. The last has all that is not ASCII.
@@ -112,13 +130,15 @@ var tailClass, tailExample = func() (class [256]uint8, example [tailClasses]rune
 	return class, example
 }()
 
-// add registers a tail.
-func (t *tails) add(nodes []*syntax.Regexp) int32 {
-	if nodes == nil {
+// add registers the tail of a plan.
+func (t *tails) add(p *plan) int32 {
+	if p.nodes == nil {
 		return noTail
 	}
-	t.nodes = append(t.nodes, nodes)
+	t.nodes = append(t.nodes, p.nodes)
 	t.starts = append(t.starts, 0)
+	t.followed = append(t.followed, followedFor(p))
+	t.room += int(t.followed[len(t.followed)-1])
 	return int32(len(t.nodes) - 1)
 }
 
@@ -135,7 +155,7 @@ func (t *tails) fits(f *Scratch, gate *gramGate, text string, start int, id int3
 	if s == tailUnknown {
 		s = t.enter(table, gate, id, compared, &f.budget)
 	}
-	return t.goesOn(f, table, text, start, pos, s)
+	return t.goesOn(f, table, text, pos, gate.tailEnd(text, start, id), s)
 }
 
 // current is the table to work with.
@@ -147,10 +167,10 @@ func (t *tails) current() *tailTable {
 	return table
 }
 
-// goesOn is fits from a place and its state on.
-func (t *tails) goesOn(f *Scratch, table *tailTable, text string, start, pos int, s uint32) bool {
+// goesOn is fits from a place and its state on, up to a stop.
+func (t *tails) goesOn(f *Scratch, table *tailTable, text string, pos, stop int, s uint32) bool {
 	budget, from := f.budget-2, pos
-	for stop := min(start+maxTail, len(text)); s >= tailStates; pos++ {
+	for ; s >= tailStates; pos++ {
 		if pos >= stop || budget < 0 {
 			s = tailMaybe
 			break
@@ -173,7 +193,7 @@ func (t *tails) renew(full *tailTable) *tailTable {
 	if now := t.table.Load(); now != full {
 		return now
 	}
-	most := min(maxTailStates, 64*len(t.nodes)+256)
+	most := min(maxTailStates, t.room+256)
 	table := &tailTable{
 		next:    make([]atomic.Uint32, most*tailClasses/2),
 		entries: make([]atomic.Uint32, t.probes+len(t.nodes)),

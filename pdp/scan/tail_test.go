@@ -117,3 +117,66 @@ func TestWalks_GiveWhatWalkingBackWouldGive(t *testing.T) {
 		}
 	}
 }
+
+// mail has many places open before what it is found by.
+const mail = `[A-Za-z0-9](?:[A-Za-z0-9._%+'-]{0,63})@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,6}[A-Za-z]{2,24}\b`
+
+// TestThreat_E1_NoPlaceIsTriedBeforeATailThatEndsFarBehind: each of them would cost as much as the tail is long.
+func TestThreat_E1_NoPlaceIsTriedBeforeATailThatEndsFarBehind(t *testing.T) {
+	s := scannerOf(t, []Pattern{{Regex: mail}})
+	label := func(n int) string { return strings.Repeat("a", n) }
+	for _, domain := range []string{
+		label(64), label(300), label(64) + ".com", label(63) + "." + label(64), strings.Repeat(label(62)+".", 5) + label(64), "b." + label(25) + " ",
+		"b." + label(63) + "_", strings.Repeat("b.", 6) + label(25), strings.Repeat(label(62)+".", 6) + "c ",
+	} {
+		text := strings.Repeat(label(80)+"@"+domain, 100)
+		var f Scratch
+		f.begin(s, text)
+		if s.gates(&f, text); len(f.candidates) > 0 {
+			t.Errorf("%d places to try before @%s", len(f.candidates), domain)
+		}
+		if spent := stepsAlways + stepsPerByte*len(text) - f.budget; spent > 3*len(text) {
+			t.Errorf("%d steps for %d bytes before @%s", spent, len(text), domain)
+		}
+	}
+}
+
+// TestTails_LongOnesRefuseNoMatch: each length of a name and its parts about those that a pattern has, and what ends it.
+func TestTails_LongOnesRefuseNoMatch(t *testing.T) {
+	s := scannerOf(t, []Pattern{{Regex: mail}})
+	g := newGenerator(12)
+	lengths := []int{1, 2, 23, 24, 25, 61, 62, 63, 64, 65}
+	length := func() int { return lengths[g.IntN(len(lengths))] }
+	var f Scratch
+	found := 0
+	for range 2000 {
+		var b strings.Builder
+		for range 1 + g.IntN(3) {
+			b.WriteString(strings.Repeat(g.pick("a", "a.", "é"), length()) + "@")
+			for range 1 + g.IntN(7) {
+				b.WriteString(strings.Repeat(g.pick("a", "a", "a", "a-"), length()) + g.pick(".", ".", ".", ".", ".", "", "é", "_"))
+			}
+			b.WriteString(strings.Repeat("b", length()) + g.pick("", " ", "é", ".", "_", "@"))
+		}
+		if d := s.difference(b.String(), &f, nil); d != "" {
+			t.Fatal(d)
+		}
+		found += len(f.found)
+	}
+	if found < 200 {
+		t.Errorf("%d matches: the texts are too tame", found)
+	}
+}
+
+// TestTails_InGapsAreLeftToTheAutomaton: there each of many would be followed through all that the others were.
+func TestTails_InGapsAreLeftToTheAutomaton(t *testing.T) {
+	for expr, want := range map[string]int32{
+		mail: maxWideTail, `q[a-z ]{0,31}magicword[0-9]{9}x`: maxTail, `q[a-z ]{0,32}magicword[0-9]{9}x`: maxWideTail,
+		`q[a-z ]{0,32}magicword[^\n]{0,99}x`: maxTail,
+	} {
+		s := scannerOf(t, []Pattern{{Regex: expr}})
+		if got := s.grams.tails.followed[0]; got != want {
+			t.Errorf("%s: followed for %d bytes, want %d", expr, got, want)
+		}
+	}
+}

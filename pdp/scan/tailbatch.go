@@ -135,7 +135,7 @@ func (g *gramGate) probeAll(f *Scratch, text string) {
 			if !g.tails.fits(f, g, text, int(h.start), h.probe, true) {
 				continue
 			}
-		case state != tailMaybe && !g.tails.goesOn(f, table, text, int(h.start), int(runs.places[i]), state):
+		case state != tailMaybe && !g.tails.goesOn(f, table, text, int(runs.places[i]), g.tailEnd(text, int(h.start), h.probe), state):
 			continue
 		}
 		g.found(f, text, int(h.start), &g.probes[h.probe])
