@@ -149,11 +149,13 @@ func seeOneByteBeyondASCII(t *testing.T) {
 	t.Helper()
 	g := gramGate{bitmap: new([bitmapWords]uint64)}
 	var w gramWork
-	for at := range 100 {
-		text := []byte(strings.Repeat("a", 100))
-		text[at] = 0x80
-		if _, wide := g.mark(&w, string(text), 0, len(text)); !wide {
-			t.Errorf("not at %d", at)
+	for length := range 110 {
+		for at := range length {
+			text := []byte(strings.Repeat("a", length))
+			text[at] = 0x80
+			if _, wide := g.mark(&w, string(text), 0, length); !wide {
+				t.Errorf("not at %d of %d", at, length)
+			}
 		}
 	}
 }
