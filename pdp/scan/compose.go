@@ -116,6 +116,9 @@ func (c *composer) workOut(out []byte, s string, limit int, steps *int) []byte {
 	}
 	c.visible = visible
 	*steps -= clusterSteps + (len(s) - len(visible))
+	if !c.it.Done() { // it was given up, and still holds a part of that character, which Init does not take out
+		c.it = norm.Iter{}
+	}
 	for c.it.Init(norm.NFKC, visible); !c.it.Done() && len(out) <= limit && *steps >= 0; {
 		for _, r := range string(c.it.Next()) {
 			*steps -= characterSteps

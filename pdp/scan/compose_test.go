@@ -91,3 +91,15 @@ func TestThreat_E1_MarksAreReadInStepsOfTheirTexts(t *testing.T) {
 		}
 	}
 }
+
+// TestComposer_GivesNothingOfOneTextToTheNext where the first was given up amidst a character that stands for several.
+func TestComposer_GivesNothingOfOneTextToTheNext(t *testing.T) {
+	const many = "\ufdfa" // eighteen letters
+	for _, next := range []string{many, "e\u0301", "\u1100\u1161"} {
+		c := new(composer)
+		c.cluster(nil, many, 1, anySteps())
+		if got, want := string(c.cluster(nil, next, 100, anySteps())), plainly(next); got != want {
+			t.Errorf("%+q is read as %+q, want %+q", next, got, want)
+		}
+	}
+}
