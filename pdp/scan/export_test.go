@@ -66,6 +66,11 @@ func AllWays(s *Scanner, trees []*syntax.Regexp, rnd *rand.Rand, length int, f *
 	return "", len(want)
 }
 
+// UnlikeFind draws an action and says where an inspection finds something else in one of its views than Find.
+func UnlikeFind(s *Scanner, trees []*syntax.Regexp, rnd *rand.Rand, f *Scratch) (difference string, found int) {
+	return s.unlikeFind(generator{rnd}, trees, f, new(seen))
+}
+
 // Trees are the syntax trees of the rules.
 func Trees(s *Scanner) (trees []*syntax.Regexp) {
 	for _, c := range s.rules {

@@ -148,6 +148,11 @@ func (s *Scanner) Find(ctx context.Context, text string, f *Scratch) (found []Ma
 		return nil, false
 	}
 	s.gates(f, text)
+	return s.settle(ctx, f, text)
+}
+
+// settle finds the matches that begin in what the gates have noted.
+func (s *Scanner) settle(ctx context.Context, f *Scratch, text string) (found []Match, complete bool) {
 	complete = f.budget >= 0 && !f.full
 	f.budget = stepsAlways + stepsPerByte*len(text) // its own, so that a text can't spend it at the gates
 	slices.Sort(f.rules)

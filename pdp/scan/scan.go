@@ -57,20 +57,14 @@ func (s *Scanner) Scan(ctx context.Context, texts []Text, fingerprint func(text 
 	return r
 }
 
-// search takes every match in every view: the concatenation first, so that what is found elsewhere can be compared
-// with what is found there.
+// search takes every match in every view.
 func (s *Scanner) search(ctx context.Context, t *tally) {
-	for _, strung := range []bool{true, false} {
-		for i := range t.v.views {
-			if (t.v.views[i].leaf == noLeaf) != strung {
-				continue
-			}
-			found, complete := s.Find(ctx, t.v.views[i].text, &t.v.scratch)
-			t.incomplete = t.incomplete || !complete
-			t.view = i
-			for _, m := range found {
-				t.take(m)
-			}
+	for i := range t.v.inOrder {
+		found, complete := s.findIn(ctx, t.v, i)
+		t.incomplete = t.incomplete || !complete
+		t.view = i
+		for _, m := range found {
+			t.take(m)
 		}
 	}
 	t.split()

@@ -50,6 +50,28 @@ func TestProve_I11_AssemblyFindsWhatGoFinds(t *testing.T) {
 	}
 }
 
+// TestProve_I11_AnInspectionFindsWhatFindDoesWithShippedPatterns in each of its views.
+func TestProve_I11_AnInspectionFindsWhatFindDoesWithShippedPatterns(t *testing.T) {
+	s := engine()
+	trees := scan.Trees(s)
+	rnd := rand.New(rand.NewPCG(8, 15)) // #nosec G404 -- cases that can be repeated
+	defer scan.TakeBest()
+	var f scan.Scratch
+	found := 0
+	cases := scan.Proof(4_000, 400_000)
+	for i := range cases {
+		scan.TakeWay(i)
+		d, n := scan.UnlikeFind(s, trees, rnd, &f)
+		if d != "" {
+			t.Fatalf("case %d: %s", i, d)
+		}
+		found += n
+	}
+	if found < cases {
+		t.Errorf("%d matches in %d cases: the texts are too tame", found, cases)
+	}
+}
+
 // TestCompile_IsTheSameHoweverItIsDone: plans and gates depend on the table alone.
 func TestCompile_IsTheSameHoweverItIsDone(t *testing.T) {
 	if d := scan.SameHowever(shipped()); d != "" {

@@ -84,6 +84,7 @@ type viewer struct {
 	names      []byte // the texts of named views
 
 	scratch   Scratch
+	shorts    shorts
 	rewriting rewriting
 	runs      runs
 	room      int // of runs, before the text at hand
@@ -104,6 +105,7 @@ func (v *viewer) free() {
 	v.bytes, v.incomplete, v.runs.over = 0, false, false
 	v.strung.reset()
 	v.names = v.names[:0]
+	v.shorts.begin()
 	v.rewriting.start("", false)
 	v.runs.runSeeker = runSeeker{}
 	v.rewriting.composer.forget()
@@ -331,6 +333,18 @@ func (v *viewer) decoded(i int, by way, kind kinds, hides bool) {
 func (v *viewer) leave(i int) {
 	if leaf := v.views[i].leaf; !slices.Contains(v.undecoded, leaf) {
 		v.undecoded = append(v.undecoded, leaf)
+	}
+}
+
+// inOrder goes through the views: the concatenation first, so that what is found elsewhere can be compared with what is found
+// there.
+func (v *viewer) inOrder(yield func(i int) bool) {
+	for _, strung := range []bool{true, false} {
+		for i := range v.views {
+			if (v.views[i].leaf == noLeaf) == strung && !yield(i) {
+				return
+			}
+		}
 	}
 }
 
