@@ -76,6 +76,7 @@ func gathered(routes []digitRoute, most int) (groups []digitRoute) {
 
 // take makes a group of two.
 func (r *digitRoute) take(o *digitRoute) {
+	r.keyed = r.keyed || o.keyed
 	for i := range r.sets {
 		r.sets[i].union(o.sets[i])
 	}

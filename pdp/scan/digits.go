@@ -14,6 +14,7 @@ type digitGate struct {
 	shapes digitShapes // of groups
 	unions []digitUnion
 	of     [maxDigitGroups]uint8 // the union of each group
+	keyed  uint64                // the groups that are of rules with keywords, too
 	near   nearGate              // of rules that count near their words only
 }
 
@@ -43,6 +44,7 @@ func (g *digitGate) used() bool { return len(g.unions)+len(g.near.rules) > 0 }
 // digitRoute is what the gate looks at of a route, and its union.
 type digitRoute struct {
 	union int
+	keyed bool // some rule that is like that has keywords
 	sets  [digitsBack + digitsLook]byteset
 }
 
@@ -72,7 +74,7 @@ func newDigitGate(pool *statePool, rules []*compiled) *digitGate {
 				if n := len(ids[u]); n == 0 || ids[u][n-1] != int32(i) {
 					progs[u], ids[u] = append(progs[u], c.prog), append(ids[u], int32(i))
 				}
-				if r := digitRouteOf(&w, u); !seen[r] {
+				if r := digitRouteOf(&w, u, len(c.keywords) > 0); !seen[r] {
 					seen[r] = true
 					routes = append(routes, r)
 				}
@@ -140,8 +142,8 @@ func (a *automaton) bytesOf(runes uint32) (bytes byteset) {
 	return bytes
 }
 
-func digitRouteOf(w *plannedRoute, union int) digitRoute {
-	r := digitRoute{union: union}
+func digitRouteOf(w *plannedRoute, union int, keyed bool) digitRoute {
+	r := digitRoute{union: union, keyed: keyed}
 	for i := range r.sets {
 		switch at := w.even - digitsBack + i; {
 		case at >= 0 && at < len(w.sets):
@@ -161,6 +163,9 @@ func (g *digitGate) group(groups []digitRoute) {
 		u := &g.unions[r.union]
 		bit := uint64(1) << i
 		g.of[i] = uint8(r.union)
+		if r.keyed {
+			g.keyed |= bit
+		}
 		u.groups |= bit
 		g.shapes.add(bit, &r, u.headroom)
 	}
@@ -227,7 +232,11 @@ func (s *digitShapes) atEdge(text string, d int) uint64 {
 
 // number runs the unions that the number which begins at d may be of.
 func (g *digitGate) number(f *Scratch, text string, d int) {
-	for may := g.shapes.of(text, d); may != 0; {
+	may := g.shapes.of(text, d)
+	if f.keyed {
+		may &= g.keyed
+	}
+	for may != 0 {
 		u := &g.unions[g.of[bits.TrailingZeros64(may)]]
 		may &^= u.groups
 		if d >= u.headroom {

@@ -40,7 +40,7 @@ func (g *nearGate) add(rule int32, c *compiled, w *plannedRoute) {
 	}
 	r := &g.rules[n-1]
 	r.least, r.most = min(r.least, w.even), max(r.most, w.even)
-	route := digitRouteOf(w, 0)
+	route := digitRouteOf(w, 0, false)
 	g.shapes.add(1<<((n-1)%64), &route, w.even)
 }
 

@@ -43,6 +43,7 @@ type Scratch struct {
 	room       int  // for candidates
 	full       bool // there was none
 	cut        bool // the text is a later part of a stream
+	keyed      bool // only what rules with keywords find is asked for
 	overran    bool // a match may begin in front of that part
 
 	grams  gramWork
@@ -160,7 +161,8 @@ func (s *Scanner) settle(ctx context.Context, f *Scratch, text string) (found []
 		if i%deadlineRules == 0 && ctx.Err() != nil {
 			return f.found, false
 		}
-		if watch := s.rules[rule].watch; watch >= 0 && f.last[watch].epoch != f.epoch {
+		c := s.rules[rule]
+		if c.watch >= 0 && f.last[c.watch].epoch != f.epoch || f.keyed && len(c.keywords) == 0 {
 			continue
 		}
 		if !s.resolve(f, text, rule, f.candidatesOf(rule)) {
