@@ -44,6 +44,7 @@ type Scratch struct {
 	full       bool // there was none
 	cut        bool // the text is a later part of a stream
 	keyed      bool // only what rules with keywords find is asked for
+	quiet      bool // the text has neither a digit nor a long run
 	overran    bool // a match may begin in front of that part
 
 	grams  gramWork
@@ -236,7 +237,9 @@ func (s *Scanner) gates(f *Scratch, text string) {
 	if len(s.bytes.probes) > 0 {
 		s.bytes.scan(f, s.grams, text, 0, len(text))
 	}
-	s.marks(f, text)
+	if !f.quiet {
+		s.marks(f, text)
+	}
 	for _, rule := range s.everywhere {
 		if len(text) > 0 {
 			f.note(rule, 0, len(text)-1)

@@ -23,6 +23,7 @@ type runs struct {
 	kind kinds
 	raw  []byte // what a run decodes to, until the next is tried
 	line []byte // lines of a run, joined
+	none bool   // there is no run at all
 	runSeeker
 	unzip
 }
@@ -34,7 +35,9 @@ func (d *runs) decode() kinds {
 	// Lines of one block, s[block:apart], are tried together once and not again: that would be quadratic.
 	block, apart := 0, 0
 	d.seek(s)
-	for i, end := d.next(0); i < len(s); i, end = d.next(max(end, d.w.done)) {
+	i, end := d.next(0)
+	d.none = i == len(s)
+	for ; i < len(s); i, end = d.next(max(end, d.w.done)) {
 		if i >= apart {
 			block, apart = i, linesEnd(s, i, end)
 			if apart > end {

@@ -42,7 +42,7 @@ const maxShort = 256
 // findIn is Find in a view. Those of an inspection must come in their order.
 func (s *Scanner) findIn(ctx context.Context, v *viewer, i int) (found []Match, complete bool) {
 	n, f, b := &v.views[i], &v.scratch, &v.shorts
-	f.keyed = n.leaf == noLeaf
+	f.keyed, f.quiet = n.leaf == noLeaf, n.quiet
 	if !s.short(n) {
 		return s.Find(ctx, n.text, f)
 	}

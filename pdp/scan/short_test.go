@@ -84,7 +84,8 @@ func (s *Scanner) unlikeFind(g generator, trees []*syntax.Regexp, plain *Scratch
 	return difference, found
 }
 
-// TestProve_I11_AnInspectionFindsWhatFindDoes in texts that are looked at together, and in what they are strung together.
+// TestProve_I11_AnInspectionFindsWhatFindDoes in texts that are looked at together, in what they are strung together, and in
+// texts of which something is known.
 func TestProve_I11_AnInspectionFindsWhatFindDoes(t *testing.T) {
 	defer best.take()
 	cases := proof(6_000, 600_000)

@@ -122,6 +122,7 @@ type view struct {
 	depth int // levels of encoding that were undone
 	way   way
 	has   traits
+	quiet bool  // there is no digit, and no run as wayRuns wants it; else it is not known
 	kind  kinds // what wayEscapes and wayRuns found
 	room  int   // what could be unpacked then
 }
@@ -246,7 +247,9 @@ func (v *viewer) derive(i int) {
 		w.start(text, false)
 		v.runs.w, v.runs.marks = w, &v.scratch.marks
 		v.room = v.runs.room
-		if kind := v.runs.decode(); w.any {
+		kind := v.runs.decode()
+		v.views[i].quiet = v.runs.none && !has.has(hasDigits)
+		if w.any {
 			v.decoded(i, wayRuns, kind, true)
 		}
 	}
