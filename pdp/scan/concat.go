@@ -55,7 +55,7 @@ func (c *concatenation) text() string {
 
 // lay appends a text, and of a long one the ends that have a neighbour.
 func (c *concatenation) lay(i int, before, behind bool) {
-	head, tail := c.ends[2*i], c.ends[2*i+1]
+	head, tail := &c.ends[2*i], &c.ends[2*i+1]
 	if tail.text == "" {
 		c.append(head)
 		return
@@ -71,9 +71,8 @@ func (c *concatenation) lay(i int, before, behind bool) {
 	}
 }
 
-func (c *concatenation) append(p piece) {
-	p.at = len(c.bytes)
-	c.laid = append(c.laid, p)
+func (c *concatenation) append(p *piece) {
+	c.laid = append(c.laid, piece{p.text, p.leaf, len(c.bytes), p.from})
 	c.bytes = append(c.bytes, p.text...)
 }
 

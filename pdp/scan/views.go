@@ -169,7 +169,7 @@ func (v *viewer) build(texts []Text, b Budget) {
 				continue
 			}
 		}
-		if v.add(view{text: text, leaf: i, from: noView, has: has}) && !t.Name {
+		if v.add(&view{text: text, leaf: i, from: noView, has: has}) && !t.Name {
 			v.strung.take(i, text)
 		}
 	}
@@ -180,18 +180,18 @@ func (v *viewer) build(texts []Text, b Budget) {
 		if len(text) > b.MaxBytes-v.bytes || len(v.views) >= b.MaxViews {
 			v.incomplete = true
 		} else {
-			v.put(view{text: text, leaf: noLeaf, from: noView})
+			v.put(&view{text: text, leaf: noLeaf, from: noView})
 		}
 	}
 	for i := 0; i < len(v.views); i++ {
-		if n := v.views[i]; n.leaf != noLeaf && !n.way.ofNumbers() {
+		if n := &v.views[i]; n.leaf != noLeaf && !n.way.ofNumbers() {
 			v.derive(i)
 		}
 	}
 }
 
 // add takes a view in, unless the same reading of the same text is there already. It says whether it is there now.
-func (v *viewer) add(n view) bool {
+func (v *viewer) add(n *view) bool {
 	if n.text == "" || v.known(n) {
 		return true
 	}
@@ -203,12 +203,12 @@ func (v *viewer) add(n view) bool {
 	return true
 }
 
-func (v *viewer) put(n view) {
-	v.views = append(v.views, n)
+func (v *viewer) put(n *view) {
+	v.views = append(v.views, *n)
 	v.bytes += len(n.text)
 }
 
-func (v *viewer) known(n view) bool {
+func (v *viewer) known(n *view) bool {
 	return n.from != noView && slices.ContainsFunc(v.views, func(o view) bool {
 		return o.leaf == n.leaf && len(o.text) == len(n.text) && o.text == n.text
 	})
@@ -232,7 +232,7 @@ func (v *viewer) derive(i int) {
 		case !complete:
 			v.incomplete = true
 		case w.any:
-			if v.add(v.then(i, wayNormalise, 0)) {
+			if n := v.then(i, wayNormalise, 0); v.add(&n) {
 				return // it comes up itself, and normalising loses nothing that is encoded
 			}
 		}
@@ -281,7 +281,7 @@ func (v *viewer) name(i int) bool {
 	}
 	at := len(v.names)
 	v.names = append(append(append(v.names, key...), afterName...), n.text...)
-	return v.add(view{text: stringOf(v.names[at:]), leaf: n.leaf, from: i, way: wayName, has: n.has | traitsOf(key)})
+	return v.add(&view{text: stringOf(v.names[at:]), leaf: n.leaf, from: i, way: wayName, has: n.has | traitsOf(key)})
 }
 
 const afterName = ": "
@@ -293,10 +293,12 @@ func (v *viewer) numbers(i int) {
 	if w.separated(false, &v.row); !w.any {
 		return
 	}
-	v.add(v.then(i, wayJoined, 0))
+	n := v.then(i, wayJoined, 0)
+	v.add(&n)
 	w.start(v.views[i].text, false)
 	if w.separated(true, &v.row); w.any {
-		v.add(v.then(i, wayDashed, 0))
+		n = v.then(i, wayDashed, 0)
+		v.add(&n)
 	}
 }
 
@@ -306,7 +308,7 @@ func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b
 
 // then is the view that a rewriting has made of another.
 func (v *viewer) then(i int, by way, kind kinds) view {
-	from := v.views[i]
+	from := &v.views[i]
 	n := view{text: v.rewriting.text(), leaf: from.leaf, from: i, depth: from.depth, way: by, kind: kind, room: v.room}
 	n.has = traitsOf(n.text)
 	if by != wayNormalise && by != wayName && !by.ofNumbers() {
@@ -324,10 +326,10 @@ func (v *viewer) decoded(i int, by way, kind kinds, hides bool) {
 	}
 	n := v.then(i, by, kind)
 	switch {
-	case v.known(n):
+	case v.known(&n):
 	case over:
 		v.leave(i)
-	case v.add(n):
+	case v.add(&n):
 		v.decodable -= size
 	}
 }
