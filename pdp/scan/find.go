@@ -63,6 +63,7 @@ type Scratch struct {
 type candidate struct {
 	before   int32 // the one of its rule before it, or -1
 	from, to int32
+	end      int32 // where a match from there ends, if that can be one place only, else 0
 }
 
 // lastCandidate is the latest candidate of a rule, if it is of this epoch.
@@ -86,7 +87,7 @@ func (f *Scratch) note(rule int32, from, to int) {
 	if last.epoch == f.epoch {
 		before = last.index
 		if c := &f.candidates[last.index]; from <= int(c.to)+touching && to+touching >= int(c.from) {
-			c.from, c.to = min(c.from, int32(from)), max(c.to, int32(to))
+			c.from, c.to, c.end = min(c.from, int32(from)), max(c.to, int32(to)), 0
 			return
 		}
 	}
@@ -102,12 +103,12 @@ func (f *Scratch) note(rule int32, from, to int) {
 		}
 	}
 	*last = lastCandidate{f.epoch, int32(len(f.candidates))}
-	f.candidates = append(f.candidates, candidate{before, int32(from), int32(to)})
+	f.candidates = append(f.candidates, candidate{before, int32(from), int32(to), 0})
 }
 
-// union runs an automaton of many rules at a place and notes those that match there.
+// union runs an automaton of many rules at a place and notes those that match there, and where that ends if it can be one place only.
 func (f *Scratch) union(a *automaton, text string, p int) {
-	budget := f.budget
+	budget, known := f.budget, len(f.candidates)
 	if budget < 0 {
 		return
 	}
@@ -128,10 +129,18 @@ func (f *Scratch) union(a *automaton, text string, p int) {
 		}
 		if s = next; s&refMatched != 0 {
 			for _, rule := range t.at(s).rules {
-				f.note(rule, p, p)
+				n := len(f.candidates)
+				if f.note(rule, p, p); len(f.candidates) > n { // else it was noted, for another end or place
+					f.candidates[n].end = int32(pos)
+				}
 			}
 		}
 		pos += width
+	}
+	if budget < 0 { // there may be other ends
+		for i := range f.candidates[known:] {
+			f.candidates[known+i].end = 0
+		}
 	}
 	f.budget = min(f.budget, budget) - (pos - p)
 }
@@ -270,9 +279,11 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 				return s.plainly(f, text, rule, next, count)
 			}
 			before := f.budget
-			end, death := -1, 0
-			if f.mayMatch(c, text, p) {
-				end, death = f.run(c.dfa, text, p)
+			end, death := int(at.end), 0
+			if end == 0 {
+				if end = -1; f.mayMatch(c, text, p) {
+					end, death = f.run(c.dfa, text, p)
+				}
 			}
 			spent += before - f.budget
 			if f.budget < 0 {
@@ -295,6 +306,11 @@ func (s *Scanner) resolve(f *Scratch, text string, rule int32, candidates []cand
 				continue
 			}
 			if wanted == keywordsThere {
+				if at.end > 0 { // what decides it is not known yet
+					if _, death = f.run(c.dfa, text, p); f.budget < 0 {
+						return false
+					}
+				}
 				if !f.confirmed(c, text, p, end, death) {
 					f.drop(rule)
 					return s.plainly(f, text, rule, 0, 0)
