@@ -76,7 +76,12 @@ func (f *Scratch) mayMatch(c *compiled, text string, p int) bool {
 	// No match is longer, and one character more tells whether one ends there.
 	most := min(c.characters, maxRough) + 1
 	pos, steps := p, 0
-	for s&(refDead|refMatched) == 0 && steps < most && pos < len(text) && budget >= 0 {
+	for s&(refDead|refMatched) == 0 && budget >= 0 {
+		from := pos
+		s, pos = a.coast(t, s, text, pos, min(pos+most-steps, len(text)))
+		if steps += pos - from; steps == most || pos == len(text) {
+			break
+		}
 		var class uint8
 		width := 1
 		if b := text[pos]; b < utf8.RuneSelf {

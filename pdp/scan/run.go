@@ -32,6 +32,7 @@ func (f *Scratch) run(a *automaton, text string, p int) (end, death int) {
 	check := nextCheckpoint(p, p+checkpoint) // most runs are over by then, and have nothing to do with the memo
 	visits := f.visits[:0]
 	for s&refDead == 0 {
+		s, pos = a.coast(t, s, text, pos, min(check-1, len(text)))
 		class, width := uint8(len(a.example)), 1
 		if pos < len(text) {
 			if b := text[pos]; b < utf8.RuneSelf {
@@ -88,6 +89,24 @@ func (f *Scratch) run(a *automaton, text string, p int) (end, death int) {
 	}
 	f.visits = visits
 	return end, pos
+}
+
+// coast goes on to text[stop] at most, over ASCII, as long as each state that it comes to is known and nothing comes of it. That is
+// what most steps are like, and a processor has little more to do for one than to wait for the last one.
+func (a *automaton) coast(t *stateTable, s ref, text string, pos, stop int) (now ref, at int) {
+	next := t.next
+	for ; pos < stop; pos++ {
+		b := text[pos]
+		if b >= utf8.RuneSelf {
+			break
+		}
+		to := ref(next[int(s>>refShift)+int(a.ascii[b])].Load())
+		if to == 0 || to&(refMatched|refDead) != 0 {
+			break
+		}
+		s = to
+	}
+	return s, pos
 }
 
 // nextCheckpoint is where a run that began at p and stands at pos is to look into the memo next.
