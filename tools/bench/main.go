@@ -23,8 +23,8 @@ import (
 	"github.com/portcullis-pdp/portcullis/tools/texts"
 )
 
-// What is promised at 1 MB, of the engine with all shipped patterns: how many times as long these take by regexp, and gitleaks
-// with its own rules.
+// What is promised at 1 MB over calls, code, JSON and prose: how many times as long as the engine regexp takes with all shipped
+// patterns, and the library of gitleaks with its own rules, which the engine has then, too.
 const (
 	timesRegexp   = 5_000
 	timesGitleaks = 1_000
@@ -36,7 +36,7 @@ func main() {
 	kinds := flag.String("kinds", "calls,code,json,prose,"+credentials, "texts to take")
 	size := flag.Int("bytes", 1<<20, "size of a text")
 	skip := flag.String("skip", "", "leave out regexp or gitleaks")
-	check := flag.Bool("check", false, fmt.Sprintf("fail unless, over each text, the engine with all shipped patterns is %d times as fast as these by regexp, and %d times as fast as gitleaks with its own rules",
+	check := flag.Bool("check", false, fmt.Sprintf("fail unless, over each text but credentials, the engine is %d times as fast with all shipped patterns as these by regexp, and %d times as fast with gitleaks' rules as gitleaks",
 		timesRegexp, timesGitleaks))
 	flag.Parse()
 	runtime.GOMAXPROCS(1)
@@ -77,6 +77,7 @@ func gather(root string, kinds []string, size int) ([]text, error) {
 
 // credentials is a text about what is looked for, where the words abound on which gitleaks begins to look: its speed depends on
 // them more than on anything else.
+// Nothing is promised of it: nearly all that takes time there is what is found.
 const credentials = "credentials"
 
 // aboutCredentials is the source of gitleaks, with its documentation, as far as it goes.
