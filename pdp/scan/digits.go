@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"regexp/syntax"
 	"slices"
+	"sort"
 	"unicode/utf8"
 )
 
@@ -21,6 +22,7 @@ type digitGate struct {
 // digitUnion is all rules with so many bytes before their first digit.
 type digitUnion struct {
 	automaton *automaton
+	apart     []int32 // those that the automaton has no classes for: each is tried by itself
 	headroom  int
 	groups    uint64
 }
@@ -82,11 +84,22 @@ func newDigitGate(pool *statePool, rules []*compiled) *digitGate {
 		}
 	}
 	for u := range g.unions {
-		g.unions[u].automaton = newAutomaton(true, progs[u], ids[u])
-		pool.register(g.unions[u].automaton)
+		a, n := united(progs[u], ids[u])
+		pool.register(a)
+		g.unions[u].automaton, g.unions[u].apart = a, ids[u][n:]
 	}
 	g.group(gathered(routes, maxDigitGroups))
 	return g
+}
+
+// united is an automaton of the first of some programs, all of them unless they tell more classes apart than one can have, and how
+// many these are. Each by itself has few enough.
+func united(progs []*syntax.Prog, rules []int32) (a *automaton, n int) {
+	if a = newAutomaton(true, progs, rules); !a.tooManyClasses() {
+		return a, len(progs)
+	}
+	n = sort.Search(len(progs), func(n int) bool { return newAutomaton(true, progs[:n+1], rules[:n+1]).tooManyClasses() })
+	return newAutomaton(true, progs[:n], rules[:n]), n
 }
 
 // followed says what bytes may stand where a match goes on as a route does, and behind the route's end too: the planner cuts
@@ -239,8 +252,11 @@ func (g *digitGate) number(f *Scratch, text string, d int) {
 	for may != 0 {
 		u := &g.unions[g.of[bits.TrailingZeros64(may)]]
 		may &^= u.groups
-		if d >= u.headroom {
-			f.union(u.automaton, text, d-u.headroom)
+		if at := d - u.headroom; at >= 0 {
+			f.union(u.automaton, text, at)
+			for _, rule := range u.apart {
+				f.note(rule, at, at)
+			}
 		}
 	}
 }

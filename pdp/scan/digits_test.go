@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -113,6 +114,36 @@ func TestGathered_LosesNoRoute(t *testing.T) {
 			return both == o
 		}) {
 			t.Errorf("route %d is in no group", i)
+		}
+	}
+}
+
+// TestDigitGate_FindsNumbersOfMoreCharactersThanAnAutomatonTellsApart: the rules of a union may each have few of them.
+func TestDigitGate_FindsNumbersOfMoreCharactersThanAnAutomatonTellsApart(t *testing.T) {
+	for _, n := range []int{240, 260, 400} {
+		var rows []Pattern
+		for i := range n {
+			rows = append(rows, Pattern{Regex: fmt.Sprintf(`\b\d{3}(?:a|%c)`, rune('一'+2*i))})
+		}
+		s := scannerOf(t, rows)
+		if u := s.digits.unions; len(u) != 1 || u[0].automaton.tooManyClasses() || (len(u[0].apart) > 0) != (n > 250) {
+			t.Fatalf("%d rules: %d unions, %d rules apart", n, len(u), len(u[0].apart))
+		}
+		var f Scratch
+		found := 0
+		for i := range n {
+			for _, text := range []string{"123%c", "12%c", "a 456%c", "456a 123%c", "123", "123b"} {
+				if strings.Contains(text, "%c") {
+					text = fmt.Sprintf(text, rune('一'+2*i))
+				}
+				if d := s.difference(text, &f, map[int32]bool{int32(i): true, int32((i + 1) % n): true}); d != "" {
+					t.Fatalf("of %d rules: %s", n, d)
+				}
+				found += len(f.found)
+			}
+		}
+		if found < 3*n {
+			t.Errorf("%d matches: the texts are too tame", found)
 		}
 	}
 }
