@@ -82,11 +82,19 @@ func followedFor(p *plan) int32 {
 		return maxTail
 	}
 	for _, node := range p.nodes {
-		if _, gaps := uncounted(node); gaps {
+		if _, gaps := uncounted(node); gaps || goesOnLong(node) {
 			return maxTail
 		}
 	}
 	return maxWideTail
+}
+
+// goesOnLong says whether a regex repeats something without end, or more often than an ordinary tail is followed for.
+func goesOnLong(re *syntax.Regexp) bool {
+	if re.Op == syntax.OpStar || re.Op == syntax.OpPlus || re.Op == syntax.OpRepeat && (re.Max < 0 || re.Max > maxTail) {
+		return true
+	}
+	return slices.ContainsFunc(re.Sub, goesOnLong)
 }
 
 // tailClasses is how many classes the tails tell bytes apart in: few, so that the states of a text are near one another in

@@ -180,3 +180,14 @@ func TestTails_InGapsAreLeftToTheAutomaton(t *testing.T) {
 		}
 	}
 }
+
+// TestTails_ThatGoOnWithoutEndAreGivenUpSoon: one begins at each word of this text, and each would go on to its end.
+func TestTails_ThatGoOnWithoutEndAreGivenUpSoon(t *testing.T) {
+	text := strings.Repeat("magicword ", 1<<20/10)
+	for _, expr := range []string{`q[a-z ]{0,40}magicword[a-z ]*9`, `q[a-z ]{0,40}magicword[a-z ]{0,400}9`, `q[a-z ]{0,40}magicword(?:[a-z]+ )*9`} {
+		s := scannerOf(t, []Pattern{{Regex: expr}})
+		if found, complete := s.Find(t.Context(), text, new(Scratch)); len(found) > 0 || !complete {
+			t.Errorf("%s: %v, complete: %t", expr, found, complete)
+		}
+	}
+}
