@@ -36,8 +36,12 @@ const (
 	shortWhole                    // Find has to look at all of it
 )
 
-// maxShort is how long a short text may be. In a longer one, most of the time goes by from byte to byte.
-const maxShort = 256
+const (
+	// maxShort is how long a short text may be. In a longer one, most of the time goes by from byte to byte.
+	maxShort = 256
+	// fewHits is how many are held against a text one by one, at most. Find follows more of them together.
+	fewHits = 16
+)
 
 // findIn is Find in a view. Those of an inspection must come in their order.
 func (s *Scanner) findIn(ctx context.Context, v *viewer, i int) (found []Match, complete bool) {
@@ -114,7 +118,7 @@ func (b *shorts) share(s *Scanner, all string, hits []gramHit, numbers, runs []i
 	rare := len(s.bytes.probes) > 0 && strings.IndexByte(all, rareByte) >= 0
 	for i := range b.texts {
 		t := &b.texts[i]
-		watched := false
+		watched, known := false, len(b.hits)
 		for ; len(hits) > 0 && hits[0].start < t.to; hits = hits[1:] {
 			if h := hits[0]; h.start >= t.from {
 				b.hits = append(b.hits, gramHit{h.start - t.from, h.probe})
@@ -135,6 +139,9 @@ func (b *shorts) share(s *Scanner, all string, hits []gramHit, numbers, runs []i
 			t.state = shortPlaces
 		}
 		for ; len(runs) > 0 && runs[0] < t.to; runs = runs[1:] {
+			t.state = shortWhole
+		}
+		if len(b.hits)-known > fewHits {
 			t.state = shortWhole
 		}
 		t.hits, t.numbers = len(b.hits), len(b.numbers)
