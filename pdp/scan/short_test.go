@@ -77,7 +77,9 @@ func (s *Scanner) unlikeFind(g generator, trees []*syntax.Regexp, plain *Scratch
 			seen[v.shorts.texts[v.shorts.next-1].state]++
 		}
 		found += len(want)
-		if difference == "" && whole && (!all || !slices.Equal(got, want)) {
+		// States that come and go may use up what is left of a budget in one of them and not in the other.
+		spare := plain.budget > (stepsAlways+stepsPerByte*len(n.text))/2
+		if difference == "" && whole && (all || spare) && (!all || !slices.Equal(got, want)) {
 			difference = fmt.Sprintf("%s of %q: %v (all: %t), want %v", v.chain(i), n.text, got, all, want)
 		}
 	}
