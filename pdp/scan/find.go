@@ -230,6 +230,7 @@ func (f *Scratch) begin(s *Scanner, text string) {
 }
 
 func (f *Scratch) end() {
+	f.keyed, f.quiet = false, false // they are about one text
 	f.forget()
 	clear(f.window)
 	if f.window = f.window[:0]; cap(f.window) > maxWindow {
